@@ -1,0 +1,128 @@
+"""What happened: facts in the past tense, frozen, each with the version of its shape.
+
+A fact is made only when something *changes*; requests are counted, not told one by one. `at` is in
+seconds since 1970 (UTC) when a driver made the fact, and in the caller's own monotonic seconds when a
+machine did; the driver that records a machine's fact translates it.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that happened."""
+
+    version: ClassVar[int] = 1
+    """The version of this fact's shape; it grows when a field changes its meaning."""
+
+    at: float
+    """When it happened, in seconds."""
+
+    def record(self) -> dict[str, Any]:
+        """Give the fact as plain values, with its name and version."""
+        return {"fact": type(self).__name__, "version": self.version, **asdict(self)}
+
+
+Emit = Callable[[Fact], None]
+"""Takes a fact and returns at once; it may not call back into the one that told it."""
+
+
+def ignore(fact: Fact) -> None:
+    """Take a fact and forget it."""
+    del fact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceFact(Fact):
+    """Something that happened to one life of an instance."""
+
+    service: str
+    instance: str
+    generation: int
+
+
+class InstanceStarted(InstanceFact):
+    """A process was started; it does not take traffic yet."""
+
+
+class InstanceAdopted(InstanceFact):
+    """A restarted supervisor found this life still running, and watches it again."""
+
+
+class InstanceBecameReady(InstanceFact):
+    """It answered its first health check and may take traffic."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceExited(InstanceFact):
+    """Its process ended without having been asked to."""
+
+    reason: str
+    """`exit code 1`, `killed by SIGKILL`, `not ready within 30s`."""
+
+
+class InstanceStopped(InstanceFact):
+    """Its process ended because it was asked to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChanged(InstanceFact):
+    """Its health moved along its table."""
+
+    before: str
+    after: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceEjected(InstanceFact):
+    """Traffic showed it to be an outlier; it is left out until `until`."""
+
+    because: str
+    until: float
+
+
+class InstanceReturned(InstanceFact):
+    """Its ejection is over; it takes traffic again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerMoved(InstanceFact):
+    """Its circuit breaker moved along its table."""
+
+    before: str
+    after: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanicBegan(Fact):
+    """No instance of the service looks usable, so all of them are used."""
+
+    service: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanicEnded(Fact):
+    """Enough instances of the service look usable again."""
+
+    service: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStarted(Fact):
+    """A gateway worker was started."""
+
+    worker: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerExited(Fact):
+    """A gateway worker ended."""
+
+    worker: int
+    pid: int
+    reason: str
