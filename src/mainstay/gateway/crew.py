@@ -1,0 +1,396 @@
+"""The gateway as its supervisor sees it: listening sockets, workers, and the line to each of them.
+
+The sockets are opened here and handed to every worker, all of which accept from the same queues: a
+worker that dies loses what it was working on, and not one connection that was still waiting.
+"""
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any, Protocol
+
+from mainstay.base.clock import Clock
+from mainstay.base.errors import EnvironmentProblem
+from mainstay.base.facts import Emit, WorkerExited, WorkerStarted
+from mainstay.gateway import table
+from mainstay.gateway.link import LONGEST, STOP
+from mainstay.gateway.tally import Tally
+from mainstay.gateway.worker import BACKLOG
+
+Address = tuple[str, int]
+LifeKey = tuple[str, str, int]
+
+_HELLO = 65536
+_MOST_SOCKETS = 253
+_GREET = 5.0
+_STABLE = 5.0
+_REST = 0.1
+_REST_CAP = 5.0
+
+
+class WorkerProcess(Protocol):
+    """What the crew needs of a process."""
+
+    pid: int
+    started: int
+    on_exit: Callable[[str], None] | None
+
+    def signal(self, number: int) -> bool:
+        """Send a signal."""
+        ...
+
+    async def wait(self) -> str:
+        """Wait for its end."""
+        ...
+
+    def let_go(self) -> None:
+        """Stop watching it."""
+        ...
+
+
+Spawn = Callable[[int, dict[str, int]], WorkerProcess]
+"""Starts a worker by its number, with listening sockets by service."""
+
+
+def bind(address: Address, who: str) -> socket.socket:
+    """Open a listening socket.
+
+    Raises:
+        EnvironmentProblem: the address is in use, or not this machine's.
+    """
+    host, port = address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        made.listen(BACKLOG)
+    except OSError as problem:
+        made.close()
+        raise EnvironmentProblem(
+            f"services.{who}.listen: cannot listen on {host}:{port}: {(problem.strerror or str(problem)).lower()}"
+        ) from problem
+    except OverflowError as problem:
+        made.close()
+        raise EnvironmentProblem(f"services.{who}.listen: no such port: {port}") from problem
+    made.setblocking(False)
+    return made
+
+
+class Member:
+    """One worker, its process and its line."""
+
+    __slots__ = ("began", "number", "process", "ready", "version", "writer")
+
+    def __init__(self, number: int, process: WorkerProcess, began: float) -> None:
+        self.number = number
+        self.process = process
+        self.began = began
+        self.writer: asyncio.StreamWriter | None = None
+        self.version = 0
+        self.ready = asyncio.Event()
+
+
+class Crew:
+    """All workers of one gateway."""
+
+    def __init__(  # noqa: PLR0913 - what it is made of; all by name
+        self,
+        *,
+        size: int,
+        listeners: Mapping[str, Address],
+        door: socket.socket,
+        spawn: Spawn,
+        emit: Emit,
+        clock: Clock,
+        on_fact: Callable[[dict[str, Any]], None],
+        changed: Callable[[], None],
+    ) -> None:
+        """Be a crew of `size` workers.
+
+        Args:
+            size: How many workers; 0 when nothing listens.
+            listeners: Where each service listens.
+            door: The Unix socket that workers come to; bound, not yet listening.
+            spawn: Starts a worker.
+            emit: Takes the crew's facts.
+            clock: Tells the time.
+            on_fact: Takes the facts that workers tell, as plain values.
+            changed: Told whenever a worker was started or ended, for whoever remembers them.
+        """
+        self.tally = Tally()
+        self.members: dict[int, Member] = {}
+        self._size = size if listeners else 0
+        self._wanted = dict(listeners)
+        self._sockets: dict[str, socket.socket] = {}
+        self._door = door
+        self._spawn = spawn
+        self._emit = emit
+        self._clock = clock
+        self._on_fact = on_fact
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._table = table.Table(version=0)
+        self._idle: dict[LifeKey, set[int]] = {}
+        self._news = asyncio.Event()
+        self._closing = False
+        self._deaths = 0
+
+    # --- life ---
+
+    async def open(self, table_: table.Table, adopted: Mapping[int, WorkerProcess]) -> None:
+        """Take over the workers that live, and open what is not open yet.
+
+        Raises:
+            EnvironmentProblem: an address is in use, or not this machine's.
+        """
+        self._table = table_
+        self._door.listen(64)
+        self._door.setblocking(False)
+        self._keep(self._accept())
+        now = self._clock.now()
+        for number, process in adopted.items():
+            self._take_in(Member(number, process, now))
+        await self._greet()
+        for name, address in self._wanted.items():
+            if name not in self._sockets:
+                self._sockets[name] = bind(address, name)
+
+    async def start(self) -> None:
+        """Start the workers that are missing, and wait until each of them serves."""
+        for number in range(1, self._size + 1):
+            if number not in self.members:
+                self._hire(number)
+        for member in list(self.members.values()):
+            await self._ready(member)
+
+    async def stop(self, limit: float) -> None:
+        """Let all workers finish what they do, for `limit` seconds, and end."""
+        self._closing = True
+        for member in self.members.values():
+            if member.writer is not None:
+                with suppress(OSError):
+                    member.writer.write(STOP)
+            else:
+                member.process.signal(15)
+        await self._gone(list(self.members.values()), limit + 1.0)
+        await self._close()
+
+    async def abandon(self) -> None:
+        """Let go of the workers without ending them."""
+        self._closing = True
+        for member in self.members.values():
+            member.process.on_exit = None
+            member.process.let_go()
+        await self._close()
+
+    async def _close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for member in self.members.values():
+            if member.writer is not None:
+                member.writer.close()
+        for sock in self._sockets.values():
+            sock.close()
+        self._sockets.clear()
+        self._door.close()
+
+    # --- what the workers are told ---
+
+    def publish(self, table_: table.Table) -> None:
+        """Give every worker this table."""
+        self._table = table_
+        line = table.dump(table_) + b"\n"
+        for member in self.members.values():
+            if member.writer is not None:
+                with suppress(OSError):
+                    member.writer.write(line)
+
+    async def drained(self, life: LifeKey, limit: float) -> bool:
+        """Wait until no worker has requests under way for a draining life; False when that takes too long."""
+        until = self._clock.now() + limit
+        while True:
+            idle = self._idle.get(life, set())
+            if all(member.number in idle for member in self.members.values() if member.writer is not None):
+                self._idle.pop(life, None)
+                return True
+            left = until - self._clock.now()
+            if left <= 0:
+                self._idle.pop(life, None)
+                return False
+            self._news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), left)
+
+    # --- workers come and go ---
+
+    def _hire(self, number: int) -> None:
+        process = self._spawn(number, {name: sock.fileno() for name, sock in self._sockets.items()})
+        self._take_in(Member(number, process, self._clock.now()))
+        self._emit(WorkerStarted(at=self._clock.wall(), worker=number, pid=process.pid))
+        self._changed()
+
+    def _take_in(self, member: Member) -> None:
+        self.members[member.number] = member
+        member.process.on_exit = lambda reason: self._exited(member, reason)
+
+    def _exited(self, member: Member, reason: str) -> None:
+        if self.members.get(member.number) is member:
+            del self.members[member.number]
+        self.tally.lost(member.number)
+        self._news.set()
+        member.ready.set()
+        self._emit(
+            WorkerExited(at=self._clock.wall(), worker=member.number, pid=member.process.pid, reason=reason)
+        )
+        self._changed()
+        if self._closing or member.number > self._size:
+            return
+        lived = self._clock.now() - member.began
+        self._deaths = 0 if lived > _STABLE else self._deaths + 1
+        if self._deaths == 0:
+            self._hire(member.number)
+        else:
+            rest = min(_REST_CAP, _REST * 2 ** (self._deaths - 1))
+            self._loop.call_later(rest, self._replace, member.number)
+
+    def _replace(self, number: int) -> None:
+        if not self._closing and number not in self.members:
+            self._hire(number)
+
+    async def _ready(self, member: Member) -> None:
+        try:
+            await asyncio.wait_for(member.ready.wait(), 15.0)
+        except TimeoutError:
+            raise EnvironmentProblem(f"gateway worker {member.number} does not answer") from None
+        if member.number not in self.members:
+            raise EnvironmentProblem(f"gateway worker {member.number} ended at once; its log tells why")
+
+    async def _gone(self, members: list[Member], limit: float) -> None:
+        waits = [asyncio.ensure_future(member.process.wait()) for member in members]
+        if not waits:
+            return
+        _, late = await asyncio.wait(waits, timeout=limit)
+        if late:
+            for member in members:
+                member.process.signal(9)
+            await asyncio.wait(waits, timeout=5.0)
+
+    # --- lines ---
+
+    async def _greet(self) -> None:
+        """Wait for the workers that were taken over, and part with those that serve something else."""
+        deadline = self._clock.now() + _GREET
+        while any(member.writer is None for member in self.members.values()) and self._clock.now() < deadline:
+            self._news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), deadline - self._clock.now())
+        fits = set(self._sockets) == set(self._wanted)
+        misfits = [m for m in self.members.values() if m.writer is None or m.number > self._size or not fits]
+        if not misfits:
+            return
+        for member in misfits:
+            del self.members[member.number]
+            member.process.on_exit = None
+            if member.writer is not None:
+                member.writer.write(STOP)
+            else:
+                member.process.signal(9)
+        await self._gone(misfits, self._table.drain + 1.0)
+        self._changed()
+
+    async def _accept(self) -> None:
+        while True:
+            sock, _ = await self._loop.sock_accept(self._door)
+            self._keep(self._hear(sock))
+
+    async def _hear(self, sock: socket.socket) -> None:
+        """Hear one worker out, from its hello to its end."""
+        sock.setblocking(False)
+        readable = asyncio.Event()
+        self._loop.add_reader(sock, readable.set)
+        try:
+            await asyncio.wait_for(readable.wait(), _GREET)
+            data, fds, _, _ = socket.recv_fds(sock, _HELLO, _MOST_SOCKETS)
+        except (TimeoutError, OSError):
+            sock.close()
+            return
+        finally:
+            self._loop.remove_reader(sock)
+        hello, _, rest = data.partition(b"\n")
+        handed = [socket.socket(fileno=fd) for fd in fds]
+        try:
+            member = self._welcome(json.loads(hello), handed)
+        except (ValueError, KeyError, TypeError):
+            member = None
+        if member is None:
+            for one in handed:
+                one.close()
+            sock.close()
+            return
+        reader, writer = await asyncio.open_unix_connection(sock=sock, limit=LONGEST)
+        member.writer = writer
+        writer.write(table.dump(self._table) + b"\n")
+        self._news.set()
+        try:
+            if rest:
+                raise ValueError("a line before the first table")
+            while line := await reader.readline():
+                self._heard(member, json.loads(line))
+        except (OSError, ValueError):
+            pass  # its pidfd tells whether it lives; if it does, it comes again
+        finally:
+            if member.writer is writer:
+                member.writer = None
+            writer.close()
+            self._news.set()
+
+    def _welcome(self, hello: dict[str, Any], handed: list[socket.socket]) -> Member | None:
+        member = self.members.get(hello["worker"])
+        if member is None or member.process.pid != hello["pid"]:
+            return None
+        for name, sock in zip(hello["listeners"], handed, strict=True):
+            wanted = self._wanted.get(name)
+            if (
+                wanted is not None
+                and name not in self._sockets
+                and sock.getsockname()[:2] == _resolved(wanted)
+            ):
+                sock.setblocking(False)
+                self._sockets[name] = sock
+            else:
+                sock.close()
+        return member
+
+    def _heard(self, member: Member, message: dict[str, Any]) -> None:
+        kind = message.pop("type", None)
+        if kind == "counts":
+            self.tally.take(member.number, message)
+        elif kind == "applied":
+            member.version = message["version"]
+            member.ready.set()
+            self._news.set()
+        elif kind == "idle":
+            life = (message["service"], message["instance"], message["generation"])
+            self._idle.setdefault(life, set()).add(member.number)
+            self._news.set()
+        elif kind == "fact":
+            self._on_fact(message)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _resolved(address: Address) -> Address:
+    """Give an address as a bound socket tells it: `localhost` is `127.0.0.1` by then."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with suppress(OSError):
+        found = socket.getaddrinfo(*address, family=family, type=socket.SOCK_STREAM)
+        return found[0][4][:2]  # type: ignore[return-value]
+    return address

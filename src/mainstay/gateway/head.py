@@ -1,0 +1,292 @@
+"""HOT. Message heads: what is refused, and what is passed on in which words.
+
+Names are compared in lower case and passed on as they came. Lengths are read digit by digit from the
+wire's own bytes: `int()` takes `+5`, `5_0` and Arabic digits for numbers, and a message whose end two
+parties see in different places is a smuggled message (RFC 9112 §11.2).
+"""
+
+import re
+from collections.abc import Sequence
+
+NONE = -1
+"""A body of no length told: none in a request; in a response, all until the connection ends."""
+CHUNKED = -2
+"""A body in chunks."""
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+# What a name asks for. Anything not in these tables is passed on.
+_HOST, _LENGTH, _CODING, _CONNECTION, _EXPECT, _ACCEPT, _DROP, _DATE, _RETRY, _KEEP = range(10)
+
+_REQUEST_KINDS: dict[bytes, int] = {
+    b"host": _HOST,
+    b"content-length": _LENGTH,
+    b"transfer-encoding": _CODING,
+    b"connection": _CONNECTION,
+    b"expect": _EXPECT,
+    b"accept": _ACCEPT,
+    # RFC 9110 §7.6.1: fields for one connection only.
+    b"proxy-connection": _DROP,
+    b"keep-alive": _DROP,
+    b"te": _DROP,
+    b"upgrade": _DROP,
+    b"http2-settings": _DROP,
+    b"trailer": _DROP,
+    # Only what we saw ourselves is told to the instance: a client could claim anything.
+    b"forwarded": _DROP,
+    b"x-forwarded-for": _DROP,
+    b"x-forwarded-host": _DROP,
+    b"x-forwarded-port": _DROP,
+    b"x-forwarded-proto": _DROP,
+    b"x-real-ip": _DROP,
+}
+_RESPONSE_KINDS: dict[bytes, int] = {
+    b"content-length": _LENGTH,
+    b"transfer-encoding": _CODING,
+    b"connection": _CONNECTION,
+    b"keep-alive": _KEEP,
+    b"date": _DATE,
+    b"retry-after": _RETRY,
+    b"proxy-connection": _DROP,
+    b"te": _DROP,
+    b"upgrade": _DROP,
+    b"trailer": _DROP,
+}
+# RFC 9110 §9.2.2
+_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+# reg-name, IPv4 or [IPv6], with an optional port (RFC 9110 §4.2, RFC 3986 §3.2)
+_AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]*)(?::[0-9]{0,5})?")
+_TARGET = re.compile(rb"[!-~\x80-\xff]+")
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
+_MAX_DIGITS = 18
+
+
+def length(value: bytes) -> int:
+    """Read a Content-Length: digits and nothing else; anything else is a `ValueError`."""
+    if not value.isdigit() or len(value) > _MAX_DIGITS:
+        raise ValueError
+    return int(value)
+
+
+def tokens(value: bytes) -> list[bytes]:
+    """Give the lower-case members of a comma-separated list, without optional white space."""
+    return [part.strip(b" \t").lower() for part in value.split(b",")]
+
+
+class Request:
+    """One request as it was read, and its head as an instance gets it."""
+
+    __slots__ = (
+        "body",
+        "complete",
+        "expects",
+        "fault",
+        "html",
+        "http11",
+        "idempotent",
+        "keep_alive",
+        "length",
+        "lines",
+        "method",
+        "size",
+        "target",
+        "whole",
+    )
+
+    def __init__(self, method: bytes, target: bytes, *, http11: bool, keep_alive: bool) -> None:
+        self.method = method
+        self.target = target
+        self.http11 = http11
+        self.keep_alive = keep_alive
+        self.idempotent = method in _IDEMPOTENT
+        self.length = NONE
+        self.expects = False
+        self.html = False
+        self.fault: str | None = None
+        self.lines: list[bytes] = []
+        # The body so far; `whole` turns false when its beginning is no longer kept.
+        self.body: list[bytes] = []
+        self.size = 0
+        self.whole = True
+        self.complete = False
+
+    def read(self, headers: Headers, peer: bytes) -> None:
+        """Check the head and write the lines an instance gets; `fault` tells what is wrong with it."""
+        host: bytes | None = None
+        hosts = 0
+        listed: list[bytes] = []
+        lines = self.lines
+        for name, value in headers:
+            lower = name.lower()
+            kind = _REQUEST_KINDS.get(lower)
+            if kind is None:
+                lines.append(b"%b: %b\r\n" % (name, value))
+            elif kind == _HOST:
+                host = value
+                hosts += 1
+            elif kind == _ACCEPT:
+                self.html = b"text/html" in value
+                lines.append(b"%b: %b\r\n" % (name, value))
+            elif kind == _CONNECTION:
+                listed.extend(tokens(value))
+            elif kind == _LENGTH:
+                self._content_length(value)
+            elif kind == _CODING:
+                self._transfer_coding(value)
+            elif kind == _EXPECT and self.http11:
+                self.expects = True
+                if value.lower() != b"100-continue":
+                    self.fault = "expectation"
+        self._aim(host, hosts)
+        if self.fault is None:
+            self._finish(listed, peer)
+
+    def _content_length(self, value: bytes) -> None:
+        try:
+            told = length(value)
+        except ValueError:
+            self.fault = "bad_request"
+            return
+        # RFC 9112 §6.3: never both, never two that differ.
+        if self.length == CHUNKED or (self.length >= 0 and self.length != told):
+            self.fault = "bad_request"
+        self.length = told
+
+    def _transfer_coding(self, value: bytes) -> None:
+        if self.length != NONE or not self.http11:
+            self.fault = "bad_request"
+        elif value.lower() != b"chunked":
+            # RFC 9112 §6.1: a coding that is not understood is 501, unless framing itself is in doubt.
+            self.fault = "coding" if tokens(value)[-1] == b"chunked" else "bad_request"
+        self.length = CHUNKED
+
+    def _aim(self, host: bytes | None, hosts: int) -> None:
+        target = self.target
+        absolute = _ABSOLUTE.fullmatch(target) if target[:1] not in (b"/", b"*") else None
+        if absolute is not None:
+            # RFC 9112 §3.2.2: the target's authority replaces Host.
+            if not absolute[1]:
+                self.fault = "bad_host"
+            host = absolute[1] if hosts else None
+            path = absolute[2]
+            self.target = path if path[:1] == b"/" else b"/" + path
+            if self.method == b"OPTIONS" and not path:
+                self.target = b"*"
+        elif target[:1] != b"/" and not (target == b"*" and self.method == b"OPTIONS"):
+            self.fault = "bad_request"
+        if not _TARGET.fullmatch(self.target) or b"#" in self.target:
+            self.fault = "bad_request"
+        if (
+            hosts > 1
+            or (host is None and self.http11)
+            or (host is not None and not _AUTHORITY.fullmatch(host))
+        ):
+            self.fault = self.fault or "bad_host"
+        self.lines.insert(0, b"Host: %b\r\n" % (host or b""))
+
+    def _finish(self, listed: list[bytes], peer: bytes) -> None:
+        lines = self.lines
+        for token in listed:
+            if token not in (b"close", b"keep-alive", b"upgrade", b"host", b""):
+                # RFC 9110 §7.6.1: what Connection lists is for us alone.
+                prefix = token + b":"
+                lines[1:] = [line for line in lines[1:] if line[: len(prefix)].lower() != prefix]
+        host = lines[0][6:]
+        lines.append(b"Via: %b mainstay\r\n" % (b"1.1" if self.http11 else b"1.0"))
+        lines.append(b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: %b" % (peer, host))
+        if self.length == CHUNKED:
+            lines.append(b"Transfer-Encoding: chunked\r\n")
+        elif self.length >= 0:
+            lines.append(b"Content-Length: %d\r\n" % self.length)
+
+    def head(self) -> bytes:
+        """Write the head that an instance gets."""
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (self.method, self.target, b"".join(self.lines))
+
+
+class Response:
+    """The head of an instance's answer, and the lines that the client gets of it."""
+
+    __slots__ = ("fault", "keep_for", "length", "lines", "reason", "retry_after", "status")
+
+    def __init__(self, status: int, reason: bytes) -> None:
+        self.status = status
+        self.reason = reason
+        self.length = NONE
+        self.fault = False
+        self.retry_after: bytes | None = None
+        self.keep_for: float | None = None
+        """How long the instance says it keeps the connection when idle, in seconds."""
+        self.lines: list[bytes] = []
+
+    def read(self, headers: Headers, date: bytes, *, bodiless: bool) -> None:
+        """Check the head and write the lines the client gets.
+
+        Args:
+            headers: As they were parsed.
+            date: A `Date` line for an answer that has none (RFC 9110 §6.6.1).
+            bodiless: No body follows whatever the head says (RFC 9112 §6.3): HEAD, 204, 304.
+        """
+        listed: list[bytes] = []
+        told: bytes | None = None
+        lines = self.lines
+        for name, value in headers:
+            kind = _RESPONSE_KINDS.get(name.lower())
+            if kind is None:
+                lines.append(b"%b: %b\r\n" % (name, value))
+            elif kind == _DATE:
+                date = b""
+                lines.append(b"%b: %b\r\n" % (name, value))
+            elif kind == _LENGTH:
+                if told is not None and told != value:
+                    self.fault = True
+                told = value
+            elif kind == _CODING:
+                if value.lower() != b"chunked" or self.length == CHUNKED:
+                    self.fault = True
+                self.length = CHUNKED
+            elif kind == _CONNECTION:
+                listed.extend(tokens(value))
+            elif kind == _RETRY:
+                self.retry_after = value
+                lines.append(b"%b: %b\r\n" % (name, value))
+            elif kind == _KEEP:
+                self.keep_for = _keep_alive(value)
+        if told is not None:
+            self._told(told)
+        for token in listed:
+            if token not in (b"close", b"keep-alive", b""):
+                prefix = token + b":"
+                self.lines = [line for line in self.lines if line[: len(prefix)].lower() != prefix]
+        if date:
+            self.lines.append(date)
+        if bodiless:
+            if self.length >= 0 and self.status != 204:  # noqa: PLR2004 - RFC 9110 §8.6: no length in a 204
+                self.lines.append(b"Content-Length: %d\r\n" % self.length)
+            self.length = 0
+        elif self.length >= 0:
+            self.lines.append(b"Content-Length: %d\r\n" % self.length)
+
+    def _told(self, value: bytes) -> None:
+        try:
+            told = length(value)
+        except ValueError:
+            self.fault = True
+            return
+        if self.length == CHUNKED:
+            self.fault = True
+        self.length = told
+
+    def seconds_to_wait(self) -> float | None:
+        """Give `Retry-After` in seconds, when it was given so."""
+        value = self.retry_after
+        return float(length(value)) if value and value.isdigit() and len(value) <= _MAX_DIGITS else None
+
+
+def _keep_alive(value: bytes) -> float | None:
+    for part in tokens(value):
+        if part.startswith(b"timeout="):
+            seconds = part[8:]
+            if seconds.isdigit() and len(seconds) <= _MAX_DIGITS:
+                return float(int(seconds))
+    return None

@@ -1,0 +1,99 @@
+"""A worker's line to the supervisor: tables in; facts, counts and listening sockets out.
+
+One JSON object a line. The first one, `hello`, carries the listening sockets, so that a supervisor which
+was restarted can hand them to the workers it will start.
+"""
+
+import asyncio
+import json
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from mainstay.gateway import table
+
+if TYPE_CHECKING:
+    from mainstay.gateway.worker import Worker
+
+STOP = b'{"stop":true}\n'
+"""What tells a worker to finish what it does and end."""
+LONGEST = 64 * 2**20
+"""Bytes of a line at most: a table of some hundred thousand instances."""
+_KNOCK = 0.1
+_REPORT = 0.5
+
+
+class Link:
+    """One worker's end of the line; it is made anew whenever it breaks."""
+
+    def __init__(self, worker: "Worker", address: str) -> None:
+        self._worker = worker
+        self._address = address
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def run(self) -> None:
+        """Keep the line up for as long as the worker lives."""
+        while True:
+            try:
+                reader, writer = await self._connect()
+            except OSError:
+                # No supervisor: the traffic goes on with the last table. Knock again soon.
+                await asyncio.sleep(_KNOCK)
+                continue
+            self._writer = writer
+            report = self._worker.loop.create_task(self._report())
+            try:
+                await self._listen(reader)
+            except (OSError, ValueError):
+                pass  # whoever speaks nonsense is as good as gone
+            finally:
+                report.cancel()
+                self._writer = None
+                writer.close()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Tell the supervisor, if the line is up; what it misses meanwhile is in the counts."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(json.dumps(message).encode() + b"\n")
+
+    async def goodbye(self) -> None:
+        """Send the last counts."""
+        writer = self._writer
+        if writer is not None:
+            self.send(self._worker.counted())
+            try:
+                await asyncio.wait_for(writer.drain(), 1.0)
+            except (OSError, TimeoutError):
+                return
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.connect(self._address)
+            names = list(self._worker.listeners)
+            hello = {"type": "hello", "pid": os.getpid(), "worker": self._worker.number, "listeners": names}
+            line = json.dumps(hello).encode() + b"\n"
+            if names:
+                socket.send_fds(sock, [line], [self._worker.listeners[name].fileno() for name in names])
+            else:
+                sock.send(line)
+            return await asyncio.open_unix_connection(sock=sock, limit=LONGEST)
+        except BaseException:
+            sock.close()
+            raise
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        worker = self._worker
+        while line := await reader.readline():
+            if line == STOP:
+                worker.stop()
+                continue
+            news = table.load(line)
+            worker.apply(news)
+            await worker.serve()
+            self.send({"type": "applied", "worker": worker.number, "version": news.version})
+
+    async def _report(self) -> None:
+        while True:
+            self.send(self._worker.counted())
+            await asyncio.sleep(_REPORT)

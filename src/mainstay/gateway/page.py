@@ -1,0 +1,79 @@
+"""Our own answers when there is none to pass on: small, honest, as JSON or for people.
+
+Nothing of the request is ever repeated in them: what a stranger sent is not shown to anybody.
+"""
+
+import json
+import math
+from http import HTTPStatus
+
+REASONS: dict[str, tuple[int, str]] = {
+    "no_instance": (
+        503,
+        "No instance of this service is ready to answer. It may be starting; please try again shortly.",
+    ),
+    "unreachable": (
+        503,
+        "No instance of this service could be reached. Nothing was sent, so it is safe to try again.",
+    ),
+    "circuit_open": (503, "This service has been failing, so it is left alone for a moment to recover."),
+    "over_budget": (503, "Too many requests to this service are failing to try this one once more."),
+    "broken_answer": (502, "The instance that worked on this request ended before its answer was complete."),
+    "timeout": (504, "This service did not answer in time."),
+    "bad_request": (400, "The request is not valid HTTP."),
+    "bad_host": (400, "The request needs exactly one valid Host."),
+    "slow_request": (408, "The request did not arrive in time."),
+    "uri_too_long": (414, "The address of this request is too long."),
+    "expectation": (417, "The only expectation that can be met here is 100-continue."),
+    "head_too_large": (431, "The header of this request is too large."),
+    "method": (501, "This method is not supported here."),
+    "coding": (501, "This transfer coding is not supported here."),
+    "version": (505, "Only HTTP/1.0 and HTTP/1.1 are spoken here."),
+}
+"""Every reason for which the gateway itself answers, with its status and what a person is told."""
+
+_HTML = (
+    "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+    "<title>{status} {phrase}</title><style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;"
+    "margin:18vh auto;padding:0 1rem;color:#223}}h1{{font-size:1.25rem}}p{{color:#445}}</style>"
+    "<h1>{status} {phrase}</h1><p>{text}</p>"
+)
+
+
+def answer(
+    reason: str,
+    *,
+    html: bool = False,
+    close: bool = False,
+    retry_after: float | None = None,
+    head: bool = False,
+) -> bytes:
+    """Write the whole answer for a reason (a key of `REASONS`).
+
+    Args:
+        reason: Why we answer ourselves.
+        html: The client prefers a page to JSON.
+        close: Announce that the connection ends with this answer.
+        retry_after: Seconds after which another try makes sense (RFC 9110 §10.2.3).
+        head: The request was HEAD, so the body is left out (RFC 9110 §9.3.2).
+    """
+    status, text = REASONS[reason]
+    phrase = HTTPStatus(status).phrase
+    if html:
+        kind = "text/html; charset=utf-8"
+        body = _HTML.format(status=status, phrase=phrase, text=text).encode()
+    else:
+        kind = "application/json"
+        body = json.dumps({"status": status, "error": reason, "message": text}).encode() + b"\n"
+    lines = [
+        f"HTTP/1.1 {status} {phrase}",
+        f"Content-Type: {kind}",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        f"Mainstay-Reason: {reason}",
+    ]
+    if retry_after is not None:
+        lines.append(f"Retry-After: {max(1, math.ceil(retry_after))}")
+    if close:
+        lines.append("Connection: close")
+    return "\r\n".join([*lines, "\r\n"]).encode() + (b"" if head else body)

@@ -1,0 +1,159 @@
+"""HOT. Where the requests of one service go: its pool, its policy, and what has been counted of it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from mainstay.base.dice import Dice
+from mainstay.base.facts import Emit
+from mainstay.gateway.histogram import bucket, merged
+from mainstay.gateway.table import DRAINING, Row, Settings
+from mainstay.gateway.upstream import Upstream
+from mainstay.redundancy.health import Health
+from mainstay.redundancy.pool import Pool
+from mainstay.tolerance.breaker import Breaker
+from mainstay.tolerance.call import Policy
+
+_SERVER_ERROR = 500
+
+
+class Route:
+    """One service in one worker."""
+
+    __slots__ = (
+        "_emit",
+        "_left",
+        "before",
+        "broken",
+        "cancelled",
+        "classes",
+        "dice",
+        "failures",
+        "in_flight",
+        "latency",
+        "name",
+        "policy",
+        "pool",
+        "refused",
+        "requests",
+        "retries",
+        "settings",
+        "tasks",
+    )
+
+    def __init__(
+        self, name: str, settings: Settings, dice: Dice, emit: Emit, left: Callable[[Upstream], None]
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.dice = dice
+        self._emit = emit
+        self._left = left
+        self.pool: Pool[Upstream] = Pool(settings.pool, name, dice.fork("pool"), emit)
+        self.policy: Policy[Upstream] = Policy(settings.call, self.pool, dice.fork("call"))
+        self.tasks: set[asyncio.Task[None]] = set()
+        # Counted since the worker began; whoever adds up keeps what the dead ones had.
+        self.requests = 0
+        self.failures = 0
+        self.broken = 0
+        self.cancelled = 0
+        self.refused = 0
+        self.retries = 0
+        self.in_flight = 0
+        self.classes = [0] * 6
+        self.latency: dict[int, int] = {}
+        self.before: dict[int, int] = {}
+
+    def count(self, status: int, seconds: float) -> None:
+        """Count an answered request by its status and latency."""
+        self.requests += 1
+        self.classes[status // 100 if status < 600 else 5] += 1  # noqa: PLR2004 - the last class
+        if status >= _SERVER_ERROR:
+            self.failures += 1
+        index = bucket(seconds)
+        self.latency[index] = self.latency.get(index, 0) + 1
+
+    def apply(self, now: float, rows: list[Row]) -> None:
+        """Take these lives as the service's instances; known ones keep their connections and memory."""
+        known = {member.key: member for member in self.pool.members}
+        members = [known.get((row.instance, row.generation)) or self._new(row) for row in rows]
+        staying = {id(member) for member in members}
+        self.pool.replace(now, members)
+        for member in known.values():
+            if id(member) not in staying:
+                member.leaving = True
+                member.close()
+        for row, member in zip(rows, members, strict=True):
+            if row.state == DRAINING and not member.leaving:
+                self.pool.drain(now, member)
+                member.leaving = True
+                member.close()
+            if member.leaving and not member.busy:
+                self._left(member)
+
+    def configure(self, now: float, settings: Settings) -> None:
+        """Treat the service's traffic by other settings; requests under way end by the old ones."""
+        members = self.pool.members
+        self.settings = settings
+        self.pool = Pool(settings.pool, self.name, self.dice.fork("pool"), self._emit)
+        self.policy = Policy(settings.call, self.pool, self.dice.fork("call"))
+        self.pool.replace(now, ())
+        for member in members:
+            member.leaving = True
+            member.close()
+
+    def turn(self) -> None:
+        """Forget the older half of the latencies."""
+        self.before, self.latency = self.latency, {}
+        for member in self.pool.members:
+            member.before, member.latency = member.latency, {}
+
+    def left(self, instance: Upstream) -> None:
+        """Tell that a draining instance works on nothing any more."""
+        self._left(instance)
+
+    def counted(self) -> dict[str, Any]:
+        """Give all that was counted, as plain values."""
+        return {
+            "requests": self.requests,
+            "failures": self.failures,
+            "broken": self.broken,
+            "cancelled": self.cancelled,
+            "refused": self.refused,
+            "retries": self.retries,
+            "in_flight": self.in_flight,
+            "classes": self.classes,
+            "latency": merged((self.before, self.latency)),
+            "panicking": self.pool.panicking,
+            "instances": [
+                {
+                    "instance": member.name,
+                    "generation": member.generation,
+                    "requests": member.requests,
+                    "failures": member.failures,
+                    "in_flight": len(member.busy),
+                    "latency": merged((member.before, member.latency)),
+                    "health": member.health.state.value,
+                    "ejected": member.ejected_until is not None,
+                    "breaker": member.breaker.state.value if member.breaker is not None else None,
+                }
+                for member in self.pool.members
+            ],
+        }
+
+    def _new(self, row: Row) -> Upstream:
+        settings = self.settings
+        # The supervisor lists a life only once it has answered, so it starts as up.
+        health = Health(settings.health, known_up=True)
+        who = (row.service, row.instance, row.generation)
+        breaker = (
+            Breaker(
+                settings.breaker,
+                self.dice.fork(f"breaker/{row.instance}/{row.generation}"),
+                self._emit,
+                who=who,
+            )
+            if settings.breaker is not None
+            else None
+        )
+        return Upstream(self, row, health, breaker)

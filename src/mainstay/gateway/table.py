@@ -1,0 +1,81 @@
+"""The routing table: what a worker needs to know, whole, as it crosses the socket between the processes."""
+
+from dataclasses import dataclass, field
+
+from pydantic import TypeAdapter
+
+from mainstay.redundancy.health import HealthSpec
+from mainstay.redundancy.pool import PoolSpec
+from mainstay.tolerance.breaker import BreakerSpec
+from mainstay.tolerance.call import CallSpec
+
+UP = "up"
+"""It takes traffic."""
+DRAINING = "draining"
+"""It takes no new traffic; what it works on is finished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One life of an instance that the gateway is to know."""
+
+    service: str
+    instance: str
+    generation: int
+    host: str
+    port: int
+    zone: str = ""
+    state: str = UP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How one service's traffic is to be treated."""
+
+    health: HealthSpec | None = field(default_factory=HealthSpec)
+    path: str | None = None
+    """What the health check asks for; None: `OPTIONS *`, which any answer satisfies."""
+    pool: PoolSpec = field(default_factory=PoolSpec)
+    call: CallSpec = field(default_factory=CallSpec)
+    breaker: BreakerSpec | None = field(default_factory=BreakerSpec)
+    connect: float = 1.0
+    """Seconds for making a connection to an instance."""
+    idle: float = 60.0
+    """Seconds in which something must move while a body is under way."""
+    hold: int = 65536
+    """Answers up to this many bytes are passed on when they are complete."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a request may be at most."""
+
+    head: int = 32768
+    """Bytes of a head; also what is buffered of a head that has not arrived whole."""
+    headers: int = 100
+    """Number of headers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Everything a worker routes by; a later version replaces an earlier one whole."""
+
+    version: int
+    limits: Limits = field(default_factory=Limits)
+    drain: float = 10.0
+    """Seconds that requests in progress have when the worker is told to stop."""
+    services: dict[str, Settings] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+
+
+_TABLE = TypeAdapter(Table)
+
+
+def dump(table: Table) -> bytes:
+    """Write a table as one line of JSON."""
+    return _TABLE.dump_json(table)
+
+
+def load(data: bytes) -> Table:
+    """Read a table that `dump` wrote."""
+    return _TABLE.validate_json(data)

@@ -1,0 +1,368 @@
+"""HOT. Connections to instances: what is sent there, what comes back, and which may be used again."""
+
+import asyncio
+import select
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import httptools
+
+from mainstay.base.outcome import REFUSED, RESET, STALE, Outcome
+from mainstay.gateway.head import NONE, Response
+from mainstay.gateway.histogram import bucket
+from mainstay.gateway.table import Row
+from mainstay.redundancy.health import Health
+from mainstay.tolerance.breaker import Breaker
+from mainstay.tolerance.call import Target
+
+if TYPE_CHECKING:
+    from mainstay.gateway.exchange import Exchange
+    from mainstay.gateway.route import Route
+
+IDLE = 4.0
+"""Seconds an idle connection is kept: under Node's and uvicorn's 5 s, so that we close first, not they."""
+FRESH = 1.0
+"""A request that must not run twice is not sent on a connection idle for longer than this, in seconds."""
+_MARGIN = 1.0
+_POLLED = select.POLLIN | select.POLLHUP | select.POLLERR
+
+
+class Upstream(Target):
+    """One life of an instance as a worker sees it: its place in the pool, and its connections."""
+
+    __slots__ = (
+        "before",
+        "busy",
+        "connections",
+        "failures",
+        "idle",
+        "latency",
+        "leaving",
+        "requests",
+        "route",
+    )
+
+    def __init__(self, route: "Route", row: Row, health: Health, breaker: Breaker | None) -> None:
+        super().__init__(
+            row.service,
+            row.instance,
+            row.generation,
+            row.host,
+            row.port,
+            zone=row.zone,
+            health=health,
+            breaker=breaker,
+        )
+        self.route = route
+        self.leaving = False
+        self.idle: deque[UpstreamConnection] = deque()
+        self.connections: set[UpstreamConnection] = set()
+        self.busy: set[Exchange] = set()
+        self.requests = 0
+        self.failures = 0
+        self.latency: dict[int, int] = {}
+        self.before: dict[int, int] = {}
+
+    def reusable(self, now: float, *, idempotent: bool) -> "UpstreamConnection | None":
+        """Take the most recently used idle connection that may carry this request, if there is one."""
+        idle = self.idle
+        while idle:
+            connection = idle.pop()
+            rest = now - connection.idle_since
+            if (
+                rest > connection.keep_for
+                or (not idempotent and rest > FRESH)
+                or not connection.alive(idempotent)
+            ):
+                connection.close()
+                continue
+            return connection
+        return None
+
+    def sweep(self, now: float) -> None:
+        """Close what has been idle for too long."""
+        idle = self.idle
+        while idle and now - idle[0].idle_since > idle[0].keep_for:
+            idle.popleft().close()
+
+    def seen(self, seconds: float) -> None:
+        """Count a complete answer by its latency."""
+        index = bucket(seconds)
+        self.latency[index] = self.latency.get(index, 0) + 1
+
+    def forget(self, exchange: "Exchange") -> None:
+        """Let go of a request; the last one to leave a draining instance tells so."""
+        self.busy.discard(exchange)
+        if self.leaving and not self.busy:
+            self.route.left(self)
+
+    def close(self) -> None:
+        """Close every idle connection; those in use end with their request."""
+        while self.idle:
+            self.idle.pop().close()
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to an instance; it carries one request at a time."""
+
+    __slots__ = (
+        "_bytes",
+        "_discarding",
+        "_ended",
+        "_headers",
+        "_parser",
+        "_reason",
+        "_response",
+        "_reuse",
+        "_sent",
+        "_tail",
+        "closed",
+        "exchange",
+        "idle_since",
+        "instance",
+        "keep_for",
+        "loop",
+        "paused",
+        "transport",
+        "used",
+    )
+
+    def __init__(self, instance: Upstream, loop: asyncio.AbstractEventLoop) -> None:
+        self.instance = instance
+        self.loop = loop
+        self.transport: asyncio.Transport = None  # type: ignore[assignment] # told by connection_made
+        self.exchange: Exchange | None = None
+        self.used = 0
+        self.idle_since = 0.0
+        self.keep_for = IDLE
+        self.closed = False
+        self.paused = False
+        self._parser = httptools.HttpResponseParser(self)
+        self._response: Response | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._reason = b""
+        self._discarding = False
+        self._bytes = False
+        self._tail = False
+        self._ended = False
+        self._reuse = False
+        self._sent = False
+
+    # --- the loop tells us ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self.transport = transport  # type: ignore[assignment]
+        self.instance.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read a piece of the answer."""
+        if self.exchange is None and not self._discarding:
+            # RFC 9112 §6.3: bytes that nobody asked for are never the next answer.
+            self.close()
+            return
+        self._bytes = True
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._reuse = False
+            if not self._ended:
+                self.fail(RESET)
+                self.close()
+                return
+        if self._ended:
+            self._finish()
+        elif self.exchange is not None:
+            self.exchange.flush()
+
+    def eof_received(self) -> None:
+        """Take the end: for an answer without a length it is the end of the body."""
+        exchange, response = self.exchange, self._response
+        if exchange is not None and response is not None and response.length == NONE:
+            self._reuse = False
+            self._finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits here that there will be no (more) answer."""
+        self.closed = True
+        self.instance.connections.discard(self)
+        if self.exchange is not None:
+            self.fail(RESET if self._bytes or self.used <= 1 else STALE)
+        else:
+            try:
+                self.instance.idle.remove(self)
+            except ValueError:
+                pass
+
+    def pause_writing(self) -> None:
+        """Hold the client back: this instance reads more slowly than it sends."""
+        self.paused = True
+        if self.exchange is not None:
+            self.exchange.client.pause()
+
+    def resume_writing(self) -> None:
+        """Let the client go on."""
+        self.paused = False
+        if self.exchange is not None:
+            self.exchange.client.unpause()
+
+    # --- the exchange tells us ---
+
+    def send(self, exchange: "Exchange", data: bytes, *, last: bool) -> None:
+        """Send the beginning of a request; its answer goes to `exchange`."""
+        self.exchange = exchange
+        self.used += 1
+        self._bytes = False
+        self._response = None
+        self._sent = last
+        self.transport.write(data)
+
+    def more(self, data: bytes, *, last: bool) -> None:
+        """Send more of the request's body."""
+        self._sent = last
+        if data:
+            self.transport.write(data)
+
+    def alive(self, idempotent: bool) -> bool:
+        """Tell whether the other end still has it open; looks into the socket when a mistake would be dear."""
+        if self.closed or self.transport.is_closing():
+            return False
+        if idempotent:
+            return True
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), _POLLED)
+        return not poll.poll(0)
+
+    def spare(self, now: float) -> None:
+        """Keep a connection that was made for a request which no longer needs it."""
+        if self.instance.leaving or self.closed:
+            self.close()
+            return
+        self.used = 1  # never used, but a close that is met on reuse is a stale one
+        self.idle_since = now
+        self.instance.idle.append(self)
+
+    def pause_reading(self) -> None:
+        """Read no more for now: the client is slower than the instance."""
+        if not self.closed:
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if not self.closed:
+            self.transport.resume_reading()
+
+    def release(self) -> None:
+        """Let go of an exchange that needs no more of this answer."""
+        self.exchange = None
+        if self._response is not None and 0 <= self._response.length <= 65536:  # noqa: PLR2004 - cheaper than a new connection
+            self._discarding = True
+        else:
+            self.close()
+
+    def abandon(self) -> None:
+        """Cut the connection: its answer is no longer wanted."""
+        self.exchange = None
+        self.closed = True
+        self.transport.abort()
+
+    def fail(self, outcome: Outcome) -> None:
+        """Tell the exchange how this attempt ended, and be done with it."""
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.failed(outcome)
+
+    def close(self) -> None:
+        """Close in order."""
+        self.closed = True
+        self.transport.close()
+
+    # --- the parser tells us ---
+
+    def on_message_begin(self) -> None:
+        """Begin an answer; a second one in the same read is nobody's."""
+        if self._ended:
+            raise ValueError("bytes after the answer")
+        self._headers = []
+        self._reason = b""
+        self._tail = False
+
+    def on_status(self, reason: bytes) -> None:
+        """Keep the reason phrase."""
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; a trailer is not one (RFC 9110 §6.5.1)."""
+        if not self._tail:
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Judge the head, and begin the answer."""
+        self._tail = True
+        exchange = self.exchange
+        if self._discarding or exchange is None:
+            return
+        status = self._parser.get_status_code()
+        response = Response(status, self._reason)
+        head = exchange.request.method == b"HEAD"
+        response.read(self._headers, exchange.date(), bodiless=head or status in (204, 304))
+        if response.fault or status < 100 or status == 101:  # noqa: PLR2004 - no upgrade was offered
+            raise ValueError("an answer that cannot be passed on")
+        if status < 200:  # noqa: PLR2004 - interim
+            if status != 100:  # noqa: PLR2004 - that one is asked for, and answered, by us
+                exchange.interim(response)
+            return
+        if response.keep_for is not None:
+            self.keep_for = min(IDLE, max(0.0, response.keep_for - _MARGIN))
+        self._response = response
+        exchange.answer(response)
+        if head and self.exchange is not None:
+            # The parser waits for the body that the head announces; none will come (RFC 9110 §9.3.2).
+            self._ended = True
+            self._reuse = self._parser.should_keep_alive()
+            self._parser = httptools.HttpResponseParser(self)
+
+    def on_body(self, data: bytes) -> None:
+        """Pass on a piece of the body."""
+        if self._ended:
+            raise ValueError("bytes after the answer")
+        if self.exchange is not None:
+            self.exchange.piece(data)
+
+    def on_message_complete(self) -> None:
+        """End the answer, unless it was an interim one, or one that ends with the connection."""
+        if self._ended or (self._response is None and not self._discarding):
+            return
+        if self._response is not None and self._response.length == NONE:
+            return
+        self._ended = True
+        self._reuse = self._parser.should_keep_alive()
+
+    def _finish(self) -> None:
+        exchange, self.exchange = self.exchange, None
+        self._ended = self._discarding = False
+        self._response = None
+        # When the instance answered before it had read the whole request, what it left unread must
+        # not be taken for the next one (RFC 9112 §9.3).
+        if self._reuse and not self.closed and self._sent and not self.instance.leaving:
+            self.idle_since = monotonic()
+            self.instance.idle.append(self)
+        elif not self.closed:
+            self.close()
+        if exchange is not None:
+            exchange.whole()
+
+
+async def connect(
+    instance: Upstream, loop: asyncio.AbstractEventLoop, limit: float
+) -> UpstreamConnection | Outcome:
+    """Make a connection within `limit` seconds, or tell how that failed."""
+    try:
+        async with asyncio.timeout(limit):
+            _, connection = await loop.create_connection(
+                lambda: UpstreamConnection(instance, loop), instance.host, instance.port
+            )
+    except (OSError, TimeoutError):
+        return REFUSED
+    return connection

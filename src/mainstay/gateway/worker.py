@@ -1,0 +1,233 @@
+"""A gateway worker: one process, one event loop, the traffic of every listener.
+
+It is told what to route by the supervisor, over a Unix socket, and needs it for nothing else: when the
+supervisor is gone it goes on with its last table, checks the instances itself, and knocks until a new
+supervisor answers, to whom it hands its listening sockets.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from email.utils import formatdate
+from functools import partial
+
+import uvloop
+
+from mainstay.base.clock import SystemClock
+from mainstay.base.dice import Dice
+from mainstay.base.facts import Fact
+from mainstay.gateway.check import check
+from mainstay.gateway.http import ClientConnection
+from mainstay.gateway.link import Link
+from mainstay.gateway.route import Route
+from mainstay.gateway.table import Limits, Row, Table
+from mainstay.gateway.upstream import Upstream
+from mainstay.gateway.wheel import Wheel
+
+BACKLOG = 4096
+"""Connections that may wait to be accepted; the kernel's own limit (net.core.somaxconn) still holds."""
+_SWEEP = 1.0
+_WINDOW = 30
+"""Sweeps after which latencies are forgotten by halves: quantiles are those of the last 30 to 60 s."""
+
+
+class Worker:
+    """Everything that one worker process holds."""
+
+    def __init__(
+        self, number: int, listeners: dict[str, socket.socket], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.number = number
+        self.loop = loop
+        self.listeners = listeners
+        self.wheel = Wheel(loop)
+        self.limits = Limits()
+        self.drain_limit = 10.0
+        self.routes: dict[str, Route] = {}
+        self.clients: set[ClientConnection] = set()
+        self.version = 0
+        self.date = b""
+        self.stopping = False
+        self.stopped = loop.create_future()
+        self._clock = SystemClock()
+        self._dice = Dice(f"{os.getpid()}/{self._clock.wall()}")
+        self._servers: list[asyncio.Server] = []
+        self._checks: dict[tuple[str, str, int], asyncio.Task[None]] = {}
+        self._link: Link | None = None
+        self._ends_at = 0.0
+        self._ticks = 0
+
+    async def run(self, address: str) -> None:
+        """Serve until told to stop."""
+        self._tick()
+        self._link = Link(self, address)
+        link = self.loop.create_task(self._link.run())
+        await self.stopped
+        await self._link.goodbye()
+        ends = [link, *self._checks.values()]
+        for task in ends:
+            task.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
+        self.wheel.close()
+
+    # --- the supervisor tells us ---
+
+    def apply(self, table: Table) -> None:
+        """Route by this table from now on."""
+        now = self.loop.time()
+        self.version = table.version
+        self.limits = table.limits
+        self.drain_limit = table.drain
+        rows: dict[str, list[Row]] = {}
+        for row in table.rows:
+            rows.setdefault(row.service, []).append(row)
+        for name, settings in table.services.items():
+            route = self.routes.get(name)
+            if route is None:
+                route = self.routes[name] = Route(
+                    name, settings, self._dice.fork(name), self.tell, self._left
+                )
+            elif route.settings != settings:
+                route.configure(now, settings)
+            route.apply(now, rows.get(name, []))
+        self._watch()
+
+    async def serve(self) -> None:
+        """Accept connections; called when the first table has come."""
+        if self._servers or self.stopping:
+            return
+        for name, listener in self.listeners.items():
+            route = self.routes[name]
+            server = await self.loop.create_server(
+                partial(ClientConnection, self, route), sock=listener, backlog=BACKLOG
+            )
+            self._servers.append(server)
+
+    def stop(self) -> None:
+        """Accept nothing more, finish what is under way, and end."""
+        if self.stopping:
+            return
+        self.stopping = True
+        for server in self._servers:
+            server.close()
+        for client in list(self.clients):
+            client.drain()
+        self._ends_at = self.loop.time() + self.drain_limit
+        self._end_when_idle()
+
+    def _end_when_idle(self) -> None:
+        if self.stopped.done():
+            return
+        if not self.clients or self.loop.time() >= self._ends_at:
+            for client in list(self.clients):
+                client.abort()
+            self.stopped.set_result(None)
+        else:
+            self.loop.call_later(0.02, self._end_when_idle)
+
+    def counted(self) -> dict[str, object]:
+        """Give all that was counted since this worker began."""
+        return {
+            "type": "counts",
+            "worker": self.number,
+            "version": self.version,
+            "clients": len(self.clients),
+            "services": {name: route.counted() for name, route in self.routes.items()},
+        }
+
+    def tell(self, fact: Fact) -> None:
+        """Tell the supervisor of a fact, if there is one."""
+        if self._link is not None:
+            record = fact.record()
+            # Machines tell their own monotonic time; people and ledgers want the wall's.
+            shift = self._clock.wall() - self.loop.time()
+            record["at"] += shift
+            if "until" in record:
+                record["until"] += shift
+            self._link.send({"type": "fact", "worker": self.number, **record})
+
+    def _left(self, instance: Upstream) -> None:
+        # One that is no longer in the table is awaited by nobody.
+        if self._link is not None and instance in instance.route.pool.members:
+            life = {"service": instance.service, "instance": instance.name, "generation": instance.generation}
+            self._link.send({"type": "idle", **life})
+
+    # --- checks ---
+
+    def _watch(self) -> None:
+        """Check what is in the table, and nothing else."""
+        wanted: dict[tuple[str, str, int], tuple[Route, Upstream]] = {}
+        for name, route in self.routes.items():
+            if route.settings.health is not None:
+                for member in route.pool.members:
+                    if not member.leaving:
+                        wanted[name, member.name, member.generation] = (route, member)
+        for key, task in list(self._checks.items()):
+            if key not in wanted:
+                task.cancel()
+                del self._checks[key]
+        for key, (route, member) in wanted.items():
+            if key not in self._checks:
+                self._checks[key] = self.loop.create_task(self._check(route, member))
+
+    async def _check(self, route: Route, member: Upstream) -> None:
+        spec = route.settings.health
+        assert spec is not None
+        # Workers and instances out of step: no burst of checks each second.
+        await asyncio.sleep(self._dice.between(0, spec.every))
+        while True:
+            begun = self.loop.time()
+            result = await check(member.host, member.port, route.settings.path, spec.timeout)
+            now = self.loop.time()
+            if result.ok:
+                route.pool.passed(now, member)
+            else:
+                route.pool.failed(now, member)
+                if not member.health.usable:
+                    for exchange in list(member.busy):
+                        exchange.leave(now)
+            await asyncio.sleep(max(0.0, begun + spec.every - now))
+
+    # --- time ---
+
+    def _tick(self) -> None:
+        now = self.loop.time()
+        self._ticks += 1
+        self.date = b"Date: %b\r\n" % formatdate(self._clock.wall(), usegmt=True).encode()
+        for route in self.routes.values():
+            for member in route.pool.members:
+                member.sweep(now)
+            if self._ticks % _WINDOW == 0:
+                route.turn()
+        self.loop.call_later(_SWEEP, self._tick)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a worker; started by the supervisor, not by people."""
+    parser = argparse.ArgumentParser(prog="mainstay-gateway-worker")
+    parser.add_argument("--number", type=int, required=True)
+    parser.add_argument("--link", required=True, help="the supervisor's socket")
+    parser.add_argument("--listeners", required=True, help="JSON: service name to inherited descriptor")
+    options = parser.parse_args(argv)
+    listeners = {name: socket.socket(fileno=fd) for name, fd in json.loads(options.listeners).items()}
+    for listener in listeners.values():
+        listener.setblocking(False)
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(options.number, listeners, options.link))
+
+
+async def _serve(number: int, listeners: dict[str, socket.socket], link: str) -> None:
+    loop = asyncio.get_running_loop()
+    worker = Worker(number, listeners, loop)
+    loop.add_signal_handler(signal.SIGTERM, worker.stop)
+    # Ctrl-C goes to the whole foreground group; the supervisor decides when traffic ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    await worker.run(link)
+
+
+if __name__ == "__main__":
+    main()
