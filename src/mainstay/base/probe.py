@@ -1,0 +1,16 @@
+"""What one health check of an instance found; whoever sends the check, all speak of it in these words."""
+
+from typing import NamedTuple
+
+
+class ProbeResult(NamedTuple):
+    """The result of asking one instance once whether it is well."""
+
+    ok: bool
+    """Whether the answer was the one hoped for."""
+
+    said: str
+    """What came back, for people: `HTTP 503`, `connection refused`, `no answer within 500ms`."""
+
+    seconds: float
+    """How long it took, in seconds."""

@@ -1,0 +1,71 @@
+"""One life of one instance of a service, as its pool sees it."""
+
+from typing import TYPE_CHECKING
+
+from mainstay.redundancy.bound import above
+from mainstay.redundancy.health import Health
+
+if TYPE_CHECKING:
+    from mainstay.redundancy.outlier import Outlier
+
+
+class Instance:
+    """One life: restarted, it is another `Instance` with the next `generation` and no memory of this one."""
+
+    __slots__ = (
+        "credit",
+        "ejected_until",
+        "generation",
+        "health",
+        "host",
+        "in_flight",
+        "key",
+        "name",
+        "outlier",
+        "port",
+        "service",
+        "up_since",
+        "weight",
+        "zone",
+    )
+
+    def __init__(  # noqa: PLR0913 - what an instance is; all but the first five by name
+        self,
+        service: str,
+        name: str,
+        generation: int,
+        host: str,
+        port: int,
+        *,
+        health: Health,
+        zone: str = "",
+        weight: float = 1.0,
+        up_since: float | None = None,
+    ) -> None:
+        above("weight", weight, 0)
+        self.service = service
+        self.name = name
+        self.generation = generation
+        self.host = host
+        self.port = port
+        self.health = health
+        self.zone = zone
+        self.weight = weight
+        """Its share of the traffic, against the other members' weights."""
+        self.key = (name, generation)
+        """What tells this life from every other of the service."""
+        self.in_flight = 0
+        """Attempts begun and not settled; the one who begins and settles them counts."""
+        self.up_since = up_since
+        """When it last became up, for the slow start; None while it is not."""
+        self.ejected_until: float | None = None
+        """When its ejection ends; None while it is not ejected."""
+        self.outlier: Outlier | None = None
+        """What traffic knows of it; its pool gives it one."""
+        self.credit = 0.0
+        """What round robin owes it."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.service}/{self.name}#{self.generation} {self.health.state.value}>"
+        )

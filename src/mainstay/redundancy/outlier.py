@@ -1,0 +1,88 @@
+"""What traffic knows of one instance: failures in a row, counted apart, take it out for a while.
+
+Refused, reset, timed out and 5xx are different kinds of proof, so each has its own count and limit. One
+good answer clears them all; what proves nothing (a stale connection, a client that left) is not counted.
+An ejection lasts `base` seconds, twice as long each time it comes again, up to `cap`. For every `cap`
+seconds of good behaviour one of the earlier ejections is forgotten.
+"""
+
+from dataclasses import dataclass
+
+from mainstay.base.dice import Dice
+from mainstay.base.outcome import FAILED, OK, REFUSED, RESET, TIMEOUT, Outcome
+from mainstay.redundancy.bound import above, at_least, between
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutlierSpec:
+    """How many failures in a row make an outlier, and for how long it is left out."""
+
+    refused: int = 2
+    """Connections refused in a row: nobody listens there, so the second is proof enough."""
+    reset: int = 3
+    """Connections lost in a row before the answer was complete: one may be a crash in a single request."""
+    timeout: int = 5
+    """Attempts timed out in a row: slowness may lie in the requests themselves."""
+    failed: int = 10
+    """Answers of 5xx in a row: mostly the application's own doing, and the weakest proof of the four."""
+    base: float = 1.0
+    """Seconds the first ejection lasts: about what a restart takes."""
+    cap: float = 30.0
+    """Seconds an ejection lasts at most: what is well again is back within half a minute."""
+    keep: float = 0.5
+    """Share of the pool's instances that are never ejected (0 to 1, rounded up, at least one instance):
+    half, because the rest must carry all the load."""
+
+    def __post_init__(self) -> None:
+        above("refused", self.refused, 0)
+        above("reset", self.reset, 0)
+        above("timeout", self.timeout, 0)
+        above("failed", self.failed, 0)
+        above("base", self.base, 0)
+        at_least("cap", self.cap, self.base)
+        between("keep", self.keep, 0, 1)
+
+
+class Outlier:
+    """The traffic's memory of one life of an instance."""
+
+    __slots__ = ("_clean", "_counts", "_ejections", "_limits", "_returned_at", "_spec")
+
+    def __init__(self, spec: OutlierSpec) -> None:
+        self._spec = spec
+        self._limits = {REFUSED: spec.refused, RESET: spec.reset, TIMEOUT: spec.timeout, FAILED: spec.failed}
+        self._counts: dict[Outcome, int] = {}
+        self._clean = True
+        self._ejections = 0
+        self._returned_at = 0.0
+
+    def observe(self, outcome: Outcome) -> bool:
+        """Count how an attempt ended; say whether that makes it an outlier."""
+        if outcome is OK:
+            if not self._clean:
+                self.clear()
+            return False
+        limit = self._limits.get(outcome)
+        if limit is None:
+            return False
+        self._clean = False
+        count = self._counts[outcome] = self._counts.get(outcome, 0) + 1
+        return count >= limit
+
+    def clear(self) -> None:
+        """Forget what was counted, as a good answer does."""
+        self._counts.clear()
+        self._clean = True
+
+    def eject(self, now: float, dice: Dice) -> float:
+        """Begin an ejection and give the time at which it ends; what was counted is forgotten."""
+        spec = self._spec
+        if self._ejections:
+            self._ejections = max(0, self._ejections - int((now - self._returned_at) / spec.cap))
+        # The exponent is bounded because an instance may flap for months, and 2.0**1024 overflows.
+        length = min(spec.cap, spec.base * 2.0 ** min(self._ejections, 64))
+        self._ejections += 1
+        # A tenth of jitter, so that workers that ejected it together do not all try it together.
+        self._returned_at = now + length * dice.between(0.9, 1.1)
+        self.clear()
+        return self._returned_at

@@ -1,0 +1,227 @@
+"""The instances of one service, and which of them takes the next request.
+
+Two witnesses speak: health checks (`passed`, `failed`, `drain`) and traffic (`observe`). An instance is
+*usable* when it is up, or suspect while none is up, and not ejected. When none is usable although some are
+there, all of those are used: that is panic, and it is said. One that has never passed a check, or is
+draining, is never picked, not even in panic.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from math import ceil, inf
+from typing import Generic, Literal
+
+from mainstay.base.dice import Dice
+from mainstay.base.facts import (
+    Emit,
+    HealthChanged,
+    InstanceEjected,
+    InstanceReturned,
+    PanicBegan,
+    PanicEnded,
+    ignore,
+)
+from mainstay.base.outcome import Outcome
+from mainstay.redundancy.balance import BALANCES, I
+from mainstay.redundancy.bound import at_least, one_of
+from mainstay.redundancy.health import DRAINING, SUSPECT, UNKNOWN, UP, State
+from mainstay.redundancy.outlier import Outlier, OutlierSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSpec:
+    """How a service's instances share its traffic."""
+
+    balance: Literal["power_of_two", "round_robin", "least"] = "power_of_two"
+    """How one is chosen: power of two choices is nearly as even as looking at all, and never herds."""
+    slow_start: float = 0.0
+    """Seconds over which an instance that came up gets its full share: 0 (at once), because only some
+    runtimes are slow when cold."""
+    outlier: OutlierSpec | None = field(default_factory=OutlierSpec)
+    """What traffic may find out about an instance; None and only checks decide."""
+
+    def __post_init__(self) -> None:
+        one_of("balance", self.balance, tuple(BALANCES))
+        at_least("slow_start", self.slow_start, 0)
+
+
+class Pool(Generic[I]):
+    """The members of one service, kept sorted into those that may be picked and those that may not."""
+
+    __slots__ = (
+        "_changes_at",
+        "_choose",
+        "_dice",
+        "_emit",
+        "_ranks",
+        "_service",
+        "_spec",
+        "_usable",
+        "members",
+        "panicking",
+    )
+
+    def __init__(self, spec: PoolSpec, service: str, dice: Dice, emit: Emit = ignore) -> None:
+        self._spec = spec
+        self._service = service
+        self._dice = dice
+        self._emit = emit
+        self._choose = BALANCES[spec.balance](spec.slow_start).choose
+        # Who may be picked, best first; every rank holds at least one. `_usable` is the first rank.
+        self._ranks: list[list[I]] = []
+        self._usable: list[I] = []
+        # When the earliest ejection ends: until then, time alone changes nothing.
+        self._changes_at = inf
+        self.members: list[I] = []
+        """All of them, usable or not."""
+        self.panicking = False
+        """Whether none is usable, so that all that may be are used."""
+
+    def replace(self, now: float, members: Iterable[I]) -> None:
+        """Take these as the members; a life that is a member already goes on as the object that it is.
+
+        Of lives that are gone nothing is kept, and a new life starts with a clean record.
+        """
+        known = {member.key: member for member in self.members}
+        self.members = [known.get(member.key, member) for member in members]
+        for member in self.members:
+            if member.key in known:
+                continue
+            if member.up_since is None and member.health.usable:
+                member.up_since = now
+            if self._spec.outlier is not None:
+                member.outlier = Outlier(self._spec.outlier)
+        self._sort(now)
+
+    def pick(self, now: float, tried: Collection[I] = ()) -> I | None:
+        """Choose a member for an attempt, never one that was tried; None when there is no other.
+
+        One that is up comes before one that is suspect, and another zone before the zones that were tried.
+        """
+        if now >= self._changes_at:
+            self._sort(now)
+        if not tried:
+            return self._choose(self._usable, self._dice, now) if self._usable else None
+        zones = {member.zone for member in tried}
+        for rank in self._ranks:
+            left = [member for member in rank if member not in tried]
+            if left:
+                elsewhere = [member for member in left if member.zone not in zones]
+                return self._choose(elsewhere or left, self._dice, now)
+        return None
+
+    def observe(self, now: float, instance: I, outcome: Outcome) -> None:
+        """Tell how an attempt at a member ended; it may be ejected for it."""
+        outlier = instance.outlier
+        if outlier is None or not outlier.observe(outcome):
+            return
+        if not self._may_eject(instance):
+            return
+        instance.ejected_until = outlier.eject(now, self._dice)
+        self._emit(
+            InstanceEjected(
+                at=now,
+                service=self._service,
+                instance=instance.name,
+                generation=instance.generation,
+                because=outcome.name.lower(),
+                until=instance.ejected_until,
+            )
+        )
+        self._sort(now)
+
+    def passed(self, now: float, instance: I) -> None:
+        """Tell that a member passed a health check."""
+        before = instance.health.state
+        if self._holds(instance) and instance.health.passed(now):
+            self._moved(now, instance, before)
+
+    def failed(self, now: float, instance: I) -> None:
+        """Tell that a member failed a health check."""
+        before = instance.health.state
+        if self._holds(instance) and instance.health.failed(now):
+            self._moved(now, instance, before)
+
+    def drain(self, now: float, instance: I) -> None:
+        """Take a member out of service for good; what is in flight there may end."""
+        before = instance.health.state
+        if self._holds(instance) and instance.health.drain(now):
+            self._moved(now, instance, before)
+
+    def usable(self, now: float) -> list[I]:
+        """Give all who may be picked, best first: in panic those are the sick ones."""
+        if now >= self._changes_at:
+            self._sort(now)
+        return [member for rank in self._ranks for member in rank]
+
+    def _moved(self, now: float, instance: I, before: State) -> None:
+        health = instance.health
+        if not health.usable:
+            instance.up_since = None
+        elif instance.up_since is None:
+            instance.up_since = now
+        self._emit(
+            HealthChanged(
+                at=now,
+                service=self._service,
+                instance=instance.name,
+                generation=instance.generation,
+                before=before.value,
+                after=health.state.value,
+                because=health.because.value if health.because is not None else "",
+            )
+        )
+        self._sort(now)
+
+    def _holds(self, instance: I) -> bool:
+        return any(member is instance for member in self.members)
+
+    def _may_eject(self, instance: I) -> bool:
+        """Say whether enough usable members are left without it; late news of a life that is gone says no."""
+        spec = self._spec.outlier
+        if spec is None or not instance.health.usable or instance.ejected_until is not None:
+            return False
+        if not self._holds(instance):
+            return False
+        staying = [member for member in self.members if member.health.state is not DRAINING]
+        left = sum(
+            member.health.usable and member.ejected_until is None
+            for member in staying
+            if member is not instance
+        )
+        return left >= max(1, ceil(spec.keep * len(staying)))
+
+    def _sort(self, now: float) -> None:
+        """Sort the members into ranks; called when something changed."""
+        up: list[I] = []
+        suspect: list[I] = []
+        sick: list[I] = []
+        self._changes_at = inf
+        for member in self.members:
+            if member.ejected_until is not None and now >= member.ejected_until:
+                self._return(now, member)
+            state = member.health.state
+            if state is UNKNOWN or state is DRAINING:
+                continue
+            if member.ejected_until is not None:
+                self._changes_at = min(self._changes_at, member.ejected_until)
+                sick.append(member)
+            elif state is UP:
+                up.append(member)
+            else:
+                (suspect if state is SUSPECT else sick).append(member)
+        panicking = not (up or suspect) and bool(sick)
+        self._ranks = [rank for rank in ([sick] if panicking else [up, suspect]) if rank]
+        self._usable = self._ranks[0] if self._ranks else []
+        if panicking is not self.panicking:
+            self.panicking = panicking
+            moved = PanicBegan if panicking else PanicEnded
+            self._emit(moved(at=now, service=self._service))
+
+    def _return(self, now: float, member: I) -> None:
+        member.ejected_until = None
+        self._emit(
+            InstanceReturned(
+                at=now, service=self._service, instance=member.name, generation=member.generation
+            )
+        )

@@ -1,0 +1,384 @@
+"""One logical request, from its start to its end, over as many attempts as it takes.
+
+::
+
+    IDLE ──TRY──▶ TRYING ──PAUSE──▶ PAUSED ──TRY──▶ TRYING      TRYING ──TRY──▶ TRYING
+      │             │                 │
+      └─GIVE_UP─────┴─DONE, GIVE_UP───┴─GIVE_UP──▶ ENDED
+
+Whoever drives it does what it orders and tells what happened: `start`, then `settle` after every attempt and
+`resume` after every pause, until the order is DONE or GIVE_UP. It asks the pool for an instance, the breaker
+for a permit and the budget for a retry, and gives every place back exactly once.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import Generic, TypeVar
+
+from mainstay.base.dice import Dice
+from mainstay.base.outcome import CANCELLED, FAILED, OK, STALE, TIMEOUT, Outcome
+from mainstay.redundancy.bound import above, at_least
+from mainstay.redundancy.health import Health
+from mainstay.redundancy.instance import Instance
+from mainstay.redundancy.pool import Pool
+from mainstay.tolerance.backoff import Backoff, BackoffSpec
+from mainstay.tolerance.breaker import Breaker
+from mainstay.tolerance.budget import Budget
+from mainstay.tolerance.deadline import Deadline
+from mainstay.tolerance.retry import IDEMPOTENT, UNKNOWN, UNSENT, RetrySpec, proof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSpec:
+    """How long one request may take, and how often it is tried."""
+
+    attempt: float = 10.0
+    """Seconds for one attempt: far above what an interactive answer takes; three fit into a request."""
+    request: float = 30.0
+    """Seconds for the request with all its attempts and pauses: what clients and browsers wait at least."""
+    retry: RetrySpec | None = field(default_factory=RetrySpec)
+    """What is tried again; None and every request has one attempt."""
+
+    def __post_init__(self) -> None:
+        above("attempt", self.attempt, 0)
+        at_least("request", self.request, self.attempt)
+
+
+class Target(Instance):
+    """An instance that calls are made to, and the breaker that guards it."""
+
+    __slots__ = ("breaker",)
+
+    def __init__(  # noqa: PLR0913 - what an instance is; all but the first five by name
+        self,
+        service: str,
+        name: str,
+        generation: int,
+        host: str,
+        port: int,
+        *,
+        health: Health,
+        zone: str = "",
+        weight: float = 1.0,
+        up_since: float | None = None,
+        breaker: Breaker | None = None,
+    ) -> None:
+        super().__init__(
+            service, name, generation, host, port, health=health, zone=zone, weight=weight, up_since=up_since
+        )
+        self.breaker = breaker
+        """What guards it; None when nothing does."""
+
+
+T = TypeVar("T", bound=Target)
+
+
+class State(Enum):
+    """How far a call has come."""
+
+    IDLE = "idle"
+    TRYING = "trying"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+class Order(IntEnum):
+    """What the driver has to do next."""
+
+    TRY = 0
+    """Make an attempt at `instance`, until `until`; tell its end by `settle`."""
+    PAUSE = 1
+    """Wait until `until`, then `resume`."""
+    GIVE_UP = 2
+    """Tell the client that it failed, `because` of what; no place is held any more."""
+    DONE = 3
+    """Give the client the instance's answer; no place is held any more."""
+
+
+class Because(Enum):
+    """Why a call is not tried (again)."""
+
+    NO_INSTANCE = "no instance is usable"
+    CIRCUIT_OPEN = "every usable instance's circuit breaker is open"
+    DEADLINE = "the request's time is over"
+    ATTEMPTS = "every attempt that was allowed failed"
+    BUDGET = "the service's retry budget is spent"
+    UNPROVED = "it may have been carried out, and repeating it may do harm"
+    UNREPEATABLE = "its body can no longer be repeated"
+    COMMITTED = "the client has a part of the answer"
+    STATUS = "the instance's answer is passed on"
+    CANCELLED = "the client went away"
+
+
+IDLE, TRYING, PAUSED, ENDED = State
+TRY, PAUSE, GIVE_UP, DONE = Order
+
+TRANSITIONS: dict[tuple[State, Order], State] = {
+    (IDLE, TRY): TRYING,
+    (IDLE, GIVE_UP): ENDED,
+    (TRYING, TRY): TRYING,
+    (TRYING, PAUSE): PAUSED,
+    (TRYING, GIVE_UP): ENDED,
+    (TRYING, DONE): ENDED,
+    (PAUSED, TRY): TRYING,
+    (PAUSED, GIVE_UP): ENDED,
+}
+
+
+class Policy(Generic[T]):
+    """What all calls to one service share: the spec, the pool and the retry budget."""
+
+    __slots__ = ("budget", "dice", "pool", "spec")
+
+    def __init__(self, spec: CallSpec, pool: Pool[T], dice: Dice) -> None:
+        self.spec = spec
+        self.pool = pool
+        self.dice = dice
+        self.budget = Budget(spec.retry.budget) if spec.retry is not None else None
+        """What retries may cost; None when nothing is retried."""
+
+    def call(self, now: float, *, idempotent: bool, keyed: bool = False) -> "Call[T]":
+        """Begin one logical request, which pays its share into the budget.
+
+        Args:
+            now: The time; the request's deadline counts from here.
+            idempotent: Whether the request may be done twice as well as once.
+            keyed: Whether it carries an idempotency key that the service is declared to honour.
+        """
+        if self.budget is not None:
+            self.budget.deposit(now)
+        return Call(self, now, idempotent, keyed)
+
+
+class Call(Generic[T]):
+    """One logical request; made by `Policy.call`."""
+
+    __slots__ = (
+        "_backoff",
+        "_committed_at",
+        "_cut",
+        "_idempotent",
+        "_keyed",
+        "_permit",
+        "_policy",
+        "_repeatable",
+        "_sent_at",
+        "_tried",
+        "attempt",
+        "because",
+        "deadline",
+        "instance",
+        "retry_after",
+        "state",
+        "until",
+    )
+
+    instance: T
+    """Where the attempt is made; there is none before the first TRY."""
+    attempt: int
+    """The number of the attempt, from 1; 0 before the first."""
+    until: float
+    """When the attempt has to have ended, or the pause is over."""
+    because: Because | None
+    """Why it was given up, or why an instance's failure was passed on."""
+    retry_after: float | None
+    """Seconds after which trying again makes sense, where that is known."""
+
+    def __init__(self, policy: Policy[T], now: float, idempotent: bool, keyed: bool) -> None:
+        self._policy = policy
+        self._idempotent = idempotent
+        self._keyed = keyed
+        self._repeatable = True
+        self._sent_at: float | None = None
+        self._committed_at: float | None = None
+        self._tried: tuple[T, ...] = ()
+        self._backoff: Backoff | None = None
+        self.deadline = Deadline(now + policy.spec.request)
+        self.state = IDLE
+        self.attempt = 0
+        self.until = now
+        self.because = None
+        self.retry_after = None
+
+    def start(self, now: float) -> Order:
+        """Begin: TRY or GIVE_UP."""
+        if self.state is not IDLE:
+            raise self._misused("start")
+        return TRY if self._begin(now) else self._end(self._missing(now))
+
+    def sent(self, now: float) -> None:
+        """Tell that bytes of the request may have reached the instance in this attempt."""
+        if self.state is not TRYING:
+            raise self._misused("sent")
+        self._sent_at = now
+
+    def committed(self, now: float) -> None:
+        """Tell that a byte of the answer has reached the client: this attempt is the last."""
+        if self.state is not TRYING:
+            raise self._misused("committed")
+        self._committed_at = now
+
+    def unrepeatable(self) -> None:
+        """Tell that the request's body can no longer be repeated: only what was never sent may be retried."""
+        self._repeatable = False
+
+    def extend(self, now: float) -> None:
+        """Tell that the client finished a long upload: the deadline, and the attempt's time, count from here."""
+        spec = self._policy.spec
+        self.deadline = Deadline(now + spec.request)
+        if self.state is TRYING:
+            self._limit(now)
+
+    def settle(
+        self, now: float, outcome: Outcome, status: int = 0, retry_after: float | None = None
+    ) -> Order:
+        """Tell how the attempt ended, and hear what is next.
+
+        Args:
+            now: The time.
+            outcome: How it ended; a 5xx is `FAILED` and every other complete answer `OK`.
+            status: The answer's status code, when it is `FAILED`.
+            retry_after: The seconds of its `Retry-After`, if it had one.
+
+        Returns:
+            DONE when there is an answer to pass on, TRY or PAUSE when it is tried again, else GIVE_UP.
+        """
+        if self.state is not TRYING:
+            raise self._misused("settle")
+        self._give_back(now, outcome)
+        self.retry_after = retry_after
+        if outcome is OK:
+            self.state = ENDED
+            return DONE
+        if outcome is CANCELLED:
+            return self._end(Because.CANCELLED)
+        because = self._next(now, outcome, status)
+        if because is None:
+            return PAUSE if self.state is PAUSED else TRY
+        return self._end(because, DONE if outcome is FAILED else GIVE_UP)
+
+    def resume(self, now: float) -> Order:
+        """Go on after a pause: TRY or GIVE_UP."""
+        if self.state is not PAUSED:
+            raise self._misused("resume")
+        if self.deadline.passed(now):
+            return self._end(Because.DEADLINE)
+        return TRY if self._begin(now) else self._end(self._missing(now))
+
+    def cancel(self, now: float) -> None:
+        """Tell that the client went away: proves nothing, and gives the place back. Harmless at the end."""
+        if self.state is ENDED:
+            return
+        if self.state is TRYING:
+            self._give_back(now, CANCELLED)
+        self._end(Because.CANCELLED)
+
+    def _begin(self, now: float) -> bool:
+        """Begin an attempt at an instance that was not tried; say whether there is one that admits it."""
+        pool = self._policy.pool
+        passed_over = self._tried
+        while (target := pool.pick(now, passed_over)) is not None:
+            breaker = target.breaker
+            permit = breaker.admit(now) if breaker is not None else 0
+            if permit is None:
+                passed_over = (*passed_over, target)
+                continue
+            target.in_flight += 1
+            self.instance = target
+            self._permit = permit
+            self._sent_at = None
+            self.attempt += 1
+            self.state = TRYING
+            self._limit(now)
+            return True
+        return False
+
+    def _limit(self, now: float) -> None:
+        attempt = self._policy.spec.attempt
+        self.until = self.deadline.fit(now, attempt)
+        self._cut = self.until < now + attempt
+
+    def _give_back(self, now: float, outcome: Outcome) -> None:
+        instance = self.instance
+        instance.in_flight -= 1
+        if outcome is TIMEOUT and self._cut:
+            # It was not given its full time, so its silence proves nothing against it.
+            outcome = CANCELLED
+        if instance.breaker is not None:
+            instance.breaker.settle(now, self._permit, outcome)
+        self._policy.pool.observe(now, instance, outcome)
+
+    def _next(self, now: float, outcome: Outcome, status: int) -> Because | None:
+        """Try again or pause; or give why it is over."""
+        retry, budget = self._policy.spec.retry, self._policy.budget
+        if self._committed_at is not None:
+            return Because.COMMITTED
+        if retry is None or budget is None:
+            return Because.ATTEMPTS
+        if outcome is FAILED and status not in retry.statuses:
+            return Because.STATUS
+        proved = proof(
+            outcome, sent=self._sent_at is not None, idempotent=self._idempotent, keyed=self._keyed
+        )
+        if proved is UNKNOWN:
+            return Because.UNPROVED
+        if proved is not UNSENT and not self._repeatable:
+            return Because.UNREPEATABLE
+        # What never arrived cost nobody anything, and a stale connection says nothing of the instance.
+        free = proved is UNSENT or (proved is IDEMPOTENT and outcome is STALE)
+        return self._afford(now, retry, budget, free=free) or self._again(now, outcome, retry)
+
+    def _afford(self, now: float, retry: RetrySpec, budget: Budget, *, free: bool) -> Because | None:
+        """Take what another attempt costs; or give what is used up."""
+        if self.deadline.passed(now):
+            return Because.DEADLINE
+        if free:
+            return None
+        if self.attempt >= retry.attempts:
+            return Because.ATTEMPTS
+        return None if budget.withdraw(now) else Because.BUDGET
+
+    def _again(self, now: float, outcome: Outcome, retry: RetrySpec) -> Because | None:
+        """Try one that was not tried, or pause before all are tried again; or give why neither is possible."""
+        self._tried = (*self._tried, self.instance)
+        if self._begin(now):
+            return None
+        if self.attempt >= retry.attempts:
+            return Because.ATTEMPTS
+        self._tried = ()
+        # There is nothing wrong with an instance whose idle connection had ended: no need to wait for it.
+        if outcome is STALE and self._begin(now):
+            return None
+        return self._pause(now, outcome, retry.backoff)
+
+    def _pause(self, now: float, outcome: Outcome, spec: BackoffSpec) -> Because | None:
+        if self._backoff is None:
+            self._backoff = Backoff(spec, self._policy.dice)
+        wait = self._backoff.next()
+        if outcome is FAILED and self.retry_after is not None:
+            if self.retry_after > spec.cap:
+                # The client can wait for that better than we can.
+                return Because.STATUS
+            wait = max(wait, self.retry_after)
+        if self.deadline.passed(now + wait):
+            return Because.DEADLINE
+        self.until = now + wait
+        self.state = PAUSED
+        return None
+
+    def _missing(self, now: float) -> Because:
+        """Give why nobody can be asked, and note when that may change."""
+        refusing = [member.breaker for member in self._policy.pool.usable(now)]
+        if not refusing:
+            return Because.NO_INSTANCE
+        opening = [now if it is None or it.reopens_at is None else it.reopens_at for it in refusing]
+        self.retry_after = max(0.0, min(opening) - now)
+        return Because.CIRCUIT_OPEN
+
+    def _end(self, because: Because, order: Order = GIVE_UP) -> Order:
+        self.state = ENDED
+        self.because = because
+        return order
+
+    def _misused(self, what: str) -> RuntimeError:
+        return RuntimeError(f"{what} does not belong to a call that is {self.state.value}")

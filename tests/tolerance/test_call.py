@@ -1,0 +1,844 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mainstay.base.dice import Dice
+from mainstay.base.errors import SpecError
+from mainstay.base.outcome import CANCELLED, FAILED, OK, REFUSED, RESET, STALE, TIMEOUT
+from mainstay.redundancy.health import Health
+from mainstay.redundancy.outlier import OutlierSpec
+from mainstay.redundancy.pool import Pool, PoolSpec
+from mainstay.tolerance.backoff import BackoffSpec
+from mainstay.tolerance.breaker import CLOSED, HALF_OPEN, OPEN, Breaker, BreakerSpec
+from mainstay.tolerance.budget import BudgetSpec
+from mainstay.tolerance.call import (
+    DONE,
+    ENDED,
+    GIVE_UP,
+    IDLE,
+    PAUSE,
+    PAUSED,
+    TRANSITIONS,
+    TRY,
+    TRYING,
+    Because,
+    CallSpec,
+    Policy,
+    Target,
+)
+from mainstay.tolerance.retry import RetrySpec
+
+STEADY = BackoffSpec(base=0.1, cap=0.4, jitter="none")
+RETRY = RetrySpec(attempts=3, backoff=STEADY)
+SPEC = CallSpec(attempt=2.0, request=5.0, retry=RETRY)
+FRAIL = BreakerSpec(minimum=1, rest=4.0, cap=30.0, probes=1, ramp=0.0)
+
+
+class Stage:
+    """A policy over targets `a`, `b`, …, asked in turn, without outlier ejection unless it is told."""
+
+    def __init__(self, size=3, spec=SPEC, outlier=None, breaker=None):
+        self.dice = Dice(5)
+        self.pool = Pool(PoolSpec(balance="round_robin", outlier=outlier), "web", self.dice)
+        self.targets = [
+            Target(
+                "web",
+                "abcdefgh"[place],
+                1,
+                "127.0.0.1",
+                1,
+                health=Health(None),
+                breaker=Breaker(breaker, self.dice) if breaker is not None else None,
+            )
+            for place in range(size)
+        ]
+        self.pool.replace(0.0, self.targets)
+        self.policy = Policy(spec, self.pool, self.dice)
+
+    def call(self, now=0.0, *, idempotent=True, keyed=False, sent=True):
+        call = self.policy.call(now, idempotent=idempotent, keyed=keyed)
+        assert call.start(now) is TRY
+        if sent:
+            call.sent(now)
+        return call
+
+    def in_flight(self):
+        return [target.in_flight for target in self.targets]
+
+
+def spec(**retry):
+    return CallSpec(attempt=2.0, request=5.0, retry=RetrySpec(**{"backoff": STEADY, **retry}))
+
+
+def test_the_defaults_are_three_attempts_of_ten_seconds():
+    defaults = CallSpec()
+
+    assert (defaults.attempt, defaults.request, defaults.retry) == (10.0, 30.0, RetrySpec())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"attempt": 0.0}, "attempt must be above 0, not 0"),
+        ({"attempt": 6.0, "request": 5.0}, "request must be at least 6, not 5"),
+    ],
+)
+def test_a_spec_that_cannot_be_is_refused(wrong, message):
+    with pytest.raises(SpecError) as refusal:
+        CallSpec(**wrong)
+
+    assert str(refusal.value) == message
+
+
+def test_a_target_is_an_instance_with_a_breaker():
+    breaker = Breaker(FRAIL, Dice(1))
+
+    target = Target(
+        "web",
+        "web-1",
+        3,
+        "::1",
+        80,
+        health=Health(None),
+        zone="a",
+        weight=2.0,
+        up_since=4.0,
+        breaker=breaker,
+    )
+
+    assert (target.service, target.name, target.generation, target.host, target.port) == (
+        *("web", "web-1", 3),
+        *("::1", 80),
+    )
+    assert (target.zone, target.weight, target.up_since, target.key) == ("a", 2.0, 4.0, ("web-1", 3))
+    assert target.breaker is breaker
+    assert Target("web", "web-1", 3, "::1", 80, health=Health(None)).breaker is None
+    plain = Target("web", "web-1", 3, "::1", 80, health=Health(None))
+    assert (plain.zone, plain.weight, plain.up_since) == ("", 1.0, None)
+
+
+# How a call begins and ends well
+
+
+def test_a_new_call_is_idle_and_holds_nothing():
+    stage = Stage()
+
+    call = stage.policy.call(1.0, idempotent=True)
+
+    assert (call.state, call.attempt, call.because, call.retry_after) == (IDLE, 0, None, None)
+    assert call.deadline.at == 6.0
+    assert call.until == 1.0
+    assert stage.in_flight() == [0, 0, 0]
+
+
+def test_it_begins_with_an_attempt_at_an_instance():
+    stage = Stage()
+    call = stage.policy.call(1.0, idempotent=True)
+
+    order = call.start(1.5)
+
+    assert order is TRY
+    assert (call.state, call.attempt, call.instance.name, call.until) == (TRYING, 1, "a", 3.5)
+    assert stage.in_flight() == [1, 0, 0]
+
+
+def test_a_good_answer_ends_it():
+    stage = Stage()
+    call = stage.call()
+
+    order = call.settle(0.1, OK)
+
+    assert order is DONE
+    assert (call.state, call.because, call.attempt) == (ENDED, None, 1)
+    assert stage.in_flight() == [0, 0, 0]
+
+
+def test_without_a_usable_instance_it_gives_up_at_once():
+    stage = Stage(size=0)
+    call = stage.policy.call(0.0, idempotent=True)
+
+    order = call.start(0.0)
+
+    assert order is GIVE_UP
+    assert (call.state, call.because, call.retry_after) == (ENDED, Because.NO_INSTANCE, None)
+
+
+def test_every_call_pays_into_the_budget_and_a_policy_without_retries_has_none():
+    stage = Stage(spec=spec(budget=BudgetSpec(share=0.5, floor=0.0)))
+
+    stage.policy.call(0.0, idempotent=False)
+    stage.policy.call(0.0, idempotent=True)
+
+    assert stage.policy.budget.balance(0.0) == 1.0
+    assert Stage(spec=CallSpec(retry=None)).policy.budget is None
+
+
+# What may be tried again
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, STALE, RESET, TIMEOUT])
+def test_what_was_never_sent_goes_to_another_whatever_it_is(outcome):
+    stage = Stage()
+    call = stage.call(idempotent=False, sent=False)
+
+    order = call.settle(0.1, outcome)
+
+    assert order is TRY
+    assert (call.instance.name, call.attempt, call.until) == ("b", 2, 2.1)
+    assert stage.in_flight() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("outcome", [STALE, RESET, TIMEOUT])
+@pytest.mark.parametrize("kind", [{"idempotent": True}, {"idempotent": False, "keyed": True}])
+def test_what_was_sent_and_may_be_repeated_goes_to_another(outcome, kind):
+    stage = Stage()
+    call = stage.call(**kind)
+
+    assert call.settle(0.1, outcome) is TRY
+    assert call.instance.name == "b"
+
+
+@pytest.mark.parametrize("outcome", [STALE, RESET, TIMEOUT])
+def test_what_was_sent_and_may_not_be_repeated_is_never_sent_twice(outcome):
+    stage = Stage()
+    call = stage.call(idempotent=False)
+
+    order = call.settle(0.1, outcome)
+
+    assert order is GIVE_UP
+    assert call.because is Because.UNPROVED
+    assert stage.in_flight() == [0, 0, 0]
+
+
+def test_what_was_sent_is_asked_of_each_attempt_anew():
+    call = Stage().call(idempotent=False, sent=False)
+    call.settle(0.1, REFUSED)
+    call.sent(0.2)
+    keyed = Stage().call(idempotent=False, keyed=True)
+    keyed.settle(0.1, RESET)
+
+    assert call.settle(0.3, RESET) is GIVE_UP
+    assert keyed._sent_at is None
+
+
+def test_when_the_client_has_a_part_of_the_answer_that_attempt_is_the_last():
+    call = Stage().call()
+    call.committed(0.1)
+
+    order = call.settle(0.2, RESET)
+
+    assert order is GIVE_UP
+    assert call.because is Because.COMMITTED
+
+
+def test_a_body_that_cannot_be_repeated_is_not():
+    call = Stage().call()
+    call.unrepeatable()
+
+    assert call.settle(0.1, RESET) is GIVE_UP
+    assert call.because is Because.UNREPEATABLE
+
+
+def test_a_body_that_was_never_sent_need_not_be_repeated():
+    call = Stage().call(sent=False)
+    call.unrepeatable()
+
+    assert call.settle(0.1, RESET) is TRY
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, STALE, RESET, TIMEOUT])
+def test_with_retries_off_nothing_is_tried_again(outcome):
+    stage = Stage(spec=CallSpec(retry=None))
+    call = stage.call(sent=False)
+
+    assert call.settle(0.1, outcome) is GIVE_UP
+    assert call.because is Because.ATTEMPTS
+
+
+# An answer that says the instance cannot
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_an_answer_that_another_might_not_give_goes_to_another(status):
+    call = Stage().call()
+
+    assert call.settle(0.1, FAILED, status) is TRY
+    assert call.instance.name == "b"
+
+
+def test_the_applications_own_failure_is_passed_on():
+    call = Stage().call()
+
+    order = call.settle(0.1, FAILED, 500, 7.0)
+
+    assert order is DONE
+    assert (call.because, call.retry_after, call.state) == (Because.STATUS, 7.0, ENDED)
+
+
+def test_a_status_that_was_not_told_is_passed_on():
+    assert Stage().call().settle(0.1, FAILED) is DONE
+
+
+def test_a_failure_that_may_not_be_repeated_is_passed_on_although_nobody_said_it_was_sent():
+    call = Stage().call(idempotent=False, sent=False)
+
+    assert call.settle(0.1, FAILED, 503) is DONE
+    assert call.because is Because.UNPROVED
+
+
+def test_a_keyed_failure_goes_to_another():
+    assert Stage().call(idempotent=False, keyed=True).settle(0.1, FAILED, 503) is TRY
+
+
+def test_the_last_failure_of_all_is_passed_on():
+    call = Stage().call()
+    call.settle(0.1, FAILED, 503)
+    call.settle(0.2, FAILED, 503)
+
+    order = call.settle(0.3, FAILED, 503, 2.0)
+
+    assert order is DONE
+    assert (call.because, call.retry_after) == (Because.ATTEMPTS, 2.0)
+
+
+def test_a_failure_is_passed_on_when_retries_are_off_or_the_client_has_a_part_of_it():
+    off = Stage(spec=CallSpec(retry=None)).call()
+    begun = Stage().call()
+    begun.committed(0.05)
+
+    assert off.settle(0.1, FAILED, 503) is DONE
+    assert begun.settle(0.1, FAILED, 503) is DONE
+    assert begun.because is Because.COMMITTED
+
+
+def test_a_retry_after_of_an_earlier_attempt_is_forgotten():
+    call = Stage().call()
+    call.settle(0.1, FAILED, 503, 7.0)
+
+    call.settle(0.2, OK)
+
+    assert call.retry_after is None
+
+
+# Pauses
+
+
+def test_when_all_were_tried_it_pauses_and_starts_over():
+    stage = Stage(size=2)
+    call = stage.call()
+    call.settle(0.1, RESET)
+
+    order = call.settle(0.2, RESET)
+    paused = (call.state, call.until, stage.in_flight())
+    again = call.resume(0.3)
+
+    assert order is PAUSE
+    assert paused == (PAUSED, pytest.approx(0.3), [0, 0])
+    assert again is TRY
+    assert (call.state, call.attempt, call.instance.name) == (TRYING, 3, "b")
+    assert stage.in_flight() == [0, 1]
+
+
+def test_pauses_grow():
+    call = Stage(size=1, spec=spec(attempts=9)).call()
+    pauses = []
+
+    for now in (1.0, 2.0, 3.0, 4.0):
+        assert call.settle(now, RESET) is PAUSE
+        pauses.append(call.until - now)
+        call.resume(now)
+        call.sent(now)
+
+    assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.4])
+
+
+def test_a_pause_that_would_miss_the_deadline_is_not_made():
+    stage = Stage(size=1)
+    just, late = stage.call(), stage.call()
+
+    assert just.settle(4.89, RESET) is PAUSE
+    assert late.settle(4.9, RESET) is GIVE_UP
+    assert late.because is Because.DEADLINE
+
+
+def test_resumed_too_late_it_gives_up():
+    call = Stage(size=1).call()
+    call.settle(4.0, RESET)
+
+    order = call.resume(5.0)
+
+    assert order is GIVE_UP
+    assert (call.state, call.because) == (ENDED, Because.DEADLINE)
+
+
+def test_resumed_when_nobody_is_left_it_gives_up():
+    stage = Stage(size=1)
+    call = stage.call()
+    call.settle(0.1, RESET)
+    stage.pool.replace(0.2, [])
+
+    assert call.resume(0.2) is GIVE_UP
+    assert call.because is Because.NO_INSTANCE
+
+
+def test_the_instances_own_time_is_waited_for_when_it_is_short():
+    call = Stage(size=1).call()
+
+    order = call.settle(1.0, FAILED, 503, 0.3)
+
+    assert order is PAUSE
+    assert call.until == pytest.approx(1.3)
+
+
+def test_the_pause_is_no_shorter_for_an_instance_that_asks_for_less():
+    call = Stage(size=1).call()
+
+    call.settle(1.0, FAILED, 503, 0.0)
+
+    assert call.until == pytest.approx(1.1)
+
+
+def test_an_instance_may_ask_for_the_longest_pause_and_no_more():
+    stage = Stage(size=1)
+    longest, longer = stage.call(), stage.call()
+
+    assert longest.settle(1.0, FAILED, 503, 0.4) is PAUSE
+    assert longer.settle(1.0, FAILED, 503, 0.5) is DONE
+    assert (longer.because, longer.retry_after) == (Because.STATUS, 0.5)
+
+
+def test_what_an_instance_asks_for_does_not_keep_the_others_from_being_tried():
+    assert Stage().call().settle(1.0, FAILED, 503, 60.0) is TRY
+
+
+def test_only_an_answer_can_ask_for_time():
+    call = Stage(size=1).call()
+
+    assert call.settle(1.0, RESET, 0, 60.0) is PAUSE
+    assert call.until == pytest.approx(1.1)
+
+
+def test_after_a_stale_connection_the_only_instance_is_tried_again_at_once():
+    stage = Stage(size=1)
+    call = stage.call(sent=False)
+
+    order = call.settle(0.1, STALE)
+
+    assert order is TRY
+    assert (call.instance.name, call.attempt) == ("a", 2)
+    assert stage.in_flight() == [1]
+
+
+def test_stale_connections_without_end_are_given_up():
+    call = Stage(size=1).call(sent=False)
+
+    orders = [call.settle(0.1, STALE) for _ in range(3)]
+
+    assert orders == [TRY, TRY, GIVE_UP]
+    assert call.because is Because.ATTEMPTS
+
+
+def test_after_a_stale_connection_and_with_nobody_left_it_pauses():
+    stage = Stage(size=1)
+    call = stage.call(sent=False)
+    stage.pool.replace(0.1, [])
+
+    assert call.settle(0.1, STALE) is PAUSE
+
+
+# What bounds it
+
+
+def test_attempts_are_bounded():
+    stage = Stage(size=5)
+    call = stage.call()
+    orders = []
+
+    for now in (0.1, 0.2, 0.3):
+        orders.append(call.settle(now, RESET))
+        if orders[-1] is TRY:
+            call.sent(now)
+
+    assert orders == [TRY, TRY, GIVE_UP]
+    assert (call.because, call.attempt) == (Because.ATTEMPTS, 3)
+
+
+def test_a_single_attempt_may_be_all():
+    call = Stage(spec=spec(attempts=1)).call()
+
+    assert call.settle(0.1, RESET) is GIVE_UP
+    assert call.because is Because.ATTEMPTS
+
+
+def test_what_reached_nobody_goes_on_to_everybody():
+    stage = Stage(size=5)
+    call = stage.call(idempotent=False, sent=False)
+
+    orders = [call.settle(0.1, REFUSED) for _ in range(5)]
+
+    assert orders == [TRY, TRY, TRY, TRY, GIVE_UP]
+    assert (call.because, call.attempt) == (Because.ATTEMPTS, 5)
+
+
+def test_what_reached_nobody_is_tried_again_after_a_pause_only_within_the_attempts():
+    call = Stage(size=2).call(sent=False)
+
+    orders = [
+        call.settle(0.1, REFUSED),
+        call.settle(0.2, REFUSED),
+        call.resume(0.3),
+        call.settle(0.4, REFUSED),
+    ]
+    fourth = [call.settle(0.5, REFUSED)]
+
+    assert orders == [TRY, PAUSE, TRY, TRY]
+    assert fourth == [GIVE_UP]
+    assert call.because is Because.ATTEMPTS
+
+
+def test_retries_are_taken_from_the_budget():
+    stage = Stage(spec=spec(budget=BudgetSpec(share=0.0, floor=0.1)))
+    first, second = stage.call(), stage.call()
+
+    orders = [first.settle(0.1, RESET), second.settle(0.1, RESET)]
+
+    assert orders == [TRY, GIVE_UP]
+    assert second.because is Because.BUDGET
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sent"), [(REFUSED, False), (RESET, False), (STALE, False), (STALE, True)]
+)
+def test_what_cost_nobody_anything_is_not_taken_from_the_budget(outcome, sent):
+    stage = Stage(spec=spec(budget=BudgetSpec(share=0.0, floor=0.0)))
+    call = stage.call(sent=sent)
+
+    assert call.settle(0.1, outcome) is TRY
+
+
+def test_a_stale_retry_by_key_is_taken_from_the_budget():
+    stage = Stage(spec=spec(budget=BudgetSpec(share=0.0, floor=0.0)))
+    call = stage.call(idempotent=False, keyed=True)
+
+    assert call.settle(0.1, STALE) is GIVE_UP
+    assert call.because is Because.BUDGET
+
+
+def test_a_retry_that_is_not_allowed_costs_nothing():
+    stage = Stage(spec=spec(attempts=1, budget=BudgetSpec(share=0.0, floor=0.1)))
+
+    stage.call().settle(0.1, RESET)
+
+    assert stage.policy.budget.balance(0.1) == 1.0
+
+
+def test_after_the_deadline_nothing_is_tried():
+    stage = Stage()
+    just, late = stage.call(), stage.call(sent=False)
+
+    assert just.settle(4.99, RESET) is TRY
+    assert just.until == 5.0
+    assert late.settle(5.0, REFUSED) is GIVE_UP
+    assert late.because is Because.DEADLINE
+
+
+def test_a_long_upload_moves_the_deadline_and_the_attempts_time():
+    call = Stage().call()
+
+    call.extend(30.0)
+
+    assert call.deadline.at == 35.0
+    assert call.until == 32.0
+    assert call.settle(33.0, RESET) is TRY
+
+
+def test_an_upload_that_ends_during_a_pause_leaves_the_pause_alone():
+    call = Stage(size=1).call()
+    call.settle(1.0, RESET)
+
+    call.extend(1.05)
+
+    assert call.until == pytest.approx(1.1)
+    assert call.deadline.at == pytest.approx(6.05)
+
+
+# The witnesses: breaker and pool
+
+
+def test_the_breaker_and_the_pool_hear_how_it_ended():
+    stage = Stage(outlier=OutlierSpec(refused=1), breaker=FRAIL)
+    call = stage.call(sent=False)
+
+    call.settle(0.1, REFUSED)
+
+    assert stage.targets[0].breaker.state is OPEN
+    assert stage.targets[0].ejected_until is not None
+    assert stage.targets[1].breaker.state is CLOSED
+
+
+def test_one_whose_breaker_is_open_is_passed_over():
+    stage = Stage(breaker=FRAIL)
+    stage.call().settle(0.0, RESET)
+
+    names = {stage.call().instance.name for _ in range(6)}
+
+    assert names == {"b", "c"}
+
+
+def test_when_every_breaker_is_open_it_gives_up_and_tells_when_to_come_back():
+    stage = Stage(size=2, breaker=FRAIL, spec=spec(attempts=1))
+    stage.call(0.0).settle(0.0, RESET)
+    stage.call(1.0).settle(1.0, RESET)
+    call = stage.policy.call(2.0, idempotent=True)
+
+    order = call.start(2.0)
+
+    assert order is GIVE_UP
+    assert call.because is Because.CIRCUIT_OPEN
+    assert call.retry_after == pytest.approx(min(t.breaker.reopens_at for t in stage.targets) - 2.0)
+    assert stage.in_flight() == [0, 0]
+
+
+def test_when_a_breaker_is_half_open_and_full_it_is_worth_coming_back_at_once():
+    stage = Stage(size=2, breaker=FRAIL, spec=spec(attempts=1))
+    stage.call(0.0).settle(0.0, RESET)
+    stage.call(4.0).settle(4.0, RESET)
+    probe = stage.call(5.0)
+    call = stage.policy.call(5.0, idempotent=True)
+
+    order = call.start(5.0)
+
+    assert probe.instance.breaker.state is HALF_OPEN
+    assert order is GIVE_UP
+    assert (call.because, call.retry_after) == (Because.CIRCUIT_OPEN, 0.0)
+
+
+def test_a_pause_may_end_before_open_breakers():
+    stage = Stage(size=1, breaker=FRAIL)
+    call = stage.call()
+
+    order = call.settle(0.1, RESET)
+
+    assert order is PAUSE
+    assert call.resume(0.2) is GIVE_UP
+    assert call.because is Because.CIRCUIT_OPEN
+
+
+def test_every_probe_is_settled_under_its_permit():
+    stage = Stage(size=1, breaker=FRAIL)
+    stage.call(0.0).settle(0.0, RESET)
+    probe = stage.call(5.0)
+
+    probe.settle(5.1, OK)
+
+    assert stage.targets[0].breaker.state is CLOSED
+
+
+def test_a_call_that_is_cancelled_gives_its_place_back_and_proves_nothing():
+    stage = Stage(size=1, breaker=FRAIL, outlier=OutlierSpec())
+    stage.call(0.0).settle(0.0, RESET)
+    probe = stage.call(5.0)
+
+    probe.cancel(5.1)
+
+    assert (probe.state, probe.because) == (ENDED, Because.CANCELLED)
+    assert stage.in_flight() == [0]
+    assert stage.targets[0].breaker.state is HALF_OPEN
+    assert stage.call(5.2).state is TRYING
+
+
+def test_an_attempt_settled_as_cancelled_ends_the_call():
+    stage = Stage(breaker=FRAIL)
+    call = stage.call(sent=False)
+
+    order = call.settle(0.1, CANCELLED)
+
+    assert order is GIVE_UP
+    assert (call.state, call.because) == (ENDED, Because.CANCELLED)
+    assert stage.in_flight() == [0, 0, 0]
+    assert stage.targets[0].breaker.state is CLOSED
+
+
+def test_a_call_may_be_cancelled_before_it_begins_or_while_it_pauses():
+    stage = Stage(size=1)
+    idle, paused = stage.policy.call(0.0, idempotent=True), stage.call()
+    paused.settle(0.1, RESET)
+
+    idle.cancel(0.2)
+    paused.cancel(0.2)
+
+    assert (idle.state, paused.state) == (ENDED, ENDED)
+    assert stage.in_flight() == [0]
+
+
+def test_cancelling_what_has_ended_changes_nothing():
+    stage = Stage()
+    call = stage.call()
+    call.settle(0.1, OK)
+
+    call.cancel(0.2)
+
+    assert call.because is None
+    assert stage.in_flight() == [0, 0, 0]
+
+
+def test_a_timeout_within_its_full_time_is_charged_to_the_instance():
+    stage = Stage(breaker=FRAIL)
+
+    stage.call().settle(2.0, TIMEOUT)
+
+    assert stage.targets[0].breaker.state is OPEN
+
+
+def test_a_timeout_cut_short_by_the_deadline_is_charged_to_nobody():
+    stage = Stage(breaker=FRAIL, outlier=OutlierSpec(timeout=1))
+    call = stage.policy.call(0.0, idempotent=True)
+    call.start(3.1)
+
+    order = call.settle(5.0, TIMEOUT)
+
+    assert order is GIVE_UP
+    assert call.because is Because.DEADLINE
+    assert stage.targets[0].breaker.state is CLOSED
+    assert stage.targets[0].ejected_until is None
+
+
+def test_a_connection_lost_in_a_time_cut_short_is_charged_all_the_same():
+    stage = Stage(breaker=FRAIL)
+    call = stage.policy.call(0.0, idempotent=True)
+    call.start(3.1)
+
+    call.settle(4.0, RESET)
+
+    assert stage.targets[0].breaker.state is OPEN
+
+
+def test_an_attempt_that_just_fits_is_not_cut_short():
+    stage = Stage(breaker=FRAIL)
+    call = stage.policy.call(0.0, idempotent=True)
+    call.start(3.0)
+
+    call.settle(5.0, TIMEOUT)
+
+    assert stage.targets[0].breaker.state is OPEN
+
+
+# Misuse
+
+
+@pytest.mark.parametrize("what", ["start", "resume", "settle", "sent", "committed"])
+@pytest.mark.parametrize("state", ["idle", "trying", "paused", "ended"])
+def test_what_does_not_belong_to_a_state_is_refused_and_changes_nothing(what, state):
+    stage = Stage(size=1)
+    call = stage.policy.call(0.0, idempotent=True) if state == "idle" else stage.call()
+    if state == "paused":
+        call.settle(0.1, RESET)
+    elif state == "ended":
+        call.settle(0.1, OK)
+    if {"start": "idle", "resume": "paused"}.get(what, "trying") == state:
+        return
+    before = (call.state, call.attempt, call.until, stage.in_flight())
+
+    with pytest.raises(RuntimeError) as refusal:
+        getattr(call, what)(0.2, *([OK] if what == "settle" else []))
+
+    assert str(refusal.value) == f"{what} does not belong to a call that is {state}"
+    assert (call.state, call.attempt, call.until, stage.in_flight()) == before
+
+
+# Whatever happens
+
+
+def test_every_move_of_the_table_can_be_made():
+    seen = set()
+
+    def note(before, order, call):
+        seen.add((before, order, call.state))
+
+    for size in (0, 1, 2):
+        for outcome in (OK, RESET, REFUSED):
+            for now in (0.2, 9.0):
+                stage = Stage(size=size)
+                call = stage.policy.call(0.0, idempotent=True)
+                note(IDLE, call.start(0.0), call)
+                if call.state is TRYING:
+                    note(TRYING, call.settle(0.1, outcome), call)
+                if call.state is PAUSED:
+                    note(PAUSED, call.resume(now), call)
+                if call.state is TRYING:
+                    note(TRYING, call.settle(now, outcome), call)
+
+    assert seen == {(state, order, after) for (state, order), after in TRANSITIONS.items()}
+
+
+outcomes = st.sampled_from([OK, REFUSED, STALE, RESET, TIMEOUT, FAILED, CANCELLED])
+steps = st.tuples(
+    st.floats(0.0, 1.5),
+    st.sampled_from(["go", "go", "go", "cancel", "extend", "drop"]),
+    outcomes,
+    st.sets(st.sampled_from(["sent", "committed", "unrepeatable"])),
+    st.sampled_from([500, 503]),
+    st.sampled_from([None, 0.2, 9.0]),
+)
+
+
+def advance(call, now, step):
+    """Do what the call waits for; give the order it answers with."""
+    _, _, outcome, told, status, retry_after = step
+    if call.state is IDLE:
+        return call.start(now)
+    if call.state is PAUSED:
+        return call.resume(now)
+    if "sent" in told:
+        call.sent(now)
+    if "committed" in told:
+        call.committed(now)
+    return call.settle(now, outcome, status, retry_after)
+
+
+@given(
+    st.integers(0, 4),
+    st.fixed_dictionaries({"idempotent": st.booleans(), "keyed": st.booleans()}),
+    st.sampled_from([SPEC, CallSpec(attempt=2.0, request=5.0, retry=None)]),
+    st.sampled_from([None, FRAIL]),
+    st.lists(steps, max_size=25),
+)
+def test_whatever_happens_it_keeps_its_promises(size, kind, spec, breaker, script):
+    stage = Stage(size, spec=spec, outlier=OutlierSpec(refused=1), breaker=breaker)
+    call, now, executed = stage.policy.call(0.0, **kind), 0.0, False
+    attempts = 1 if spec.retry is None else max(3, size)
+
+    for step in script:
+        gap, deed, outcome, told, *_ = step
+        now += gap
+        before, tried = call.state, getattr(call, "instance", None)
+        if "unrepeatable" in told:
+            call.unrepeatable()
+        if before is ENDED:
+            break
+        if deed == "cancel":
+            call.cancel(now)
+            assert TRANSITIONS[before, GIVE_UP] is call.state
+        elif deed == "extend":
+            call.extend(now)
+            assert call.state is before
+        elif deed == "drop":
+            stage.pool.replace(now, stage.pool.members[1:])
+        else:
+            order = advance(call, now, step)
+            executed |= before is TRYING and outcome is not REFUSED and ("sent" in told or outcome is FAILED)
+            assert TRANSITIONS[before, order] is call.state
+            if order is TRY:
+                assert now < call.until <= now + 2.0 or before is IDLE
+                assert call.until <= call.deadline.at
+                # Another instance, unless only its idle connection had ended.
+                assert before is not TRYING or call.instance is not tried or outcome is STALE
+                # What may have been carried out is never sent again unless that does no harm.
+                assert any(kind.values()) or not executed
+            elif order is PAUSE:
+                assert now <= call.until < call.deadline.at
+            else:
+                assert (order is DONE) is (before is TRYING and outcome in {OK, FAILED})
+                assert (call.because is None) is (before is TRYING and outcome is OK)
+        assert sum(stage.in_flight()) == (call.state is TRYING)
+        assert call.attempt <= attempts
