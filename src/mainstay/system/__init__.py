@@ -1,1 +1,1 @@
-"""system"""
+"""The system file: its shape, how it is read, and what is told when it is wrong."""

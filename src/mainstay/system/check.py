@@ -1,0 +1,135 @@
+"""What must hold between the keys of a system file, and between it and the machine."""
+
+import pwd
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from mainstay.base.errors import SpecError
+from mainstay.base.units import format_duration
+from mainstay.system.envfile import read_env_file
+from mainstay.system.place import Path as KeyPath
+from mainstay.system.schema import Service
+
+Finding = tuple[KeyPath, str]
+"""Where, and what is wrong."""
+
+
+def check(
+    services: Mapping[str, Service], names: Iterable[str], zones: list[str], folder: Path
+) -> list[Finding]:
+    """Check services against one another and against the machine.
+
+    Args:
+        services: Those that could be read.
+        names: Of all services in the file, so that nobody is told that a wrong one is not there.
+        zones: Of the system.
+        folder: The system file's.
+    """
+    findings = list(_zones(zones))
+    for name, service in services.items():
+        findings += [(("services", name, *path), message) for path, message in _service(service, folder)]
+    return [*findings, *_listeners(services), *_unknown_needs(services, set(names)), *_circles(services)]
+
+
+def _zones(zones: list[str]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for place, zone in enumerate(zones):
+        if zone in seen:
+            yield ("zones", place), f"the zone {zone} is named twice"
+        seen.add(zone)
+
+
+def _service(service: Service, folder: Path) -> Iterator[Finding]:
+    cwd = service.working_folder(folder)
+    if not cwd.is_dir():
+        yield ("cwd",), f"{'is not a folder' if cwd.exists() else 'no such folder'}: {cwd}"
+    for place, file in enumerate(service.env_file):
+        try:
+            read_env_file(folder / file)
+        except SpecError as error:
+            yield ("env_file", place), str(error)
+    if service.user is not None and not _is_user(service.user):
+        yield ("user",), f"this machine has no user '{service.user}'"
+    yield from _timing(service)
+    yield from _specs(service)
+
+
+def _timing(service: Service) -> Iterator[Finding]:
+    timeouts, restart = service.timeouts, service.restart
+    if timeouts.attempt_limit() > timeouts.request:
+        attempt, request = format_duration(timeouts.attempt), format_duration(timeouts.request)
+        yield ("timeouts", "attempt"), f"must not be longer than request ({request}), not {attempt}"
+    if restart is not None and restart.delay > restart.cap:
+        delay, cap = format_duration(restart.delay), format_duration(restart.cap)
+        yield ("restart", "delay"), f"must not be longer than cap ({cap}), not {delay}"
+
+
+def _specs(service: Service) -> Iterator[Finding]:
+    builders: dict[str, Callable[[], object]] = {
+        "health": service.health_spec,
+        "retry": service.retry_spec,
+        "breaker": service.breaker_spec,
+        "outlier": service.outlier_spec,
+    }
+    for key, build in builders.items():
+        try:
+            build()
+        except SpecError as error:
+            yield (key,), str(error)
+
+
+def _is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _listeners(services: Mapping[str, Service]) -> Iterator[Finding]:
+    seen: dict[int, list[tuple[str, Service]]] = {}
+    for name, service in services.items():
+        if service.listen is None:
+            continue
+        others = seen.setdefault(service.listen.port, [])
+        for other, its in others:
+            if its.listen is not None and service.listen.overlaps(its.listen):
+                yield (
+                    ("services", name, "listen"),
+                    f"{service.listen} is taken by services.{other}, which listens on {its.listen}",
+                )
+                break
+        others.append((name, service))
+
+
+def _unknown_needs(services: Mapping[str, Service], names: set[str]) -> Iterator[Finding]:
+    for name, service in services.items():
+        for place, need in enumerate(service.needs):
+            if need not in names:
+                near = get_close_matches(need, sorted(names - {name}), n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                yield ("services", name, "needs", place), f"there is no service {need}{hint}"
+
+
+def _circles(services: Mapping[str, Service]) -> Iterator[Finding]:
+    # Take away what needs nothing that is left, again and again; what stays is in a circle or needs one.
+    left = {name: [need for need in service.needs if need in services] for name, service in services.items()}
+    while left:
+        free = [name for name, needs in left.items() if not any(need in left for need in needs)]
+        for name in free:
+            del left[name]
+        if free or not left:
+            continue
+        circle = _follow(left)
+        place = services[circle[0]].needs.index(circle[1])
+        yield ("services", circle[0], "needs", place), f"needs go in a circle: {' → '.join(circle)}"
+        for name in circle[:-1]:
+            del left[name]
+
+
+def _follow(left: dict[str, list[str]]) -> list[str]:
+    walk = [next(iter(left))]
+    while walk.count(walk[-1]) == 1:
+        walk.append(next(need for need in left[walk[-1]] if need in left))
+    return walk[walk.index(walk[-1]) :]

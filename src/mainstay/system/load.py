@@ -1,0 +1,127 @@
+"""Reading a system file: all of its problems at once, each with line, column, what was found and is allowed."""
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mainstay.base.errors import Problem, SystemFileError
+from mainstay.system.check import check
+from mainstay.system.document import Document, read_document
+from mainstay.system.place import Path as KeyPath
+from mainstay.system.place import written
+from mainstay.system.schema import Service, System
+from mainstay.system.value import SLUG
+from mainstay.system.wording import tell
+
+NAMES = ("mainstay.yaml", "mainstay.yml")
+"""What a system file is called when nobody tells; the first that is there."""
+
+LARGEST = 2**20
+"""Bytes that a system file may have; a thousand services take about half of it."""
+
+
+def find(folder: Path) -> Path | None:
+    """Give the folder's system file, or None."""
+    return next((folder / name for name in NAMES if (folder / name).exists()), None)
+
+
+def load(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> System:
+    """Read a system file.
+
+    Args:
+        path: The file; by default `mainstay.yaml` or `mainstay.yml` in the current folder.
+        environ: What `${NAME}` is taken from; by default the environment of this process.
+
+    Raises:
+        SystemFileError: it cannot be used; it has all the problems.
+    """
+    file = Path(path) if path is not None else find(Path())
+    if file is None:
+        message = "no such file in this folder; `mainstay init` writes one, `--file` names another"
+        raise SystemFileError(NAMES[0], [Problem(0, 0, "", message)])
+    document = read_document(_text(file), os.environ if environ is None else environ)
+    system, problems = _system(document, file.resolve())
+    if system is None or problems:
+        raise SystemFileError(str(file), sorted(set(problems)))
+    return system
+
+
+def _text(file: Path) -> str:
+    try:
+        # A pipe would wait for its other end, and a device has no end.
+        if not stat.S_ISREG(file.stat().st_mode):
+            kind = "a folder" if file.is_dir() else "not a regular file"
+            raise SystemFileError(str(file), [Problem(0, 0, "", f"is {kind}; allowed is a YAML file")])
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST + 1)
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise SystemFileError(str(file), [Problem(0, 0, "", f"cannot be read: {reason}")]) from error
+    if len(content) > LARGEST:
+        raise SystemFileError(str(file), [Problem(0, 0, "", f"is larger than {LARGEST} bytes")])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        message = f"is not UTF-8 text: found the byte 0x{content[error.start]:02x}"
+        raise SystemFileError(str(file), [Problem(line, column, "", message)]) from error
+
+
+def _system(document: Document, file: Path) -> tuple[System | None, list[Problem]]:
+    content = document.content
+    if content is None and document.problems:
+        return None, document.problems
+    if isinstance(content, dict):
+        content = {"name": folder_slug(file.parent), **content}
+    system, problems = None, list(document.problems)
+    try:
+        system = System.model_validate(content, context={"file": file})
+    except ValidationError as error:
+        problems += tell(error.errors(include_url=False), document)
+    services = system.services if system else _sound_services(content)
+    names = {
+        path[1] for path in document.keys if path[0] == "services" and len(path) == len(("services", "NAME"))
+    }
+    for path, message in check(services, {str(name) for name in names}, _zones(content), file.parent):
+        shown_path = path if path in document.values else _without_index(path)
+        problems.append(Problem(*document.place(shown_path), written(shown_path), message))
+    return system, problems
+
+
+def _without_index(path: KeyPath) -> KeyPath:
+    # `env_file: web.env` is one file, and so is the first of a list.
+    return path[:-1] if isinstance(path[-1], int) else path
+
+
+def _zones(content: object) -> list[str]:
+    zones = content.get("zones") if isinstance(content, dict) else None
+    return [str(zone) for zone in zones] if isinstance(zones, list) else []
+
+
+def _sound_services(content: object) -> dict[str, Service]:
+    """Give the services with what is wrong in them set aside, so that the whole-file checks see the rest."""
+    services = content.get("services") if isinstance(content, dict) else None
+    sound: dict[str, Service] = {}
+    for name, keys in list(services.items())[:1000] if isinstance(services, dict) else ():
+        if not isinstance(keys, dict):
+            continue
+        try:
+            sound[name] = Service.model_validate(keys)
+        except ValidationError as error:
+            wrong = {key for each in error.errors() for key in each["loc"][:1]}
+            right = {key: value for key, value in keys.items() if key not in wrong}
+            # A command is required; without one there would be nothing to look at.
+            sound[name] = Service.model_validate({"command": "true", **right})
+    return sound
+
+
+def folder_slug(folder: Path) -> str:
+    """Make a system's name of its folder's: `/srv/My Shop` gives `my-shop`."""
+    words = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")
+    slug = words.lstrip("0123456789-")[:63].rstrip("-")
+    return slug if SLUG.fullmatch(slug) else "system"

@@ -1,0 +1,184 @@
+"""The mechanisms of a service as the system file tells them; each builds the spec that its machine takes.
+
+Defaults are the specs' own, so that the file, a program and a simulator mean the same by silence.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
+
+from mainstay.redundancy.health import HealthSpec
+from mainstay.redundancy.outlier import OutlierSpec
+from mainstay.system.value import Duration, DurationOrZero, Share, ShareOrZero, Size, Whole, shown, wrong
+from mainstay.tolerance.breaker import BreakerSpec
+from mainstay.tolerance.budget import BudgetSpec
+from mainstay.tolerance.retry import RetrySpec
+
+_HEALTH = HealthSpec()
+_RETRY = RetrySpec()
+_BREAKER = BreakerSpec()
+_OUTLIER = OutlierSpec()
+
+
+class Section(BaseModel):
+    """A mapping of known keys; every other key is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _path(written: object) -> str:
+    if not isinstance(written, str) or not written.startswith("/"):
+        raise wrong(f"must be a path that begins with /, as in /healthz, not {shown(written)}")
+    if any(not "!" <= character <= "~" for character in written):
+        raise wrong("must be printable ASCII without spaces: write others as %XX (RFC 3986 §2.1)")
+    return written
+
+
+UrlPath = Annotated[str, PlainValidator(_path), WithJsonSchema({"type": "string", "pattern": "^/[!-~]*$"})]
+"""Path and query of a request."""
+
+
+class Health(Section):
+    """How Mainstay finds out whether an instance can work."""
+
+    path: UrlPath | None = None
+    """What to GET; 2xx and 3xx pass. Without it the question is `OPTIONS *`, which any HTTP answer passes
+    (RFC 9110 §9.3.7): that proves a living HTTP server without knowing the application."""
+
+    every: Duration = _HEALTH.every
+    """Time between two checks. A second costs next to nothing and bounds how long a hang goes unseen;
+    exits are known at once and do not wait for a check."""
+
+    timeout: Duration = _HEALTH.timeout
+    """How long an answer may take; an instance that needs longer to say yes has trouble."""
+
+    down_after: Annotated[int, Whole(1, 100)] = _HEALTH.down_after
+    """Failures in a row until it is down. Two, because one lost packet is no outage."""
+
+    up_after: Annotated[int, Whole(1, 100)] = _HEALTH.up_after
+    """Successes in a row until it is up again. One: traffic itself watches it from then on."""
+
+    def spec(self) -> HealthSpec:
+        """Build what the health machine takes."""
+        return HealthSpec(
+            every=self.every, timeout=self.timeout, down_after=self.down_after, up_after=self.up_after
+        )
+
+
+class Timeouts(Section):
+    """How long each part of a request may take."""
+
+    connect: Duration = 1.0
+    """Until a connection to an instance is made. It is on this machine and answers in under a millisecond;
+    a second leaves room for a full accept queue, whose first SYN is repeated after one second (RFC 6298)."""
+
+    attempt: Duration = 10.0
+    """Until one instance has answered. Never longer than `request`: when only `request` is told and is
+    shorter, an attempt may take as long as it."""
+
+    request: Duration = 30.0
+    """Until the client has its answer, all attempts together. People give up earlier, and thirty seconds is
+    what routers in front commonly allow."""
+
+    idle: Duration = 60.0
+    """How long a client's connection may lie idle between two requests. Longer than a browser's think time,
+    short enough that forgotten connections go away."""
+
+    def attempt_limit(self) -> float:
+        """Give the longest that one attempt may take, in seconds."""
+        if "attempt" in self.model_fields_set:
+            return self.attempt
+        return min(self.attempt, self.request)
+
+
+class Retry(Section):
+    """When a request is tried again on another instance; only what is proved to be safe ever is."""
+
+    attempts: Annotated[int, Whole(1, 100)] = _RETRY.attempts
+    """Attempts at one request, the first included. Three: two failures at once are rare, and each more
+    attempt adds load when there is least room for it."""
+
+    budget: ShareOrZero = _RETRY.budget.share
+    """Retries as a share of all requests. With 20% a failing service gets at most a fifth more load, not
+    a multiple of it."""
+
+    def spec(self) -> RetrySpec:
+        """Build what the retry policy takes."""
+        return RetrySpec(attempts=self.attempts, budget=BudgetSpec(share=self.budget))
+
+
+class Breaker(Section):
+    """When an instance that keeps failing is given a rest."""
+
+    window: Duration = _BREAKER.window
+    """The stretch of time that the failure rate is taken over."""
+
+    minimum: Annotated[int, Whole(1, 1_000_000)] = _BREAKER.minimum
+    """Requests there must be in the window before the rate means anything; below it, chance speaks."""
+
+    rate: Share = _BREAKER.rate
+    """The share of failures that opens the circuit. Half: an instance that fails less still helps."""
+
+    rest: Duration = _BREAKER.rest
+    """How long the circuit stays open at first; each relapse doubles it, up to thirty seconds."""
+
+    def spec(self) -> BreakerSpec:
+        """Build what the circuit breaker takes."""
+        return BreakerSpec(
+            window=self.window,
+            minimum=self.minimum,
+            rate=self.rate,
+            rest=self.rest,
+            cap=max(_BREAKER.cap, self.rest),
+        )
+
+
+class Outlier(Section):
+    """When traffic shows an instance to be worse than its peers; it is left out for a while."""
+
+    refused: Annotated[int, Whole(1, 10_000)] = _OUTLIER.refused
+    """Refused connections in a row. Few, because nothing that works refuses."""
+
+    reset: Annotated[int, Whole(1, 10_000)] = _OUTLIER.reset
+    """Connections in a row that ended before the answer was complete."""
+
+    timeout: Annotated[int, Whole(1, 10_000)] = _OUTLIER.timeout
+    """Requests in a row without an answer in time. More, because a slow query is not a dead instance."""
+
+    failed: Annotated[int, Whole(1, 10_000)] = _OUTLIER.failed
+    """Answers of 5xx in a row. Most of all, because the fault may be the request's or a dependency's."""
+
+    keep: ShareOrZero = _OUTLIER.keep
+    """The share of instances that are never left out, so that the rest can carry the load."""
+
+    def spec(self) -> OutlierSpec:
+        """Build what the outlier detection takes."""
+        return OutlierSpec(
+            refused=self.refused,
+            reset=self.reset,
+            timeout=self.timeout,
+            failed=self.failed,
+            keep=self.keep,
+        )
+
+
+class Restart(Section):
+    """How soon an instance that exited is started again; it is never given up."""
+
+    delay: DurationOrZero = 0.1
+    """The wait after a first exit; it doubles with each further one. Short, because most crashes are the
+    only one for days."""
+
+    cap: Duration = 30.0
+    """The longest wait between two starts, so that a crash loop does not eat the machine. A life that
+    lasted longer than this counts as stable, and the wait begins anew."""
+
+
+class Logs(Section):
+    """How much of an instance's output is kept on disk."""
+
+    size: Size = 10 * 2**20
+    """At this size a file is rotated. Ten MiB is hours of a talkative service, and an editor opens it."""
+
+    keep: Annotated[int, Whole(0, 1000)] = 3
+    """Rotated files that are kept beside the current one."""

@@ -1,0 +1,261 @@
+"""The shape of a system file: every key with its meaning, unit, default, and the reason for the default.
+
+::
+
+    System
+    ├── name, zones
+    ├── gateway       Gateway ── limits
+    └── services
+        └── NAME      Service ── health, timeouts, retry, breaker, outlier, restart, logs
+
+All of it is frozen. The published JSON Schema and the reference are generated from here.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from mainstay.redundancy.health import HealthSpec
+from mainstay.redundancy.outlier import OutlierSpec
+from mainstay.redundancy.pool import PoolSpec
+from mainstay.system.command import Command, argv, executable_problem
+from mainstay.system.envfile import read_env_file
+from mainstay.system.listener import Listen
+from mainstay.system.mechanism import Breaker, Health, Logs, Outlier, Restart, Retry, Section, Timeouts
+from mainstay.system.value import (
+    Balance,
+    Duration,
+    DurationOrZero,
+    EnvName,
+    EnvValue,
+    File,
+    Files,
+    OrOff,
+    Size,
+    SizeOrZero,
+    Slug,
+    Switch,
+    Text,
+    Whole,
+    Workers,
+)
+from mainstay.tolerance.breaker import BreakerSpec
+from mainstay.tolerance.call import CallSpec
+from mainstay.tolerance.retry import RetrySpec
+
+
+class Service(Section):
+    """Something that takes requests: one command, run several times over."""
+
+    command: Command
+    """What to run, in the foreground. Text is run by `/bin/sh` when it has shell syntax (`&&`, `$NAME`, `>`)
+    and directly otherwise; a list is always run directly. Each instance gets PORT, where it must listen on
+    127.0.0.1 or all addresses, and MAINSTAY_INSTANCE, MAINSTAY_ZONE and MAINSTAY_SERVICE."""
+
+    instances: Annotated[int, Whole(1, 1000)] = 2
+    """How many of it run. Two is the least that survives the loss of one."""
+
+    listen: Listen | None = None
+    """The address that clients use; the gateway listens there and spreads requests over the instances.
+    Without it the service takes no requests through the gateway."""
+
+    cwd: File = Path()
+    """The folder that it runs in, relative to the system file's own, which is the default."""
+
+    env: dict[EnvName, EnvValue] = Field(default_factory=dict)
+    """Environment variables of its instances; they win over `env_file`. Nothing is set unless told, except
+    what every program needs (PATH, HOME, LANG and the like)."""
+
+    env_file: Files = Field(default_factory=list)
+    """One file or several with lines of NAME=VALUE, relative to the system file; later ones win. Read
+    whenever an instance starts, so that a rolling restart takes up a change."""
+
+    user: Text | None = None
+    """The user to run as; only root can become another. By default whoever runs Mainstay."""
+
+    health: Annotated[Health | None, OrOff()] = Health()
+    """Health checks, or `off`. On for a service with `listen`; off for one without, which may not speak
+    HTTP at all, unless told."""
+
+    timeouts: Timeouts = Timeouts()
+    """How long each part of a request may take."""
+
+    retry: Annotated[Retry | None, OrOff()] = Retry()
+    """Retries on another instance, or `off`. On: only what is proved to be safe is tried again."""
+
+    breaker: Annotated[Breaker | None, OrOff()] = Breaker()
+    """A circuit breaker for each instance, or `off`. On: asking an instance that fails half of the time
+    costs clients theirs."""
+
+    outlier: Annotated[Outlier | None, OrOff()] = Outlier()
+    """Ejection of instances that traffic shows to be bad, or `off`. On: traffic notices before checks do."""
+
+    balance: Balance = "power_of_two"
+    """Who gets the next request. `power_of_two` takes the less busy of two chosen by lot: nearly as even as
+    `least`, and it does not send every worker's traffic to the same newcomer."""
+
+    slow_start: DurationOrZero = 0.0
+    """How long a new instance is given less than its share, for caches and compilers to warm up. None by
+    default: most services are as fast at once."""
+
+    failover: Switch = True
+    """Whether a dead instance is taken out of rotation at once. `off` leaves it in until its replacement is
+    ready, which shows what failover is worth."""
+
+    hold: SizeOrZero = 64 * 2**10
+    """An answer of known length up to this size is passed on only when it is complete, so that an instance
+    that dies halfway is a retry and not a broken page. Most pages fit in 64KiB; it bounds the memory."""
+
+    restart: Annotated[Restart | None, OrOff()] = Restart()
+    """Starting an instance again when it exits, or `off`."""
+
+    ready_within: Duration = 30.0
+    """How long an instance may take from its start until it is ready. Enough for a large Java service."""
+
+    drain: DurationOrZero = 10.0
+    """How long requests in progress may take when an instance is stopped; as long as an attempt."""
+
+    stop_timeout: Duration = 10.0
+    """How long it may take to end after SIGTERM, before SIGKILL."""
+
+    needs: list[Slug] = Field(default_factory=list, max_length=1000)
+    """Services that must be ready before this one starts; it is stopped before them."""
+
+    logs: Logs = Logs()
+    """How much of its output is kept."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_listener_no_checks(cls, written: object) -> object:
+        if isinstance(written, dict) and "listen" not in written and "health" not in written:
+            return {**written, "health": "off"}
+        return written
+
+    def argv(self, values: Mapping[str, str] | None = None) -> list[str]:
+        """Give the words to execute.
+
+        Args:
+            values: The instance's environment, for `${PORT}` and the like in a command told as a list;
+                one told as text is run by a shell if it names any.
+        """
+        return argv(self.command, values)
+
+    def working_folder(self, folder: Path) -> Path:
+        """Give the folder that it runs in; `folder` is the system file's."""
+        return (folder / self.cwd).resolve()
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Read what `env_file` and `env` set for its instances; `folder` is the system file's.
+
+        Raises:
+            SpecError: an environment file cannot be read or has a line that is not NAME=VALUE.
+        """
+        values: dict[str, str] = {}
+        for file in self.env_file:
+            values.update(read_env_file(folder / file))
+        return values | self.env
+
+    def executable_problem(self, folder: Path, path: str | None = None) -> str | None:
+        """Tell why its command cannot be started, or None when it can or a shell will find out.
+
+        Args:
+            folder: The system file's.
+            path: Where to look for programs, unless `env` tells a PATH; by default Mainstay's own PATH.
+        """
+        path = self.env.get("PATH", os.environ.get("PATH", os.defpath) if path is None else path)
+        return executable_problem(self.command, self.working_folder(folder), path)
+
+    def health_spec(self) -> HealthSpec | None:
+        """Build what the health machine takes; None when health checks are off."""
+        return self.health.spec() if self.health is not None else None
+
+    def retry_spec(self) -> RetrySpec | None:
+        """Build what the retry policy takes; None when retries are off."""
+        return self.retry.spec() if self.retry is not None else None
+
+    def breaker_spec(self) -> BreakerSpec | None:
+        """Build what the circuit breakers take; None when they are off."""
+        return self.breaker.spec() if self.breaker is not None else None
+
+    def outlier_spec(self) -> OutlierSpec | None:
+        """Build what the outlier detection takes; None when it is off."""
+        return self.outlier.spec() if self.outlier is not None else None
+
+    def pool_spec(self) -> PoolSpec:
+        """Build what the pool of instances takes."""
+        return PoolSpec(balance=self.balance, slow_start=self.slow_start, outlier=self.outlier_spec())
+
+    def call_spec(self) -> CallSpec:
+        """Build what the machine for one request takes."""
+        return CallSpec(
+            attempt=self.timeouts.attempt_limit(), request=self.timeouts.request, retry=self.retry_spec()
+        )
+
+
+class Limits(Section):
+    """What a client may send."""
+
+    head: Size = 32 * 2**10
+    """The request line and all headers together. Twice what Node allows, four times nginx's usual buffer:
+    large cookies pass, and memory stays bounded."""
+
+    headers: Annotated[int, Whole(1, 10_000)] = 100
+    """How many headers a request may have; as many as Apache allows."""
+
+
+class Gateway(Section):
+    """The processes that take the traffic."""
+
+    workers: Workers = "auto"
+    """How many gateway processes there are, or `auto`: one for each processor that may be used."""
+
+    drain: DurationOrZero = 10.0
+    """How long requests in progress may take when the gateway stops; as long as an attempt."""
+
+    limits: Limits = Limits()
+    """What a client may send."""
+
+    def worker_count(self) -> int:
+        """Give the number of workers on this machine."""
+        # Not `cpu_count`: a container or taskset may allow fewer than the machine has.
+        return len(os.sched_getaffinity(0)) if self.workers == "auto" else self.workers
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default")
+
+
+class System(Section):
+    """A whole system: what the system file says."""
+
+    # A program that builds a system gets the name "system"; that is no news to a file's author.
+    name: Slug = Field(default="system", json_schema_extra=_without_default)
+    """The system's name, for output and the run directory. By default that of the system file's folder."""
+
+    zones: list[Slug] = Field(default_factory=list, max_length=100)
+    """Names of what fails together: racks, rooms, machines. Instances are spread evenly over them."""
+
+    gateway: Gateway = Gateway()
+    """The processes that take the traffic."""
+
+    services: Annotated[dict[Slug, Service], Field(min_length=1, max_length=1000)]
+    """The services by name: at least one, at most 1000."""
+
+    _file: Path = PrivateAttr(default=Path("mainstay.yaml"))
+
+    @property
+    def file(self) -> Path:
+        """The file it was read from, resolved."""
+        return self._file
+
+    @property
+    def folder(self) -> Path:
+        """The folder of that file, which all paths in it are relative to."""
+        return self._file.parent
+
+    def model_post_init(self, context: Mapping[str, Path] | None) -> None:
+        """Keep where it was read from: the validation context's `file`, or `mainstay.yaml` in this folder."""
+        self._file = (context or {}).get("file", Path("mainstay.yaml")).resolve()

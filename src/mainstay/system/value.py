@@ -1,0 +1,298 @@
+"""How the values of a system file are read: durations, sizes, shares, numbers, names and switches.
+
+Each is a type for a model's field: it reads what a person wrote, says what was found and what is allowed
+when it cannot, and publishes its own JSON Schema.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from mainstay.base.errors import SpecError
+from mainstay.base.units import (
+    DURATION_PATTERN,
+    SHARE_PATTERN,
+    SIZE_PATTERN,
+    parse_duration,
+    parse_share,
+    parse_size,
+)
+
+SLUG = re.compile(r"[a-z][a-z0-9-]{0,62}")
+"""Names of systems, services and zones: they become file names, headers and host names (RFC 1123 labels)."""
+
+
+def wrong(message: str) -> PydanticCustomError:
+    """Make the error of a value that cannot be; the message is told to the user as it is."""
+    # Braces would be taken for pydantic's own placeholders, hence the value in the context.
+    return PydanticCustomError("wrong", "{message}", {"message": message})
+
+
+def shown(value: object) -> str:
+    """Write a found value as a user would recognise it, on one line and not too long."""
+    longest = 60
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    quoted = repr(value)
+    return quoted if len(quoted) <= longest else f"{quoted[: longest - 2]}…{quoted[0]}"
+
+
+def _reads(parse: Callable[[object], float], *, above_zero: bool) -> Callable[[object], float]:
+    def read(written: object) -> float:
+        if written is None or isinstance(written, (list, dict)):
+            raise wrong(f"found {shown(written)}, allowed is a single value")
+        try:
+            value = parse(written)
+        except SpecError as error:
+            raise wrong(str(error)) from error
+        if above_zero and not value:
+            raise wrong(f"must be above 0, not {written}")
+        return value
+
+    return read
+
+
+def _written(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+
+
+def _written_or_zero(pattern: str, example: str) -> WithJsonSchema:
+    unit = {"type": "string", "pattern": pattern, "examples": [example]}
+    return WithJsonSchema({"anyOf": [unit, {"const": 0}]})
+
+
+Duration = Annotated[
+    float,
+    PlainValidator(_reads(parse_duration, above_zero=True)),
+    _written(DURATION_PATTERN, "500ms"),
+]
+"""Seconds, above zero."""
+
+DurationOrZero = Annotated[
+    float,
+    PlainValidator(_reads(parse_duration, above_zero=False)),
+    _written_or_zero(DURATION_PATTERN, "500ms"),
+]
+"""Seconds; zero has a meaning of its own."""
+
+Size = Annotated[int, PlainValidator(_reads(parse_size, above_zero=True)), _written(SIZE_PATTERN, "64KiB")]
+"""Bytes, above zero."""
+
+SizeOrZero = Annotated[
+    int,
+    PlainValidator(_reads(parse_size, above_zero=False)),
+    _written_or_zero(SIZE_PATTERN, "64KiB"),
+]
+"""Bytes; zero has a meaning of its own."""
+
+Share = Annotated[float, PlainValidator(_reads(parse_share, above_zero=True)), _written(SHARE_PATTERN, "20%")]
+"""A share above 0, up to 1."""
+
+ShareOrZero = Annotated[
+    float, PlainValidator(_reads(parse_share, above_zero=False)), _written(SHARE_PATTERN, "20%")
+]
+"""A share from 0 to 1."""
+
+
+def text(written: object) -> str:
+    """Read text that is not empty."""
+    if isinstance(written, (bool, int, float)):
+        raise wrong(f"must be text, not {shown(written)}: put it in quotes")
+    if not isinstance(written, str):
+        raise wrong(f"must be text, not {shown(written)}")
+    if not written or "\0" in written:
+        raise wrong("must not contain a null character" if written else "must not be empty")
+    return written
+
+
+Text = Annotated[str, PlainValidator(text), WithJsonSchema({"type": "string", "minLength": 1})]
+"""Text that is not empty."""
+
+File = Annotated[
+    Path,
+    PlainValidator(lambda written: written if isinstance(written, Path) else Path(text(written))),
+    WithJsonSchema({"type": "string", "minLength": 1}),
+]
+"""A file or folder, relative to the system file's folder."""
+
+
+def _files(written: object) -> list[Path]:
+    return [
+        each if isinstance(each, Path) else Path(text(each))
+        for each in (written if isinstance(written, list) else [written])
+    ]
+
+
+Files = Annotated[
+    list[Path],
+    PlainValidator(_files),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string", "minLength": 1}},
+            ]
+        }
+    ),
+]
+"""One file or a list of them, relative to the system file's folder."""
+
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OURS = ("PORT", "MAINSTAY_INSTANCE", "MAINSTAY_ZONE", "MAINSTAY_SERVICE")
+"""What Mainstay itself tells each instance."""
+
+
+def _env_name(written: object) -> str:
+    name = text(written)
+    if not _ENV_NAME.fullmatch(name):
+        raise wrong(
+            f"{shown(name)} is not an environment variable: allowed are letters, digits and underscores, "
+            "not beginning with a digit"
+        )
+    if name in _OURS:
+        raise wrong(f"{name} is set by Mainstay, differently for each instance")
+    return name
+
+
+EnvName = Annotated[
+    str, PlainValidator(_env_name), WithJsonSchema({"type": "string", "pattern": f"^{_ENV_NAME.pattern}$"})
+]
+"""The name of an environment variable."""
+
+
+def _env_value(written: object) -> str:
+    if written is None:
+        raise wrong("has no value: write '' for an empty one")
+    if isinstance(written, (list, dict)):
+        raise wrong(f"must be a single value, not {shown(written)}")
+    if "\0" in (value := written if isinstance(written, str) else shown(written)):
+        raise wrong("must not contain a null character")
+    return value
+
+
+EnvValue = Annotated[
+    str, PlainValidator(_env_value), WithJsonSchema({"type": ["string", "number", "boolean"]})
+]
+"""What an environment variable is set to: any single value, taken as it is written."""
+
+
+def _slug(written: object) -> str:
+    if not isinstance(written, str) or not SLUG.fullmatch(written):
+        raise wrong(
+            f"{shown(written)} is not a name: allowed are small letters, digits and hyphens, "
+            "beginning with a letter, up to 63"
+        )
+    return written
+
+
+Slug = Annotated[
+    str, PlainValidator(_slug), WithJsonSchema({"type": "string", "pattern": f"^{SLUG.pattern}$"})
+]
+"""The name of a system, service or zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number from `low` to `high`."""
+
+    low: int
+    high: int
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read a whole number within the bounds."""
+        del source, handler
+
+        def read(written: object) -> int:
+            if isinstance(written, bool) or not isinstance(written, int):
+                raise wrong(f"must be a whole number from {self.low} to {self.high}, not {shown(written)}")
+            if not self.low <= written <= self.high:
+                raise wrong(f"must be from {self.low} to {self.high}, not {written}")
+            return written
+
+        return core_schema.no_info_plain_validator_function(read)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Publish the bounds."""
+        del schema, handler
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+def _balance(written: object) -> object:
+    if not isinstance(written, str) or written not in BALANCES:
+        raise wrong(f"found {shown(written)}, allowed: {', '.join(BALANCES)}")
+    return written
+
+
+BALANCES = ("power_of_two", "round_robin", "least")
+Balance = Annotated[
+    Literal["power_of_two", "round_robin", "least"],
+    PlainValidator(_balance),
+    WithJsonSchema({"enum": list(BALANCES)}),
+]
+"""How the next instance is chosen."""
+
+
+def _switch(written: object) -> bool:
+    if written not in ("on", "off"):
+        raise wrong(f"found {shown(written)}, allowed: on, off")
+    return written == "on"
+
+
+Switch = Annotated[bool, PlainValidator(_switch), WithJsonSchema({"enum": ["on", "off"]})]
+"""Written `on` or `off`, which in YAML 1.2 are plain words."""
+
+
+class OrOff:
+    """Lets a mechanism be switched off: `off` is read as None, and nothing else is."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read `off` before the mechanism's own keys are looked at."""
+        inner = handler(source)
+
+        def read(written: object, keys: core_schema.ValidatorFunctionWrapHandler) -> object:
+            if written == "off":
+                return None
+            if isinstance(written, (str, int, float, list)) or written is None:
+                raise wrong(f"found {shown(written)}, allowed: off, or a mapping of its keys")
+            return keys(written)
+
+        return core_schema.no_info_wrap_validator_function(read, inner)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Publish `off` in place of null, which a file cannot say."""
+        published = handler(schema)
+        mechanism = next(option for option in published["anyOf"] if option != {"type": "null"})
+        return {"anyOf": [{"const": "off"}, mechanism]}
+
+
+def _workers(written: object) -> int | str:
+    most = 256
+    if written == "auto":
+        return "auto"
+    if isinstance(written, bool) or not isinstance(written, int) or not 1 <= written <= most:
+        raise wrong(f"found {shown(written)}, allowed: auto, or a whole number from 1 to {most}")
+    return written
+
+
+Workers = Annotated[
+    int | Literal["auto"],
+    PlainValidator(_workers),
+    WithJsonSchema({"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 256}]}),
+]
+"""A number of processes, or as many as there are processors."""

@@ -1,0 +1,86 @@
+import os
+import pwd
+
+import pytest
+
+from mainstay.system.check import check
+from mainstay.system.mechanism import Breaker, Health, Outlier, Retry
+from mainstay.system.schema import Service
+
+WEB = Service(command="run")
+
+
+def findings(tmp_path, services, zones=()):
+    return check(services, services, list(zones), tmp_path)
+
+
+def test_a_sound_system_has_no_findings(tmp_path):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "a.env").write_text("A=1")
+    me = pwd.getpwuid(os.getuid()).pw_name
+    services = {
+        "web": Service(
+            command="run", cwd="app", env_file="a.env", user=me, needs=["db"], listen="http://127.0.0.1:80"
+        ),
+        "api": Service(command="run", listen="http://127.0.0.2:80", health="off", retry="off", restart="off"),
+        "db": Service(command="run"),
+    }
+
+    assert findings(tmp_path, services, ["a", "b"]) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "section", "message"),
+    [
+        ("health", Health.model_construct(every=0), "every must be above 0, not 0"),
+        ("retry", Retry.model_construct(attempts=0), "attempts must be above 0, not 0"),
+        ("breaker", Breaker.model_construct(window=0), "window must be above 0, not 0"),
+        ("outlier", Outlier.model_construct(refused=0), "refused must be above 0, not 0"),
+    ],
+)
+def test_what_a_spec_refuses_is_told_at_its_mechanism(tmp_path, key, section, message):
+    service = WEB.model_copy(update={key: section})
+
+    assert findings(tmp_path, {"web": service}) == [(("services", "web", key), message)]
+
+
+def test_a_folder_that_is_a_file_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    assert findings(tmp_path, {"web": Service(command="run", cwd="file")}) == [
+        (("services", "web", "cwd"), f"is not a folder: {tmp_path.resolve()}/file")
+    ]
+
+
+def test_the_third_listener_is_told_only_its_first_clash(tmp_path):
+    services = {name: Service(command="run", listen="http://0.0.0.0:80") for name in ("a", "b", "c")}
+
+    told = findings(tmp_path, services)
+
+    assert [path for path, _ in told] == [("services", "b", "listen"), ("services", "c", "listen")]
+    assert all("is taken by services.a" in message for _, message in told)
+
+
+def test_a_need_for_a_service_that_is_itself_wrong_is_no_problem(tmp_path):
+    services = {"web": Service(command="run", needs=["db"])}
+
+    assert check(services, ["web", "db"], [], tmp_path) == []
+
+
+def test_what_only_leads_into_a_circle_is_not_in_it(tmp_path):
+    services = {
+        "a": Service(command="run", needs=["b"]),
+        "b": Service(command="run", needs=["c"]),
+        "c": Service(command="run", needs=["d", "b"]),
+        "d": Service(command="run"),
+    }
+
+    assert findings(tmp_path, services) == [
+        (("services", "b", "needs", 0), "needs go in a circle: b → c → b"),
+    ]
+
+
+def test_a_thousand_services_in_a_row_are_no_circle(tmp_path):
+    services = {f"s{n}": Service(command="run", needs=[f"s{n + 1}"] if n < 999 else []) for n in range(1000)}
+
+    assert findings(tmp_path, services) == []
