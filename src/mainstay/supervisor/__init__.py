@@ -1,1 +1,1 @@
-"""supervisor"""
+"""The processes: start, watch, restart, roll, re-adopt."""

@@ -1,0 +1,41 @@
+"""What the supervisor tells others: the lives in rotation, and what it asks of the gateway."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mainstay.base.probe import ProbeResult
+from mainstay.system.schema import Service
+
+HOST = "127.0.0.1"
+"""Where instances listen: they are the gateway's to reach, and nobody else's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """One life of an instance that the gateway is to know."""
+
+    service: str
+    instance: str
+    generation: int
+    host: str
+    port: int
+    zone: str
+    state: str
+    """`up`: it may be given requests. `draining`: only those that it has already."""
+
+
+Probe = Callable[[Service, str, int], Awaitable[ProbeResult]]
+"""Asks an instance of a service, at a host and port, once whether it is well."""
+
+
+class Gate(Protocol):
+    """The traffic, as far as the supervisor must know of it."""
+
+    def publish(self) -> None:
+        """Hear that the lives in rotation have changed; read them from `Supervisor.rotation` now or later."""
+        ...
+
+    async def drained(self, life: Life, limit: float) -> bool:
+        """Wait until no request is in progress on a life, `limit` seconds at most; tell whether none is."""
+        ...

@@ -1,0 +1,72 @@
+"""Processes that a killed supervisor left behind and that nobody will ever stop unless they are found here.
+
+There are two kinds. One that was started, and the supervisor was killed before it could write down its pid:
+it is found by the mark in its environment. And what is left of a process group whose leader has ended
+meanwhile: it is found by the group, which keeps its number for as long as it has a member.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from mainstay.supervisor import environment, procfs
+from mainstay.supervisor.procfs import Stat
+from mainstay.supervisor.state import LifeRecord
+
+
+def end_unrecorded(run_dir: Path, meant: Iterable[LifeRecord]) -> list[int]:
+    """Kill the processes of lives that were meant to be started and may have been; give their pids."""
+    marks = {(life.name, str(life.generation)) for life in meant}
+    return _end(lambda pid, _: bool(marks) and _mark(pid, run_dir) in marks)
+
+
+def end_marked(run_dir: Path) -> list[int]:
+    """Kill every process that bears the mark of a run directory, when nothing else is known; give their pids."""
+    return _end(lambda pid, _: _mark(pid, run_dir) is not None)
+
+
+def end_rest(gone: Iterable[LifeRecord]) -> list[int]:
+    """Kill what is left of the process groups of lives that have ended; give their pids."""
+    groups = {}
+    for life in gone:
+        leader = procfs.stat(life.pid)
+        # With another life under the leader's number, the group was empty when that number was given out.
+        if leader is None or leader.started == life.started:
+            groups[life.pid] = life.started
+    return _end(
+        lambda _, now: now.group == now.session and now.started >= groups.get(now.group, now.started + 1)
+    )
+
+
+def _mark(pid: int, run_dir: Path) -> tuple[str, str] | None:
+    values = procfs.environ(pid)
+    if values.get(environment.RUN_DIR) != str(run_dir) or environment.INSTANCE not in values:
+        return None
+    return values[environment.INSTANCE], values.get(environment.GENERATION, "")
+
+
+def _end(ours: Callable[[int, Stat], bool]) -> list[int]:
+    ended = []
+    for pid in procfs.pids():
+        if pid == os.getpid() or not _matches(pid, ours):
+            continue
+        try:
+            fd = os.pidfd_open(pid)
+        except OSError:
+            continue  # it has ended by itself
+        try:
+            # Once more, now that the number cannot change hands any more.
+            if _matches(pid, ours):
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+                ended.append(pid)
+        except (ProcessLookupError, PermissionError):
+            pass
+        finally:
+            os.close(fd)
+    return ended
+
+
+def _matches(pid: int, ours: Callable[[int, Stat], bool]) -> bool:
+    now = procfs.stat(pid)
+    return now is not None and now.alive and ours(pid, now)

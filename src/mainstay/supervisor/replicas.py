@@ -1,0 +1,117 @@
+"""The instances of one service: filling its slots, replacing one after another, growing and shrinking."""
+
+from collections.abc import Iterator
+
+from mainstay.base.errors import MainstayError
+from mainstay.redundancy.zone import spread
+from mainstay.supervisor.context import Context
+from mainstay.supervisor.launch import Post
+from mainstay.supervisor.plan import resize
+from mainstay.supervisor.row import why_not_ready
+from mainstay.supervisor.runner import Runner
+from mainstay.supervisor.unit import RESTING
+from mainstay.system.schema import Service
+
+
+class Replicas:
+    """All instances of one service."""
+
+    def __init__(self, context: Context, name: str, service: Service, want: int) -> None:
+        self.name = name
+        self.service = service
+        self.want = want
+        """How many instances there are to be."""
+        self.slots: dict[int, Runner] = {}
+        """The instance in each slot, numbered from 1."""
+        self.beside: list[Runner] = []
+        """Those besides: replacements that are not ready yet, and what is no longer wanted and is ending."""
+        self._context = context
+
+    def __iter__(self) -> Iterator[Runner]:
+        """Go through all instances, those besides included, in the order of their slots."""
+        return iter(sorted([*self.slots.values(), *self.beside], key=lambda runner: runner.post.slot))
+
+    def post(self, slot: int) -> Post:
+        """Give what a slot is to be filled with."""
+        return Post(self.name, self.service, slot, spread(slot, self._context.system.zones)[-1])
+
+    def fill(self) -> None:
+        """Put an instance in every empty slot; they wait to be begun."""
+        for slot in resize(self.slots, self.want).start:
+            self.slots[slot] = Runner(self._context, self.post(slot))
+
+    def see_off(self) -> None:
+        """Have those besides end, without waiting for it."""
+        for runner in self.beside:
+            runner.stop()
+            self._context.start(self._see_off(runner))
+
+    async def roll(self) -> None:
+        """Replace all instances, one slot after the other, the replacement ready before the old one goes.
+
+        Raises:
+            MainstayError: a replacement did not become ready; the old one stays, and so do those after it.
+        """
+        for slot in sorted(self.slots):
+            await self._replace(slot)
+
+    async def resize(self, want: int) -> None:
+        """Have as many instances as wanted: new ones ready, or surplus ones drained and stopped.
+
+        Raises:
+            MainstayError: a new instance did not become ready; then there are as many as before.
+        """
+        before, change = self.want, resize(self.slots, want)
+        self.want = want
+        self.fill()
+        try:
+            await self._begin([self.slots[slot] for slot in change.start])
+        except MainstayError:
+            self.want = before
+            await self._withdraw(change.start)
+            raise
+        await self._withdraw(change.stop)
+
+    async def _begin(self, runners: list[Runner]) -> None:
+        for runner in runners:
+            runner.begin()
+        await self._context.until(
+            lambda: any(map(_failed, runners)) or all(runner.is_ready for runner in runners)
+        )
+        for runner in runners:
+            if _failed(runner):
+                raise MainstayError(why_not_ready(self._context, runner))
+
+    async def _withdraw(self, slots: list[int]) -> None:
+        leaving = [self.slots.pop(slot) for slot in slots]
+        self.beside += leaving
+        await self._end(leaving)
+
+    async def _replace(self, slot: int) -> None:
+        new = Runner(self._context, self.post(slot))
+        self.beside.append(new)
+        try:
+            await self._begin([new])
+        except MainstayError:
+            await self._end([new])
+            raise
+        # Without a pause in between: whoever looks finds one instance in the slot, the new one.
+        old, self.slots[slot] = self.slots[slot], new
+        self.beside.remove(new)
+        self.beside.append(old)
+        await self._end([old])
+
+    async def _end(self, runners: list[Runner]) -> None:
+        for runner in runners:
+            runner.stop()
+        await self._context.until(lambda: all(runner.is_over for runner in runners))
+        for runner in runners:
+            self.beside.remove(runner)
+
+    async def _see_off(self, runner: Runner) -> None:
+        await self._context.until(lambda: runner.is_over, to_the_end=True)
+        self.beside.remove(runner)
+
+
+def _failed(runner: Runner) -> bool:
+    return runner.unit.failures > 0 or runner.unit.state is RESTING or runner.is_over

@@ -1,0 +1,319 @@
+"""The supervisor: every instance of a system, started in order, watched, replaced, and found again.
+
+It knows nothing of the gateway but the `Gate` that it is handed, and nothing of how health is asked but the
+`Probe`. Instances do not depend on it: killed at any moment, it leaves them running, and the next one adopts
+them from what was written down.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
+from typing import Any
+
+from mainstay.base.clock import Clock
+from mainstay.base.dice import Dice
+from mainstay.base.errors import EnvironmentProblem, MainstayError, Refused, SpecError
+from mainstay.base.facts import Emit
+from mainstay.supervisor.adopt import adopt, former
+from mainstay.supervisor.context import Context
+from mainstay.supervisor.life import Gate, Life, Probe
+from mainstay.supervisor.log import rotate
+from mainstay.supervisor.plan import scaled, waves
+from mainstay.supervisor.port import Ports
+from mainstay.supervisor.replicas import Replicas
+from mainstay.supervisor.row import row, why_not_ready
+from mainstay.supervisor.rundir import RunDir
+from mainstay.supervisor.runner import Runner
+from mainstay.supervisor.state import State
+from mainstay.supervisor.unit import WAITING
+from mainstay.system.schema import System
+
+TRIES = 3
+"""How many lives an instance may spend, on the system's first start, until that has failed. More than one,
+because a port or a file may be in the way for a moment; few, because somebody is waiting."""
+
+MOST = 1000
+"""The most instances of a service; as many as the system file may ask for."""
+
+_LOOK_AT_LOGS = 1.0
+
+
+class Supervisor:
+    """All instances of one system."""
+
+    def __init__(  # noqa: PLR0913 - all that it reaches the world through is handed in
+        self,
+        system: System,
+        rundir: RunDir,
+        state: State,
+        *,
+        probe: Probe,
+        gate: Gate,
+        clock: Clock,
+        dice: Dice,
+        emit: Emit,
+    ) -> None:
+        self._context = Context(
+            system=system,
+            rundir=rundir,
+            state=state,
+            probe=probe,
+            gate=gate,
+            clock=clock,
+            dice=dice,
+            emit=emit,
+            ports=Ports(dice.fork("ports")),
+        )
+        self._waves = waves({name: service.needs for name, service in system.services.items()})
+        self._services = {
+            name: Replicas(self._context, name, service, scaled(service.instances, state.scale.get(name)))
+            for name, service in system.services.items()
+        }
+        self._unwanted = Replicas(self._context, "", former(), 0)
+        self._busy: dict[str, str] = {}
+        self._adopted: list[str] | None = None
+        self._hears_stops = False
+
+    # From start to end
+
+    def adopt(self) -> list[str]:
+        """Take over what a former supervisor left running, and give the instances' names.
+
+        Those that were ready are in rotation when this returns: do it before anything is published, or the
+        gateway would be told of a system without instances. `start` does it if it was not done.
+        """
+        if self._adopted is None:
+            self._context.quiet = True
+            self._adopted = adopt(self._context, self._services, self._unwanted)
+            for replicas in self._services.values():
+                replicas.fill()
+            self._context.quiet = False
+            self._context.save()
+        return self._adopted
+
+    async def start(self) -> None:
+        """Start all that does not run yet, in the order of needs, and wait until all of it is ready.
+
+        When nothing was adopted, this is the system's first start: should an instance end three times, or
+        not become ready in time, all is stopped again. When something was, users are being served: then
+        what does not start is left to be tried again and again. Cancelled, it leaves all as it is, for
+        `stop` or `abandon`.
+
+        Raises:
+            EnvironmentProblem: a command, folder or user cannot be used.
+            MainstayError: an instance did not become ready; tells which, why, and its last words.
+            Refused: `stop` or `abandon` was called.
+        """
+        context = self._context
+        context.refuse_when_ending()
+        first = not self.adopt()
+        self._hear_stops()
+        context.start(self._rotate_logs())
+        context.publish()
+        for replicas in self._all():
+            replicas.see_off()
+        for wave in self._waves:
+            runners = [runner for name in wave for runner in self._services[name].slots.values()]
+            for runner in runners:
+                if runner.unit.state is WAITING:
+                    runner.begin()
+            await context.until(partial(_is_through, runners, first=first))
+            failed = next(filter(_is_hopeless, runners), None)
+            if first and failed is not None:
+                # Told before all is stopped, which would be the last thing known of it then.
+                kind = EnvironmentProblem if isinstance(failed.trouble, EnvironmentProblem) else MainstayError
+                problem = kind(why_not_ready(context, failed))
+                await self.stop()
+                raise problem
+
+    async def stop(self) -> None:
+        """Stop everything gracefully, whoever needs others before these; cancelled, call it or `kill` again."""
+        self._begin_to_end()
+        for runner in self._unwanted:
+            runner.stop()
+        for wave in reversed(self._waves):
+            runners = [runner for name in wave for runner in self._services[name]]
+            for runner in runners:
+                runner.stop()
+            await self._until_over(runners)
+        await self._until_over(list(self._unwanted))
+        await self._close()
+
+    async def kill(self) -> None:
+        """Stop everything at once; also while `stop` is at it."""
+        self._begin_to_end()
+        runners = list(self._runners())
+        for runner in runners:
+            runner.hurry()
+        await self._until_over(runners)
+        await self._close()
+
+    async def abandon(self) -> None:
+        """Let everything go on running without this supervisor, for the next one to adopt."""
+        self._begin_to_end()
+        for runner in self._runners():
+            runner.let_go()
+        await self._context.cancel_all()
+        self._context.save()
+
+    # What can be asked for
+
+    async def restart(self, service: str) -> None:
+        """Replace all instances of a service, one after the other, without taking away any capacity.
+
+        It goes on when the one who waits for it is cancelled.
+
+        Raises:
+            MainstayError: there is no such service, or a replacement did not become ready.
+            Refused: the service is being changed already, or the system is being stopped.
+        """
+        await self._operate(service, "restarted", self._find(service).roll)
+
+    async def scale(self, service: str, count: int) -> None:
+        """Have another number of instances of a service.
+
+        It goes on when the one who waits for it is cancelled.
+
+        Raises:
+            MainstayError: there is no such service, or a new instance did not become ready.
+            SpecError: the number cannot be.
+            Refused: the service is being changed already, or the system is being stopped.
+        """
+        replicas = self._find(service)
+        if not 1 <= count <= MOST:
+            raise SpecError(f"instances of {service} must be 1 to {MOST}, not {count}")
+        await self._operate(service, "scaled", partial(self._scale, replicas, count))
+
+    @property
+    def problem(self) -> str | None:
+        """Why the state could not be written last time; None when it could."""
+        return self._context.problem
+
+    def rotation(self) -> list[Life]:
+        """Give the lives that the gateway is to know, by service and slot; services without a listener have none."""
+        return [
+            life
+            for replicas in self._services.values()
+            if replicas.service.listen is not None
+            for runner in replicas
+            if (life := runner.life()) is not None
+        ]
+
+    def status(self) -> list[dict[str, Any]]:
+        """Give a line for each instance, by service and slot; while one replaces another, for each of the two."""
+        return [row(self._context, runner) for runner in self._runners()]
+
+    # By small steps
+
+    async def _scale(self, replicas: Replicas, count: int) -> None:
+        scale = self._context.state.scale
+        before = scale.get(replicas.name)
+        # Written down first: whoever takes over in the middle of it goes on towards the new number.
+        scale[replicas.name] = (count, replicas.service.instances)
+        self._context.save()
+        try:
+            await replicas.resize(count)
+        except MainstayError:
+            scale.pop(replicas.name, None)
+            if before is not None:
+                scale[replicas.name] = before
+            self._context.save()
+            raise
+
+    async def _operate(self, service: str, done: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._context.refuse_when_ending()
+        if service in self._busy:
+            raise Refused(
+                f"{service} is being {self._busy[service]}: wait until that is done", retry_after=1.0
+            )
+        self._busy[service] = done
+        # On its own: whoever asked may go away, and half a restart is nobody's wish.
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._context.start(self._work(service, work, outcome))
+        await outcome
+
+    async def _work(
+        self, service: str, work: Callable[[], Coroutine[Any, Any, None]], outcome: asyncio.Future[None]
+    ) -> None:
+        problem: Exception | None = None
+        try:
+            await work()
+        except asyncio.CancelledError:
+            problem = Refused(f"{self._context.system.name} is being stopped")
+            raise
+        except Exception as found:  # noqa: BLE001 - it is told to whoever asked
+            problem = found
+        finally:
+            del self._busy[service]
+            if outcome.done():
+                pass  # whoever asked has gone away
+            elif problem is None:
+                outcome.set_result(None)
+            else:
+                outcome.set_exception(problem)
+
+    def _begin_to_end(self) -> None:
+        self._context.ending = True
+        self._context.wake()
+        if self._hears_stops:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
+            self._hears_stops = False
+
+    async def _until_over(self, runners: list[Runner]) -> None:
+        await self._context.until(lambda: all(runner.is_over for runner in runners), to_the_end=True)
+
+    async def _close(self) -> None:
+        context = self._context
+        await context.cancel_all()
+        context.state.instances.clear()
+        context.state.scale.clear()
+        context.save()
+
+    async def _rotate_logs(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_AT_LOGS)
+            for runner in list(self._runners()):
+                log, logs = self._context.rundir.log(runner.post.instance), runner.post.service.logs
+                try:
+                    rotated = await asyncio.to_thread(rotate, log, logs.size, logs.keep)
+                except OSError:
+                    continue  # no room for the copy: the log grows on, and nothing is lost
+                if rotated and runner.record is not None:
+                    runner.record.log_from = 0
+
+    def _hear_stops(self) -> None:
+        # SIGCHLD tells at once when a child of ours is stopped or goes on; of an adopted one, which is
+        # somebody else's child, its next check tells.
+        try:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._look)
+        except (RuntimeError, ValueError):
+            return  # not in the main thread
+        self._hears_stops = True
+
+    def _look(self) -> None:
+        for runner in self._runners():
+            runner.look()
+
+    def _runners(self) -> Iterator[Runner]:
+        for replicas in self._all():
+            yield from replicas
+
+    def _all(self) -> list[Replicas]:
+        return [*self._services.values(), self._unwanted]
+
+    def _find(self, service: str) -> Replicas:
+        if service not in self._services:
+            raise MainstayError(f"no service '{service}': there are {', '.join(self._services)}")
+        return self._services[service]
+
+
+def _is_through(runners: list[Runner], *, first: bool) -> bool:
+    if first and any(map(_is_hopeless, runners)):
+        return True
+    return all(runner.is_ready or _is_hopeless(runner) for runner in runners)
+
+
+def _is_hopeless(runner: Runner) -> bool:
+    unit = runner.unit
+    return unit.failures >= TRIES or unit.late is not None or runner.trouble is not None or runner.is_over
