@@ -1,1 +1,5 @@
-"""cli"""
+"""The commands: parse, ask, show, exit. No decision lives here."""
+
+from mainstay.cli.app import main
+
+__all__ = ["main"]

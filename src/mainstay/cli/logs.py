@@ -1,0 +1,81 @@
+"""`mainstay logs`: what instances and gateway workers have written."""
+
+import asyncio
+import json as jsonlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from mainstay.base.errors import NotRunning
+from mainstay.cli import option, show
+from mainstay.supervisor.log import follow, last_lines
+from mainstay.supervisor.rundir import RunDir
+
+_COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
+
+
+def logs(  # noqa: PLR0913 - its options
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="[SERVICE|INSTANCE]...", help="Whose; by default everybody's.")
+    ] = None,
+    follow_: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many lines of each come first.")] = 20,
+    file: Annotated[Path | None, typer.Option("--file", help="The system file.", show_default=False)] = None,
+    run_dir: option.Run = None,
+    json: option.Json = False,
+) -> None:
+    """Print the output of instances; `gateway-1` and `supervisor` are Mainstay's own."""
+    run = option.run_dir(file, run_dir)
+    wanted = tuple(targets or ())
+    found = files(run, wanted)
+    if not found:
+        there = ", ".join(files(run, ())) or "none"
+        whose = f" of {', '.join(wanted)}" if wanted else ""
+        raise NotRunning(f"no logs{whose} in '{run.logs}'; there are: {there}")
+    printer = Printer(as_json=json)
+    if follow_:
+        asyncio.run(_follow(run, wanted, lines, printer))
+        return
+    for name, path in found.items():
+        for line in last_lines(path, lines):
+            printer.line(name, line)
+
+
+async def _follow(run: RunDir, wanted: Sequence[str], lines: int, printer: "Printer") -> None:
+    async for name, line in follow(lambda: files(run, wanted), last=lines):
+        printer.line(name, line)
+
+
+def files(run: RunDir, wanted: Sequence[str]) -> dict[str, Path]:
+    """Give the logs by instance that the targets name: instances, or services with all of theirs."""
+    found = {path.stem: path for path in sorted(run.logs.glob("*.log"))}
+    if not wanted:
+        return {name: path for name, path in found.items() if name != "supervisor"}
+    return {
+        name: path for name, path in found.items() if name in wanted or name.rpartition("-")[0] in wanted
+    }
+
+
+class Printer:
+    """Prints lines with the name of who wrote them, each in a colour of its own."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self._as_json = as_json
+        self._width = 0
+        self._colours: dict[str, str] = {}
+
+    def line(self, name: str, line: str) -> None:
+        """Print one line."""
+        if self._as_json:
+            sys.stdout.write(jsonlib.dumps({"instance": name, "line": line}) + "\n")
+            sys.stdout.flush()
+            return
+        colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
+        self._width = max(self._width, len(name))
+        # Control characters of a service's output could rewrite the terminal; colours may pass.
+        text = Text.from_ansi(line)
+        show.out.print(Text(f"{name:<{self._width}} | ", style=colour).append_text(text), soft_wrap=True)

@@ -1,0 +1,122 @@
+"""Commands to a running system: status, restart, scale, down."""
+
+import asyncio
+import os
+import select
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mainstay.base.errors import NotRunning, SystemFileError
+from mainstay.cli import option, show
+from mainstay.cli.talk import ask
+from mainstay.control import Control
+from mainstay.supervisor.rundir import RunDir
+from mainstay.supervisor.state import State
+from mainstay.system.load import load
+from mainstay.system.schema import Service, System
+
+_STOP_TIME = 120.0
+
+
+def status(file: option.File = None, run_dir: option.Run = None, json: option.Json = False) -> None:
+    """Show services and instances: state, restarts and why, traffic, latency, CPU, memory."""
+    state = ask(option.run_dir(file, run_dir), "/v1/status")
+    if json:
+        show.data(state)
+    else:
+        show.status(state)
+
+
+def restart(
+    service: Annotated[str, typer.Argument(help="The service whose instances are to be replaced.")],
+    file: option.File = None,
+    run_dir: option.Run = None,
+    json: option.Json = False,
+) -> None:
+    """Replace all instances of a service, one after another, each replacement ready first."""
+    answer = ask(option.run_dir(file, run_dir), f"/v1/services/{service}/restart", {}, timeout=None)
+    if json:
+        show.data(answer)
+    else:
+        show.news(f"{service}: every instance has been replaced")
+
+
+def scale(
+    targets: Annotated[list[str], typer.Argument(metavar="SERVICE=N...", help="How many instances each is to have.")],
+    file: option.File = None,
+    run_dir: option.Run = None,
+    json: option.Json = False,
+) -> None:
+    """Run more or fewer instances of a service, until `down`; the system file is not changed."""
+    run = option.run_dir(file, run_dir)
+    wanted = [_wanted(target) for target in targets]
+    answers = []
+    for service, count in wanted:
+        answers.append(ask(run, f"/v1/services/{service}/scale", {"instances": count}, timeout=None))
+        if not json:
+            show.news(f"{service}: {count} instance{'s' if count != 1 else ''}")
+    if json:
+        show.data({"version": 1, "scaled": answers})
+
+
+def down(file: option.File = None, run_dir: option.Run = None, json: option.Json = False) -> None:
+    """Stop everything: traffic first, then the services in reverse order of their needs."""
+    run = option.run_dir(file, run_dir)
+    holder = run.holder()
+    if holder is None:
+        left = _left_over(run)
+        if not left:
+            raise NotRunning(f"nothing is running at '{run.path}'")
+        stopped = _take_down(file, run)
+    else:
+        stopped = _stop(run, holder)
+    if json:
+        show.data({"version": 1, "stopped": stopped})
+    else:
+        show.news(f"stopped {stopped} process{'es' if stopped != 1 else ''}")
+
+
+def _take_down(file: Path | None, run: RunDir) -> int:
+    """End what a killed supervisor left; how gracefully, the system file tells if it can still be read."""
+    try:
+        system = load(file)
+    except SystemFileError:
+        system = System(services={"unknown": Service(command="true")})
+
+    async def work() -> int:
+        return await Control(system, run).take_down()
+
+    run.take()
+    try:
+        return asyncio.run(work())
+    finally:
+        run.release()
+
+
+def _stop(run: RunDir, holder: int) -> int:
+    state = ask(run, "/v1/status")
+    watched = os.pidfd_open(holder)
+    try:
+        ask(run, "/v1/stop", {})
+        if not select.select([watched], [], [], _STOP_TIME)[0]:
+            raise NotRunning(f"supervisor {holder} was told to stop and is still running after {_STOP_TIME:.0f}s")
+    finally:
+        os.close(watched)
+    return 1 + len(state["workers"]) + sum(row["pid"] is not None for row in state["instances"])
+
+
+def _left_over(run: RunDir) -> bool:
+    if not run.state.exists():
+        return False
+    state, _ = State.load(run.state)
+    return bool(state.lives or state.workers)
+
+
+def _wanted(target: str) -> tuple[str, int]:
+    service, equals, count = target.partition("=")
+    if not service or not equals or not count.isascii() or not count.isdigit():
+        raise typer.BadParameter(f"'{target}' is not SERVICE=N, like web=5")
+    return service, int(count)
+

@@ -1,0 +1,183 @@
+"""`mainstay up`: run a system, in the foreground or detached."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from mainstay.base.errors import AlreadyRunning, EnvironmentProblem, MainstayError
+from mainstay.cli import option, show
+from mainstay.cli.logs import Printer, files
+from mainstay.cli.talk import ask
+from mainstay.control import Control
+from mainstay.supervisor.log import follow
+from mainstay.supervisor.rundir import CONTROL, RunDir
+from mainstay.system.load import load
+from mainstay.system.schema import System
+from mainstay.web.api import application
+from mainstay.web.server import serving
+
+_READY = "MAINSTAY_READY_FD"
+_LOG = "supervisor"
+
+
+def up(
+    file: option.File = None,
+    run_dir: option.Run = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when all is ready, and leave it running.")] = False,
+    json: option.Json = False,
+) -> None:
+    """Start everything, route its traffic, and keep it standing. Ctrl-C stops it gracefully.
+
+    What a killed supervisor left running is taken over as it is, not started again.
+    """
+    system = load(file)
+    run = option.run_dir(system.file, run_dir)
+    holder = run.holder()
+    if holder is not None:
+        raise AlreadyRunning(f"'{system.name}' is already running, pid {holder}; `mainstay status` shows it")
+    if detach:
+        _detached(system, run, json)
+        return
+    ready = _Ready()
+    try:
+        run.take()
+        try:
+            asyncio.run(_serve(system, run, ready, json))
+        finally:
+            run.release()
+    except MainstayError as problem:
+        if not ready.tell({"error": str(problem), "exit_code": problem.exit_code}):
+            raise
+        raise typer.Exit(problem.exit_code) from None
+
+
+class _Ready:
+    """Tells the process that waits for a detached start how it went."""
+
+    def __init__(self) -> None:
+        told = os.environ.pop(_READY, None)
+        self._fd = int(told) if told is not None else None
+        if self._fd is not None:
+            os.set_inheritable(self._fd, False)
+
+    def tell(self, news: dict[str, Any]) -> bool:
+        """Tell it; False when nobody waits."""
+        if self._fd is None:
+            return False
+        with contextlib.suppress(OSError):
+            os.write(self._fd, json.dumps(news).encode())
+        os.close(self._fd)
+        self._fd = None
+        return True
+
+
+def _detached(system: System, run: RunDir, as_json: bool) -> None:
+    run.take()
+    run.release()  # the folder can be written, or we would not be here
+    hears, tells = os.pipe()
+    argv = [sys.executable, "-m", "mainstay", "up", "--file", str(system.file), "--run-dir", str(run.path)]
+    with run.log(_LOG).open("ab") as log:
+        child = subprocess.Popen(  # noqa: S603 - ourselves
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=(tells,),
+            env={**os.environ, _READY: str(tells)},
+        )
+    os.close(tells)
+    try:
+        with open(hears, "rb") as pipe:
+            told = pipe.read()
+    except KeyboardInterrupt:
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        raise
+    if not told:
+        code = child.wait()
+        raise EnvironmentProblem(f"the supervisor ended with exit code {code}; {run.log(_LOG)} tells why")
+    news = json.loads(told)
+    if "error" in news:
+        child.wait()
+        problem = MainstayError(news["error"])
+        problem.exit_code = news["exit_code"]
+        raise problem
+    if as_json:
+        show.data(ask(run, "/v1/status"))
+    else:
+        show.news(f"{system.name} is up, supervisor {child.pid}; `mainstay status`, `mainstay logs -f`, `mainstay down`")
+
+
+async def _serve(system: System, run: RunDir, ready: _Ready, as_json: bool) -> None:
+    attended = ready._fd is None  # noqa: SLF001 - somebody reads this terminal
+    control = Control(system, run, tell=_teller(as_json))
+    if control.trouble is not None:
+        show.news(control.trouble)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    if not attended:
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    else:
+        loop.add_signal_handler(signal.SIGHUP, stopping.set)
+    sock = run.bind_unix(CONTROL)
+    async with serving(application(control, stopping.set), sock):
+        printing = loop.create_task(_print_logs(run)) if attended and not as_json else None
+        try:
+            await _run(control, stopping, lambda: ready.tell({"ok": True}))
+        finally:
+            if printing is not None:
+                printing.cancel()
+
+
+async def _run(control: Control, stopping: asyncio.Event, ready: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    starting = loop.create_task(control.start())
+    stop = loop.create_task(stopping.wait())
+    await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        # Told to stop while starting: undo what has begun.
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError, MainstayError):
+            await starting
+        return
+    stopped_early = stop.done()
+    try:
+        starting.result()
+    except BaseException:
+        stop.cancel()
+        raise
+    if not stopped_early:
+        ready()
+        show.news(f"{control.system.name} is up")
+        await stop
+    show.news(f"stopping {control.system.name}")
+    await control.stop()
+
+
+async def _print_logs(run: RunDir) -> None:
+    printer = Printer()
+    async for name, line in follow(lambda: files(run, ())):
+        printer.line(name, line)
+
+
+def _teller(as_json: bool) -> Callable[[dict[str, Any]], None]:
+    def tell(fact: dict[str, Any]) -> None:
+        if as_json:
+            sys.stdout.write(json.dumps(fact) + "\n")
+            sys.stdout.flush()
+        else:
+            show.news(f"[dim]mainstay |[/] {show.fact(fact)}")
+
+    return tell
+

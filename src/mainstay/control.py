@@ -1,0 +1,279 @@
+"""The composition root: one system file in, running rooms out.
+
+Here, and only here, the supervisor learns that there is a gateway and the gateway that there is a
+supervisor: lives in rotation become rows of the routing table, workers become supervised processes.
+"""
+
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from mainstay.base.clock import Clock, SystemClock
+from mainstay.base.dice import Dice
+from mainstay.base.facts import Fact
+from mainstay.base.probe import ProbeResult
+from mainstay.gateway.check import check
+from mainstay.gateway.crew import Crew
+from mainstay.gateway.table import DRAINING, UP, Limits, Row, Settings, Table
+from mainstay.supervisor.process import Process
+from mainstay.supervisor.rundir import GATEWAY, RunDir
+from mainstay.supervisor.state import State, WorkerRecord
+from mainstay.supervisor.supervisor import Supervisor
+from mainstay.system.schema import Service, System
+
+STATUS_VERSION = 1
+"""The version of the shape of `status`; it grows when a field changes its meaning or goes."""
+_KEPT_FACTS = 200
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+class Control:
+    """One running system."""
+
+    def __init__(
+        self, system: System, rundir: RunDir, *, tell: Tell = lambda fact: None, clock: Clock | None = None
+    ) -> None:
+        """Be ready to run a system in a run directory that has been taken.
+
+        Args:
+            system: What to run.
+            rundir: Where; taken by this process.
+            tell: Takes every fact as plain values, for logs and terminals.
+            clock: Tells the time.
+        """
+        self.system = system
+        self.phase = "starting"
+        """`starting`, `running` or `stopping`."""
+        self.facts: deque[dict[str, Any]] = deque(maxlen=_KEPT_FACTS)
+        self._rundir = rundir
+        self._tell = tell
+        self._clock = clock or SystemClock()
+        self._since = self._clock.wall()
+        self._version = 0
+        self._state, self.trouble = State.load(rundir.state)
+        self._supervisor = Supervisor(
+            system,
+            rundir,
+            self._state,
+            probe=self._probe,
+            gate=self,
+            clock=self._clock,
+            dice=Dice(f"{os.getpid()}/{self._since}"),
+            emit=self._emit,
+        )
+        self._crew = Crew(
+            size=system.gateway.worker_count(),
+            listeners={
+                name: (service.listen.host, service.listen.port)
+                for name, service in system.services.items()
+                if service.listen is not None
+            },
+            door=rundir.bind_unix(GATEWAY),
+            spawn=self._spawn_worker,
+            emit=self._emit,
+            clock=self._clock,
+            on_fact=self._keep_fact,
+            changed=self._workers_changed,
+        )
+        self._measured: dict[int, psutil.Process] = {}
+
+    # --- life ---
+
+    async def start(self) -> None:
+        """Adopt what still runs, start what does not, and return when all of it is ready.
+
+        Raises:
+            EnvironmentProblem: something cannot be started; all that was started has been stopped again.
+        """
+        try:
+            await self._take_over()
+            self._crew.bind()
+            await self._crew.start()
+            await self._supervisor.start()
+        except BaseException:
+            await self.stop()
+            raise
+        self.phase = "running"
+
+    async def take_down(self) -> int:
+        """Stop what a supervisor that was killed has left running, and give the number of processes."""
+        await self._take_over()
+        count = len(self._crew.members) + sum(row["pid"] is not None for row in self._supervisor.status())
+        await self.stop()
+        return count
+
+    async def _take_over(self) -> None:
+        # First the instances: workers that come back get a table with all of them in it, never an empty one.
+        self._supervisor.adopt()
+        adopted = {
+            record.id: process
+            for record in self._state.workers.values()
+            if (process := Process.adopt(record.pid, record.started)) is not None
+        }
+        await self._crew.open(self._table(), adopted)
+
+    async def stop(self) -> None:
+        """End all of it gracefully: traffic first, then the services against the order of their needs."""
+        self.phase = "stopping"
+        await self._crew.stop(self.system.gateway.drain)
+        await self._supervisor.stop()
+
+    async def abandon(self) -> None:
+        """Let go of everything and leave it running."""
+        await self._crew.abandon()
+        await self._supervisor.abandon()
+
+    async def restart(self, service: str) -> None:
+        """Replace all instances of a service, one after another, each replacement ready first."""
+        await self._supervisor.restart(service)
+
+    async def scale(self, service: str, count: int) -> None:
+        """Run so many instances of a service."""
+        await self._supervisor.scale(service, count)
+
+    # --- what the supervisor asks of the gateway ---
+
+    def publish(self) -> None:
+        """Tell the gateway which lives are in rotation."""
+        self._crew.publish(self._table())
+
+    async def drained(self, life: Any, limit: float) -> bool:
+        """Wait until no worker has requests under way for a life."""
+        if self.system.services[life.service].listen is None:
+            return True
+        return await self._crew.drained((life.service, life.instance, life.generation), limit)
+
+    async def _probe(self, service: Service, host: str, port: int) -> ProbeResult:
+        health = service.health
+        limit = health.timeout if health is not None else service.timeouts.connect
+        return await check(host, port, health.path if health is not None else None, limit)
+
+    def _table(self) -> Table:
+        self._version += 1
+        rows = [
+            Row(
+                service=life.service,
+                instance=life.instance,
+                generation=life.generation,
+                host=life.host,
+                port=life.port,
+                zone=life.zone,
+                state=DRAINING if life.state == DRAINING else UP,
+            )
+            for life in self._supervisor.rotation()
+        ]
+        limits = self.system.gateway.limits
+        return Table(
+            version=self._version,
+            limits=Limits(head=limits.head, headers=limits.headers),
+            drain=self.system.gateway.drain,
+            services={
+                name: settings(service) for name, service in self.system.services.items() if service.listen
+            },
+            rows=rows,
+        )
+
+    # --- workers ---
+
+    def _spawn_worker(self, number: int, listeners: dict[str, int]) -> Process:
+        argv = [sys.executable, "-m", "mainstay.gateway.worker", "--number", str(number), "--link", GATEWAY]
+        argv += ["--listeners", json.dumps(listeners)]
+        return Process.spawn(
+            argv,
+            cwd=self._rundir.path,
+            env=dict(os.environ),
+            log=self._rundir.log(f"gateway-{number}"),
+            pass_fds=tuple(listeners.values()),
+        )
+
+    def _workers_changed(self) -> None:
+        self._state.workers = {
+            number: WorkerRecord(id=number, pid=member.process.pid, started=member.process.started)
+            for number, member in self._crew.members.items()
+        }
+        self._state.save()
+
+    # --- facts ---
+
+    def _emit(self, fact: Fact) -> None:
+        self._keep_fact(fact.record())
+
+    def _keep_fact(self, fact: dict[str, Any]) -> None:
+        self.facts.append(fact)
+        self._tell(fact)
+
+    # --- status ---
+
+    def status(self) -> dict[str, Any]:
+        """Give the whole state as plain values; docs/reference/json.md tells its shape."""
+        rows = self._supervisor.status()
+        instances = [self._instance(row) for row in rows]
+        return {
+            "version": STATUS_VERSION,
+            "system": self.system.name,
+            "file": str(self.system.file),
+            "phase": self.phase,
+            "supervisor_pid": os.getpid(),
+            "uptime": self._clock.wall() - self._since,
+            "workers": [
+                {"worker": number, "pid": member.process.pid, "clients": self._crew.tally.clients(number)}
+                for number, member in sorted(self._crew.members.items())
+            ],
+            "services": [self._service(name, instances) for name in self.system.services],
+            "instances": instances,
+        }
+
+    def _service(self, name: str, instances: list[dict[str, Any]]) -> dict[str, Any]:
+        service = self.system.services[name]
+        mine = [row for row in instances if row["service"] == name]
+        up = sum(row["state"] in ("up", "suspect") for row in mine)
+        return {
+            "service": name,
+            "listen": str(service.listen) if service.listen is not None else None,
+            "instances": len({row["instance"] for row in mine}),
+            "up": up,
+            **self._crew.tally.service(name),
+        }
+
+    def _instance(self, row: dict[str, Any]) -> dict[str, Any]:
+        counted = self._crew.tally.instance(row["service"], row["instance"], row["generation"])
+        return {**row, **counted, **self._used(row["pid"])}
+
+    def _used(self, pid: int | None) -> dict[str, Any]:
+        """Tell what a process and its children use: `cpu` as a share of one core since last asked, `memory` in bytes."""
+        nothing = {"cpu": None, "memory": None}
+        if pid is None:
+            return nothing
+        try:
+            process = self._measured.get(pid)
+            if process is None or not process.is_running():
+                process = self._measured[pid] = psutil.Process(pid)
+            cpu = process.cpu_percent() / 100
+            memory = process.memory_info().rss
+            for child in process.children(recursive=True):
+                kept = self._measured.setdefault(child.pid, child)
+                cpu += kept.cpu_percent() / 100
+                memory += kept.memory_info().rss
+        except psutil.Error:
+            return nothing
+        return {"cpu": cpu, "memory": memory}
+
+
+def settings(service: Service) -> Settings:
+    """Say how the gateway is to treat a service's traffic."""
+    return Settings(
+        health=service.health_spec(),
+        path=service.health.path if service.health is not None else None,
+        pool=service.pool_spec(),
+        call=service.call_spec(),
+        breaker=service.breaker_spec(),
+        connect=service.timeouts.connect,
+        idle=service.timeouts.idle,
+        hold=service.hold,
+    )

@@ -1,0 +1,112 @@
+"""The control API: a small HTTP API on a Unix socket that only its owner can open.
+
+=============================================== ============================================
+GET  /v1/status                                  the whole state
+GET  /v1/facts                                   the last facts, oldest first
+POST /v1/services/{service}/restart              a rolling restart; answers when it is done
+POST /v1/services/{service}/scale {"instances"}  so many instances; answers when they are there
+POST /v1/stop                                    end everything; answers at once
+=============================================== ============================================
+
+Errors are `{"error": message, "exit_code": n}`, with the exit code that the command ends with.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from difflib import get_close_matches
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from mainstay.base.errors import MainstayError
+from mainstay.control import Control
+
+_MOST = 1000
+
+
+class _Wrong(MainstayError):
+    """The caller asked for something that is not there or cannot be."""
+
+    exit_code = 2
+
+
+def application(control: Control, stop: Callable[[], None]) -> Starlette:
+    """Build the API of a running system.
+
+    Args:
+        control: What to ask.
+        stop: Called when a caller wants all of it to end.
+    """
+
+    async def status(request: Request) -> Response:
+        del request
+        return JSONResponse(control.status())
+
+    async def facts(request: Request) -> Response:
+        del request
+        return JSONResponse({"version": 1, "facts": list(control.facts)})
+
+    async def restart(request: Request) -> Response:
+        service = _service(control, request)
+        await control.restart(service)
+        return JSONResponse({"version": 1, "service": service, "restarted": True})
+
+    async def scale(request: Request) -> Response:
+        service = _service(control, request)
+        count = _count(await request.body())
+        await control.scale(service, count)
+        return JSONResponse({"version": 1, "service": service, "instances": count})
+
+    async def end(request: Request) -> Response:
+        del request
+        stop()
+        return JSONResponse({"version": 1, "stopping": True})
+
+    return Starlette(
+        routes=[
+            Route("/v1/status", status),
+            Route("/v1/facts", facts),
+            Route("/v1/services/{service}/restart", _told(restart), methods=["POST"]),
+            Route("/v1/services/{service}/scale", _told(scale), methods=["POST"]),
+            Route("/v1/stop", end, methods=["POST"]),
+        ]
+    )
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _told(endpoint: Endpoint) -> Endpoint:
+    """Answer with what went wrong, where that is known."""
+
+    async def telling(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except MainstayError as problem:
+            status = 400 if isinstance(problem, _Wrong) else 409
+            return JSONResponse({"error": str(problem), "exit_code": problem.exit_code}, status)
+
+    return telling
+
+
+def _service(control: Control, request: Request) -> str:
+    name: str = request.path_params["service"]
+    known = list(control.system.services)
+    if name not in known:
+        near = get_close_matches(name, known, 1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise _Wrong(f"no service '{name}'; there are: {', '.join(known)}{hint}")
+    return name
+
+
+def _count(body: bytes) -> int:
+    try:
+        asked: Any = json.loads(body)["instances"]
+    except (ValueError, KeyError, TypeError):
+        raise _Wrong('the body must be {"instances": NUMBER}') from None
+    if not isinstance(asked, int) or isinstance(asked, bool) or not 1 <= asked <= _MOST:
+        raise _Wrong(f"instances must be a whole number from 1 to {_MOST}, not {asked!r}")
+    return asked
