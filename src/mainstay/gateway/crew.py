@@ -142,11 +142,7 @@ class Crew:
     # --- life ---
 
     async def open(self, table_: table.Table, adopted: Mapping[int, WorkerProcess]) -> None:
-        """Take over the workers that live, and open what is not open yet.
-
-        Raises:
-            EnvironmentProblem: an address is in use, or not this machine's.
-        """
+        """Take over the workers that live, with the listening sockets that they hold."""
         self._table = table_
         self._door.listen(64)
         self._door.setblocking(False)
@@ -155,6 +151,13 @@ class Crew:
         for number, process in adopted.items():
             self._take_in(Member(number, process, now))
         await self._greet()
+
+    def bind(self) -> None:
+        """Open the listening sockets that no worker has brought.
+
+        Raises:
+            EnvironmentProblem: an address is in use, or not this machine's.
+        """
         for name, address in self._wanted.items():
             if name not in self._sockets:
                 self._sockets[name] = bind(address, name)

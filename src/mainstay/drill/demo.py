@@ -1,0 +1,305 @@
+"""Three systems, one load, one killed instance each: what redundancy, fault tolerance and reliability are worth.
+
+============== =========== ======== =================================================================
+system         instances   failover what has to come out
+============== =========== ======== =================================================================
+redundant      2           none     half of the requests fail until the dead instance is back
+fault tolerant 2           yes      none fails
+reliable       1           -        all fail until the only instance is back
+============== =========== ======== =================================================================
+
+All three run the same service under the same schedule of requests at the same time, and each loses its
+first instance by SIGKILL at the same moment. Every figure is counted from the users' side of the gateway.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mainstay.base.dice import Dice
+from mainstay.base.errors import EnvironmentProblem
+from mainstay.drill.record import Head, Record, read
+from mainstay.drill.tally import Fault, Tally, tally
+from mainstay.supervisor.port import Port, Ports
+from mainstay.supervisor.rundir import RunDir
+
+RATE = 200.0
+"""Requests per second to each of the three systems."""
+SECONDS = 14.0
+"""How long users keep coming."""
+KILL_AT = 4.0
+"""Seconds after the first request at which one instance of each system is killed."""
+BOOT = 3.0
+"""Seconds the service takes to start, as many real ones do: the time in which failover has to prove itself."""
+_LEAD = 1.5
+_PATIENCE = 20.0
+
+_FILE = """\
+name: {name}
+gateway: {{ workers: 1 }}
+services:
+  shop:
+    command: [{python}, -m, mainstay.drill.service]
+    instances: {instances}
+    listen: http://127.0.0.1:{port}
+    idempotency: service            # orders carry a key, and the shop knows the ones it has had
+    env: {{ BOOT: {boot}s, JOURNAL: {journal} }}
+"""
+_NO_FAILOVER = """\
+    balance: round_robin
+    health: off                     # nobody looks whether an instance is there,
+    failover: off                   # a dead one stays in rotation,
+    retry: off                      # nothing is tried elsewhere,
+    outlier: off                    # and nobody learns from failures
+    breaker: off
+"""
+_FAILOVER = """\
+    health: { path: /healthz }      # all else is what Mainstay does unless told
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One of the three systems."""
+
+    name: str
+    title: str
+    instances: int
+    failover: bool
+    least: float
+    """The least share of the requests during the fault that has to fail for the point to be made."""
+    most: float
+    """The greatest."""
+    because: str
+    """Why it comes out as it does."""
+
+    def file(self, port: int, journal: Path) -> str:
+        """Write its system file."""
+        text = _FILE.format(
+            name=self.name,
+            python=json.dumps(sys.executable),
+            instances=self.instances,
+            port=port,
+            boot=BOOT,
+            journal=json.dumps(str(journal)),
+        )
+        return text + (_FAILOVER if self.failover else _NO_FAILOVER)
+
+
+PLANS = (
+    Plan(
+        name="redundant",
+        title="redundant only",
+        instances=2,
+        failover=False,
+        least=0.35,
+        most=0.65,
+        because="There are two instances, but nobody looks which one is alive: every second request"
+        " still goes to the dead one.",
+    ),
+    Plan(
+        name="tolerant",
+        title="fault tolerant",
+        instances=2,
+        failover=True,
+        least=0.0,
+        most=0.0,
+        because="The gateway knew of the death at once, sent everything to the other instance, and"
+        " repeated there what was safe to repeat.",
+    ),
+    Plan(
+        name="reliable",
+        title="reliable only",
+        instances=1,
+        failover=True,
+        least=0.9,
+        most=1.0,
+        because="It seldom fails and is restarted at once, but while it starts there is nobody else to answer.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What users of one system saw."""
+
+    plan: Plan
+    tally: Tally
+    repair: float
+    """Seconds from the kill until the instance was back."""
+    during: int
+    """Requests intended to start in that time."""
+    during_failed: int
+    doubled: int
+    """Orders that were carried out more than once."""
+
+    @property
+    def share(self) -> float:
+        """The share of the requests during the fault that failed."""
+        return self.during_failed / self.during if self.during else 0.0
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether it came out as it has to, and nothing failed outside of the fault."""
+        plan, seen = self.plan, self.tally
+        outside = seen.failed - self.during_failed
+        # A request on its way at the kill was meant to start before it.
+        on_its_way = 0 if plan.most == 0 else RATE * 0.05
+        return plan.least <= self.share <= plan.most and outside <= on_its_way and not self.doubled
+
+    def record(self) -> dict[str, Any]:
+        """Give it as plain values."""
+        return {
+            "system": self.plan.name,
+            "instances": self.plan.instances,
+            "as_expected": self.as_expected,
+            "repair": self.repair,
+            "during": {"sent": self.during, "failed": self.during_failed},
+            "doubled": self.doubled,
+            "users": self.tally.record(),
+        }
+
+
+Ask = Callable[[RunDir, str], dict[str, Any]]
+Tell = Callable[[str, dict[str, Any]], None]
+
+
+async def run(folder: Path, ask: Ask, tell: Tell) -> list[Result]:
+    """Run the three systems in `folder`, and leave nothing running.
+
+    Args:
+        folder: An empty folder for system files, journals and records.
+        ask: Asks a running system, as in `ask(rundir, "/v1/status")`.
+        tell: Told of news, as in `tell("tolerant", {"event": "second", ...})`, while it goes on.
+
+    Raises:
+        EnvironmentProblem: a system or the load could not be started.
+    """
+    ports = Ports(Dice(time.time_ns()))
+    stages: list[_Stage] = []
+    reserved: list[Port] = []
+    for plan in PLANS:
+        home = folder / plan.name
+        home.mkdir()
+        port = ports.reserve()
+        reserved.append(port)
+        (home / "mainstay.yaml").write_text(plan.file(port.number, home / "orders"))
+        stages.append(_Stage(plan, home, port.number, ask, tell))
+    try:
+        await asyncio.gather(*(stage.up() for stage in stages))
+        begin = time.monotonic() + _LEAD
+        return await asyncio.gather(*(stage.play(begin) for stage in stages))
+    finally:
+        await asyncio.shield(asyncio.gather(*(stage.down() for stage in stages), return_exceptions=True))
+        for port in reserved:
+            port.release()
+
+
+class _Stage:
+    """One of the three systems while it runs."""
+
+    def __init__(self, plan: Plan, home: Path, port: int, ask: Ask, tell: Tell) -> None:
+        self._plan = plan
+        self._home = home
+        self._port = port
+        self._run = RunDir(home / ".mainstay")
+        self._ask = ask
+        self._tell = tell
+
+    async def up(self) -> None:
+        self._tell(self._plan.name, {"event": "starting"})
+        await self._mainstay("up", "--detach")
+        self._tell(self._plan.name, {"event": "up"})
+
+    async def down(self) -> None:
+        if self._run.holder() is not None or self._run.state.exists():
+            with contextlib.suppress(EnvironmentProblem):
+                await self._mainstay("down")
+
+    async def play(self, begin: float) -> Result:
+        """Load it, break it, and see."""
+        out = self._home / "requests.jsonl"
+        load = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mainstay.drill.load", "--url", f"http://127.0.0.1:{self._port}"),
+            *("--rate", str(RATE), "--seconds", str(SECONDS), "--at", str(begin), "--out", str(out)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(SECONDS + _LEAD + _PATIENCE):
+                breaking = asyncio.ensure_future(self._break(begin + KILL_AT))
+                async for news in _lines(load):
+                    self._tell(self._plan.name, news)
+                killed, back = await breaking
+                code = await load.wait()
+        except TimeoutError:
+            raise EnvironmentProblem(f"the demonstration of '{self._plan.name}' did not end in time") from None
+        finally:
+            if load.returncode is None:
+                load.kill()
+                await load.wait()
+        if code != 0:
+            assert load.stderr is not None
+            raise EnvironmentProblem((await load.stderr.read()).decode().strip())
+        with out.open(encoding="utf-8") as lines:
+            head, records = read(lines)
+        return self._result(head, records, killed, back)
+
+    async def _break(self, at: float) -> tuple[float, float]:
+        """Kill the first instance at `at`; give when that was, and when it was back."""
+        victim = self._first()
+        await asyncio.sleep(at - time.monotonic())
+        os.kill(victim["pid"], signal.SIGKILL)
+        killed = time.monotonic()
+        self._tell(self._plan.name, {"event": "killed", "instance": victim["instance"], "pid": victim["pid"]})
+        while True:
+            now = self._first()
+            if now["generation"] > victim["generation"] and now["state"] == "up":
+                back = time.monotonic()
+                self._tell(self._plan.name, {"event": "back", "seconds": back - killed})
+                return killed, back
+            await asyncio.sleep(0.05)
+
+    def _first(self) -> dict[str, Any]:
+        status = self._ask(self._run, "/v1/status")
+        first: dict[str, Any] = min(status["instances"], key=lambda row: str(row["instance"]))
+        return first
+
+    def _result(self, head: Head, records: list[Record], killed: float, back: float) -> Result:
+        fault = Fault(killed - head.monotonic, back - head.monotonic)
+        seen = tally(records, [fault])
+        orders = [line.split()[0] for line in (self._home / "orders").read_text().splitlines()]
+        return Result(
+            plan=self._plan,
+            tally=seen,
+            repair=back - killed,
+            during=seen.during.sent,
+            during_failed=seen.during.failed,
+            doubled=len(orders) - len(set(orders)),
+        )
+
+    async def _mainstay(self, *words: str) -> None:
+        file = str(self._home / "mainstay.yaml")
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mainstay", words[0], "--file", file, *words[1:]),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await child.communicate()
+        if child.returncode:
+            raise EnvironmentProblem(f"mainstay {words[0]} of '{self._plan.name}' failed: {said.decode().strip()}")
+
+
+async def _lines(load: asyncio.subprocess.Process) -> AsyncIterator[dict[str, Any]]:
+    assert load.stdout is not None
+    async for line in load.stdout:
+        yield json.loads(line)

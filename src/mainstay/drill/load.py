@@ -1,0 +1,147 @@
+"""The load generator: users who come whether or not the system answers.
+
+Runs in a process of its own, so that neither a slow system nor a busy supervisor can slow it down::
+
+    python -m mainstay.drill.load --url http://127.0.0.1:8080 --rate 300 --seconds 20 --out run.jsonl
+
+GETs `/` and POSTs orders to `/orders`, each under an id of its own in the `X-Order-Id` header and in the
+JSON body, on two populations of connections: kept alive, and a fresh one for a share of the arrivals. Every
+arrival of the schedule becomes a record; one that could not be sent has failed. Nothing is ever repeated.
+
+Each second, and when it begins and ends, it says how it goes in one line of JSON on standard output
+(`event`: `began`, `second`, `done`); times are in seconds. It exits with 0 when it could run, whatever the
+system answered: judging is not its business. An interrupt ends the arrivals and keeps what was measured.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import re
+import resource
+import secrets
+import select
+import signal
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import IO, Any
+
+from mainstay.base.errors import EnvironmentProblem, MainstayError, SpecError
+from mainstay.base.units import format_duration, format_share, parse_duration, parse_share
+from mainstay.drill.generator import Generator
+from mainstay.drill.loop import runner
+from mainstay.drill.record import Head, write
+from mainstay.drill.schedule import LoadSpec
+from mainstay.drill.tally import tally
+from mainstay.drill.target import target
+
+RUN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""What a run may be called: it stands in headers, bodies and lines of journals."""
+
+
+def _say(news: dict[str, Any], *, patience: float = 0.0) -> None:
+    """Tell standard output, unless nobody reads it: to wait for a reader would stop the load."""
+    with contextlib.suppress(OSError):
+        out = sys.stdout.fileno()
+        _, ready, _ = select.select([], [out], [], patience)
+        if ready:
+            os.write(out, json.dumps(news).encode() + b"\n")
+
+
+def _options() -> argparse.ArgumentParser:
+    default: dict[str, Any] = {field.name: field.default for field in fields(LoadSpec)}
+    parser = argparse.ArgumentParser(
+        prog="python -m mainstay.drill.load",
+        description="Put an open-loop HTTP load on a system and write down what became of each request.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--url", required=True, help="where the system listens, as in http://127.0.0.1:8080")
+    parser.add_argument("--rate", type=float, required=True, help="arrivals per second")
+    parser.add_argument("--seconds", type=float, required=True, help="how long users keep coming")
+    parser.add_argument("--seed", type=int, default=default["seed"], help="replays one schedule")
+    parser.add_argument("--arrivals", choices=["poisson", "even"], default=default["arrivals"])
+    parser.add_argument(
+        "--posts", default=format_share(default["posts"]), help="share of arrivals that POST an order"
+    )
+    parser.add_argument(
+        "--fresh",
+        default=format_share(default["fresh"]),
+        help="share of arrivals on a connection of their own",
+    )
+    parser.add_argument(
+        "--deadline",
+        default=format_duration(default["deadline"]),
+        help="a user's patience, from the intended start",
+    )
+    parser.add_argument(
+        "--connections", type=int, default=default["connections"], help="kept-alive connections"
+    )
+    parser.add_argument(
+        "--in-flight", type=int, default=default["in_flight"], help="requests that may wait at once"
+    )
+    parser.add_argument("--run", help="what all ids begin with; made up if not told")
+    parser.add_argument("--at", type=float, help="when to begin, on the machine's monotonic clock")
+    parser.add_argument("--out", type=Path, required=True, help="the file of records to write")
+    return parser
+
+
+def _spec(told: argparse.Namespace) -> LoadSpec:
+    return LoadSpec(
+        rate=told.rate,
+        seconds=told.seconds,
+        seed=told.seed,
+        arrivals=told.arrivals,
+        posts=parse_share(told.posts),
+        fresh=parse_share(told.fresh),
+        deadline=parse_duration(told.deadline),
+        connections=told.connections,
+        in_flight=told.in_flight,
+    )
+
+
+async def _interruptible(load: Generator, begin: float | None) -> Head:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, load.stop)
+    return await load.run(begin)
+
+
+def _run_name(told: str | None) -> str:
+    if told is None:
+        return secrets.token_hex(4)
+    if not RUN.fullmatch(told):
+        raise SpecError(
+            f"run must be one word of letters, digits, dots, dashes and underscores, not {told!r}"
+        )
+    return told
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as problem:
+        raise EnvironmentProblem(f"{path} cannot be written: {problem.strerror}") from problem
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a load as the command line tells, and give the exit code."""
+    told = _options().parse_args(argv)
+    try:
+        load = Generator(_spec(told), target(told.url), _run_name(told.run), _say)
+        # Opened first: a path that cannot be written must not cost a run.
+        with _opened(told.out) as out, runner() as running:
+            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            head = running.run(_interruptible(load, told.at))
+            write(out, head, load.records)
+    except MainstayError as problem:
+        print(f"mainstay load: {problem}", file=sys.stderr)  # noqa: T201 - a command's own words
+        return problem.exit_code
+    _say({"event": "done", **tally(load.records).record()}, patience=1.0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,332 @@
+"""Against real sockets on loopback: little servers that each misbehave in one way."""
+
+import asyncio
+import contextlib
+import errno
+import gc
+import socket
+import struct
+import time
+
+import pytest
+
+from mainstay.drill import generator
+from mainstay.drill.generator import Generator
+from mainstay.drill.schedule import Arrival, LoadSpec
+from mainstay.drill.tally import tally
+from mainstay.drill.target import Target
+from mainstay.drill.wire import Line, Shot
+
+BODY = b'{"ok": true}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+
+
+class Peer(asyncio.Protocol):
+    """One connection of a server that answers each request in one piece."""
+
+    def __init__(self, server, answer):
+        self.server, self.answer = server, answer
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.server.peers.append(self)
+
+    def data_received(self, data):
+        self.server.requests.append(data)
+        self.answer(self)
+
+    def reset(self):
+        self.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        self.transport.abort()
+
+
+class Server:
+    def __init__(self):
+        self.peers, self.requests = [], []
+
+
+@contextlib.asynccontextmanager
+async def serving(answer):
+    server = Server()
+    listener = await asyncio.get_running_loop().create_server(lambda: Peer(server, answer), "127.0.0.1", 0)
+    server.port = listener.sockets[0].getsockname()[1]
+    async with listener:
+        yield server
+        for peer in server.peers:
+            peer.transport.abort()
+        await asyncio.sleep(0)
+
+
+def well(peer):
+    peer.transport.write(ANSWER)
+
+
+SPEC = {"rate": 400, "seconds": 0.1, "arrivals": "even", "connections": 4, "deadline": 0.3}
+
+
+def against(port, told=None, **changed):
+    return Generator(
+        LoadSpec(**(SPEC | changed)),
+        Target("127.0.0.1", port, "127.0.0.1"),
+        "r",
+        *([] if told is None else [told.append]),
+    )
+
+
+async def test_every_arrival_is_sent_once_and_answered():
+    async with serving(well) as server:
+        load = against(server.port, posts=0.5)
+
+        await load.run()
+
+    assert len(load.records) == len(server.requests) == 40
+    assert {record.outcome for record in load.records} == {"ok"}
+    assert sorted(record.number for record in load.records) == list(range(40))
+    posted = [data.split(b'{"id":"')[1][:-2] for data in server.requests if data.startswith(b"POST")]
+    assert sorted(posted) == sorted(r.id.encode() for r in load.records if r.method == "POST")
+    assert posted
+
+
+async def test_both_populations_of_connections_are_there():
+    async with serving(well) as server:
+        load = against(server.port, fresh=0.5)
+
+        await load.run()
+
+    fresh = [record for record in load.records if record.connection == "fresh"]
+    kept = [record for record in load.records if record.connection == "kept"]
+    assert fresh
+    assert {record.carried for record in fresh} == {0}
+    # Kept ones take turns on the four that were opened beforehand.
+    assert max(record.carried for record in kept) >= len(kept) // 4 - 1
+    assert len(server.peers) == 4 + len(fresh)
+
+
+async def test_latency_counts_from_the_intended_start_though_the_system_stalls():
+    """A server that reads nothing for a while: a closed loop would see one slow request."""
+
+    def stalling(peer):
+        wait = max(0.0, server.until - time.monotonic())
+        asyncio.get_running_loop().call_later(wait, well, peer)
+
+    async with serving(stalling) as server:
+        load = against(server.port, seconds=0.2, deadline=5)
+        begin = time.monotonic() + 0.1
+        server.until = begin + 0.2
+
+        await load.run(begin)
+
+    assert len(load.records) == 80
+    for record in load.records:
+        assert record.latency >= 0.2 - record.at - 0.001
+        assert record.lag < 0.1
+
+
+async def test_a_refused_connection_fails_its_user():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        load = against(nobody.getsockname()[1])
+
+        await load.run()
+
+    assert [record.outcome for record in load.records] == ["refused"] * 40
+    assert tally(load.records).longest_outage.failed == 40
+
+
+async def test_a_reset_fails_its_user_and_is_not_repeated():
+    async with serving(Peer.reset) as server:
+        load = against(server.port)
+
+        await load.run()
+
+    assert [record.outcome for record in load.records] == ["reset"] * 40
+    assert len(server.requests) == 40
+
+
+async def test_an_answer_cut_in_the_middle_is_truncated():
+    def cut(peer):
+        peer.transport.write(ANSWER[:-3])
+        peer.transport.close()
+
+    async with serving(cut) as server:
+        load = against(server.port)
+
+        await load.run()
+
+    assert {record.outcome for record in load.records} == {"truncated"}
+
+
+async def test_a_user_without_an_answer_gives_up_at_the_deadline():
+    async with serving(lambda peer: None) as server:
+        load = against(server.port, fresh=0.5)
+
+        await load.run()
+
+    assert [record.outcome for record in load.records] == ["timeout"] * 40
+    assert {round(record.latency, 6) for record in load.records} == {0.3}
+
+
+async def test_an_answer_after_the_deadline_is_a_timeout_though_nobody_has_looked_yet(monkeypatch):
+    monkeypatch.setattr(generator, "LOOK", 0.2)
+
+    def late(peer):
+        asyncio.get_running_loop().call_later(0.06, well, peer)
+
+    async with serving(late) as server:
+        load = against(server.port, rate=1, seconds=0.5, deadline=0.05)
+
+        await load.run()
+
+    assert [(record.outcome, round(record.latency, 6)) for record in load.records] == [("timeout", 0.05)]
+
+
+async def test_a_listener_that_never_accepts_is_a_timeout():
+    with socket.socket() as full, contextlib.ExitStack() as held:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):
+            # The queue of the kernel is full after these; the next connection waits to be made.
+            one = held.enter_context(socket.socket())
+            one.settimeout(0)
+            one.connect_ex(full.getsockname())
+        load = against(full.getsockname()[1], connections=0)
+
+        await load.run()
+
+    assert {record.outcome for record in load.records} == {"timeout"}
+
+
+async def test_an_idle_connection_that_the_server_closed_fails_nobody():
+    """It closes each connection a moment after its answer, without saying so."""
+
+    def hanging_up(peer):
+        well(peer)
+        asyncio.get_running_loop().call_soon(peer.transport.close)
+
+    async with serving(hanging_up) as server:
+        load = against(server.port, seconds=0.5)
+
+        await load.run()
+
+    assert {record.outcome for record in load.records} == {"ok"}
+
+
+async def test_a_connection_whose_close_has_arrived_unseen_is_passed_over(monkeypatch):
+    monkeypatch.setattr(Line, "alive", lambda line: False)
+    async with serving(well) as server:
+        load = against(server.port)
+
+        await load.run()
+
+    assert {(record.outcome, record.carried) for record in load.records} == {("ok", 0)}
+    assert len(server.requests) == 40
+
+
+async def test_the_first_news_of_a_request_counts():
+    load = against(1)
+    shot = Shot(0, Arrival(0.0, post=False, fresh=False), "r-0")
+
+    load.settle(shot, "unsent", 0)
+    load.settle(shot, "ok", 200)
+
+    assert [record.outcome for record in load.records] == ["unsent"]
+
+
+async def test_an_arrival_beyond_the_limit_has_failed_unsent():
+    async with serving(lambda peer: None) as server:
+        load = against(server.port, in_flight=10)
+
+        await load.run()
+
+    outcomes = [record.outcome for record in load.records]
+    assert (outcomes.count("unsent"), outcomes.count("timeout")) == (30, 10)
+    assert len(server.requests) == 10
+
+
+@pytest.mark.parametrize(
+    ("number", "outcome"),
+    [(errno.EMFILE, "unsent"), (errno.EADDRNOTAVAIL, "unsent"), (errno.EHOSTUNREACH, "refused")],
+)
+async def test_a_shortage_of_its_own_is_not_blamed_on_the_system(monkeypatch, number, outcome):
+    async def failing(*args, **kwargs):
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", failing)
+    load = against(1)
+
+    await load.run()
+
+    assert {record.outcome for record in load.records} == {outcome}
+
+
+async def test_no_more_connections_are_kept_than_asked_for():
+    def later(peer):
+        asyncio.get_running_loop().call_later(0.05, well, peer)
+
+    async with serving(later) as server:
+        load = against(server.port, fresh=0, deadline=5)
+
+        await load.run()
+        await asyncio.sleep(0)
+
+    assert {record.outcome for record in load.records} == {"ok"}
+    assert len(server.peers) > 4
+    assert len(load._idle) <= 4
+
+
+async def test_a_stopped_load_sends_no_more_and_waits_for_those_on_their_way():
+    def later(peer):
+        asyncio.get_running_loop().call_later(0.1, well, peer)
+
+    async with serving(later) as server:
+        load = against(server.port, seconds=60, deadline=5)
+        asyncio.get_running_loop().call_later(0.3, load.stop)
+
+        await load.run()
+
+    assert 0 < len(load.records) == len(server.requests) < 200
+    assert {record.outcome for record in load.records} == {"ok"}
+
+
+async def test_it_tells_how_it_begins_and_each_second():
+    told = []
+    async with serving(well) as server:
+        load = against(server.port, told, rate=20, seconds=2.2)
+
+        head = await load.run()
+
+    assert told[0]["event"] == "began"
+    assert told[0]["arrivals"] == 44
+    assert [news["second"] for news in told[1:]] == [1, 2]
+    assert sum(news["ended"] for news in told[1:]) <= 44
+    assert head.monotonic == told[0]["monotonic"]
+
+
+async def test_a_bug_ends_the_run_instead_of_leaving_it_hanging():
+    def broken(news):
+        if news["event"] == "second":
+            raise RuntimeError("broken")
+
+    async with serving(well) as server:
+        load = Generator(
+            LoadSpec(rate=10, seconds=30), Target("127.0.0.1", server.port, "127.0.0.1"), "r", broken
+        )
+
+        with pytest.raises(RuntimeError, match="broken"):
+            await load.run()
+
+
+async def test_the_collector_rests_during_the_run_and_works_again_after_it():
+    seen = []
+
+    def looking(peer):
+        seen.append(gc.isenabled())
+        well(peer)
+
+    async with serving(looking) as server:
+        await against(server.port).run()
+
+    assert set(seen) == {False}
+    assert gc.isenabled()
