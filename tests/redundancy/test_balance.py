@@ -95,6 +95,17 @@ def test_power_of_two_spares_the_cold(loaded, busy, chosen, roll):
     assert choice.name == chosen
 
 
+@pytest.mark.parametrize(("busy", "chosen"), [(3, "warm"), (5, "cold")])
+@pytest.mark.parametrize("places", [[0, 1], [1, 0]])
+def test_power_of_two_spares_the_cold_in_proportion_to_their_weight(loaded, busy, chosen, places):
+    # The cold one carries 0.2 of 2, the warm one 1: one attempt there weighs as much as five here.
+    pair = [instance("cold", weight=2.0, up_since=100.0), instance("warm", in_flight=busy, up_since=0.0)]
+
+    choice = PowerOfTwo(20.0).choose([pair[place] for place in places], loaded(0.0), 100.0)
+
+    assert choice.name == chosen
+
+
 def test_power_of_two_counts_the_attempt_to_come(loaded):
     # 2/2 against 1/0.9: without the attempt to come it would be 1/2 against 0/0.9.
     busy, idle = instance("busy", in_flight=1, weight=2.0), instance("idle", weight=0.9)
@@ -136,6 +147,12 @@ def test_least_counts_the_attempt_to_come():
     busy, idle = instance("busy", in_flight=1, weight=2.0), instance("idle", weight=0.9)
 
     assert Least(0.0).choose([idle, busy], Dice(1), 0.0) is busy
+
+
+def test_least_counts_only_one_attempt_to_come():
+    busy, idle = instance("busy", in_flight=3, weight=3.0), instance("idle", weight=0.8)
+
+    assert Least(0.0).choose([busy, idle], Dice(1), 0.0) is idle
 
 
 def test_round_robin_takes_turns():

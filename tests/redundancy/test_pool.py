@@ -72,6 +72,13 @@ def test_an_empty_pool_has_nobody_and_does_not_panic():
     assert stage.facts == []
 
 
+def test_a_pool_that_was_never_told_its_members_is_empty():
+    pool = Pool(PoolSpec(), "web", Dice(1))
+
+    assert pool.pick(0.0) is None
+    assert pool.usable(0.0) == []
+
+
 def test_whoever_is_up_is_picked():
     stage = Stage(member("a"), member("b"), member("c"))
 
@@ -177,6 +184,18 @@ def test_a_suspect_keeps_its_place_in_the_slow_start_and_one_that_was_down_does_
     stage.pool.passed(4.0, a)
 
     assert (kept, lost, a.up_since) == (1.0, None, 4.0)
+
+
+def test_health_hears_the_time_of_its_news():
+    a, b = member("a", known_up=False), member("b")
+    stage = Stage(a, b)
+
+    stage.pool.passed(1.0, a)
+    risen = a.health.since
+    stage.pool.failed(2.0, a)
+    stage.pool.drain(3.0, b)
+
+    assert (risen, a.health.since, b.health.since) == (1.0, 2.0, 3.0)
 
 
 def test_what_changes_nothing_is_not_told():
@@ -310,7 +329,8 @@ def test_an_ejection_ends_when_somebody_is_picked_too():
     stage = Stage(a, member("b"))
     stage.pool.observe(10.0, a, REFUSED)
 
-    assert stage.picked(20.0) == {"a", "b"}
+    assert stage.picked(a.ejected_until) == {"a", "b"}
+    assert a.ejected_until is None
 
 
 def test_the_earliest_of_two_ejections_ends_first(loaded):
@@ -473,6 +493,8 @@ def test_replaced_members_are_picked_and_the_gone_are_not():
 
     assert stage.picked(1.0) == {"b", "c"}
     assert stage.pool.members == [b, c]
+    assert c.up_since == 1.0
+    assert c.outlier is not None
 
 
 def test_a_life_that_is_a_member_already_goes_on_as_it_is():

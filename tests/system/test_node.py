@@ -52,7 +52,7 @@ def test_what_can_be_told_before_a_syntax_error_is_told_too():
         ('"\\U00110000"', Problem(1, 1, "", "is not YAML: chr() arg not in range(0x110000)")),
         (
             'a: 1\nb: "\\Uffffffff"',
-            Problem(1, 4, "", "is not YAML: Python int too large to convert to C int"),
+            Problem(2, 1, "", "is not YAML: Python int too large to convert to C int"),
         ),
         ("a: 1\n--- b", Problem(2, 1, "", "found a second document, allowed is one")),
         (

@@ -287,6 +287,19 @@ def test_late_news_from_before_the_trip_changes_nothing(loaded, outcome):
     assert None not in probes
 
 
+def test_late_news_from_before_the_last_two_trips_is_not_counted(loaded):
+    breaker = recovered_at(trip(breaker_of(loaded)), 2.0)
+    late = [breaker.admit(2.0) for _ in range(4)]
+    trip(breaker, 2.0)
+    recovered_at(breaker, 6.0)
+
+    for permit in late:
+        breaker.settle(6.0, permit, RESET)
+
+    assert breaker.state is CLOSED
+    trip(breaker, 6.0)
+
+
 def test_a_late_probe_of_an_earlier_rest_changes_nothing(loaded):
     breaker = trip(breaker_of(loaded))
     early, late = breaker.admit(2.0), breaker.admit(2.0)
@@ -404,6 +417,18 @@ def test_after_closing_admission_rises_from_a_tenth_to_all(loaded, after, roll, 
     breaker._dice.rolls[:] = [roll]
 
     permit = breaker.admit(2.0 + after)
+
+    assert (permit is not None) is admitted
+
+
+@pytest.mark.parametrize(("now", "admitted"), [(11.9, False), (17.0, True)])
+def test_the_ramp_begins_when_it_has_closed_and_not_when_its_probes_began(loaded, now, admitted):
+    breaker = trip(breaker_of(loaded, RAMPED))
+    for permit in [breaker.admit(2.0), breaker.admit(2.0)]:
+        breaker.settle(7.0, permit, OK)
+    breaker._dice.rolls[:] = [1.0]
+
+    permit = breaker.admit(now)
 
     assert (permit is not None) is admitted
 

@@ -142,6 +142,17 @@ def test_it_begins_with_an_attempt_at_an_instance():
     assert stage.in_flight() == [1, 0, 0]
 
 
+def test_attempts_at_one_instance_add_up():
+    stage = Stage(size=1)
+    calls = [stage.call(), stage.call()]
+
+    both = stage.in_flight()
+    calls[0].settle(0.1, OK)
+
+    assert both == [2]
+    assert stage.in_flight() == [1]
+
+
 def test_a_good_answer_ends_it():
     stage = Stage()
     call = stage.call()
@@ -208,6 +219,14 @@ def test_what_was_sent_and_may_not_be_repeated_is_never_sent_twice(outcome):
     assert order is GIVE_UP
     assert call.because is Because.UNPROVED
     assert stage.in_flight() == [0, 0, 0]
+
+
+def test_unless_told_a_request_carries_no_key():
+    call = Stage().policy.call(0.0, idempotent=False)
+    call.start(0.0)
+    call.sent(0.0)
+
+    assert call.settle(0.1, RESET) is GIVE_UP
 
 
 def test_what_was_sent_is_asked_of_each_attempt_anew():
@@ -350,6 +369,24 @@ def test_pauses_grow():
         call.sent(now)
 
     assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.4])
+
+
+def test_pauses_are_jittered_by_the_dice_of_the_policy():
+    stage = Stage(size=1, spec=spec(backoff=BackoffSpec(base=0.1, cap=0.4)))
+    stage.policy.dice = Dice(9)
+    call = stage.call()
+
+    call.settle(1.0, RESET)
+
+    assert call.until == 1.0 + 0.1 * Dice(9).random()
+
+
+def test_a_policy_keeps_what_it_was_given():
+    stage = Stage()
+
+    assert stage.policy.spec is SPEC
+    assert stage.policy.pool is stage.pool
+    assert stage.policy.dice is stage.dice
 
 
 def test_a_pause_that_would_miss_the_deadline_is_not_made():
@@ -583,6 +620,20 @@ def test_one_whose_breaker_is_open_is_passed_over():
     names = {stage.call().instance.name for _ in range(6)}
 
     assert names == {"b", "c"}
+
+
+def test_the_only_one_that_admits_is_found_however_the_pool_would_choose():
+    stage = Stage(breaker=FRAIL, spec=spec(attempts=1))
+    for _ in range(2):
+        stage.call().settle(0.0, RESET)
+    stage.targets[2].in_flight = 9
+    least = Pool(PoolSpec(balance="least", outlier=None), "web", stage.dice)
+    least.replace(0.0, stage.targets)
+    call = Policy(SPEC, least, stage.dice).call(0.0, idempotent=True)
+
+    call.start(0.0)
+
+    assert call.instance is stage.targets[2]
 
 
 def test_when_every_breaker_is_open_it_gives_up_and_tells_when_to_come_back():

@@ -47,6 +47,19 @@ def test_what_is_older_than_the_window_is_left_out():
     assert seen == [(2, 3), (1, 2), (1, 2), (0, 0)]
 
 
+def test_what_is_counted_on_the_edge_of_a_bucket_belongs_to_the_next():
+    window = Window(10.0)
+    marked = Window(10.0)
+    for now in (100.0, 101.0):
+        window.event(now)
+        marked.mark(now)
+
+    window.turn(110.0)
+    marked.turn(110.0)
+
+    assert (window.events, marked.marks) == (1, 1)
+
+
 def test_counting_leaves_out_what_is_old_too():
     events, marks = Window(10.0), Window(10.0)
     events.event(100.0)

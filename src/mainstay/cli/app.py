@@ -4,9 +4,8 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from mainstay import __version__
@@ -53,17 +52,17 @@ for command in (init, up, down, status, logs, restart, scale, demo, schema):
     app.command()(command)
 
 
-def main(argv: list[str] | None = None) -> Any:
+def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line, and end with the exit code that `base.errors.EXIT_CODES` documents."""
     try:
-        code = app(args=argv, standalone_mode=False)
+        app(args=argv)
+        code = 0
+    except SystemExit as done:
+        code = done.code if isinstance(done.code, int) else 0
+        if isinstance(done.__context__, typer.Abort):
+            code = _INTERRUPTED
     except MainstayError as problem:
         show.problem(problem)
-        code = problem.exit_code
-    except click.exceptions.Abort:
-        code = _INTERRUPTED
-    except click.ClickException as problem:
-        problem.show()
         code = problem.exit_code
     except KeyboardInterrupt:
         code = _INTERRUPTED
@@ -75,4 +74,4 @@ def main(argv: list[str] | None = None) -> Any:
         traceback.print_exc()
         show.bug(Path(sys.argv[0]).name)
         code = _BUG
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)

@@ -10,10 +10,9 @@ import typer
 
 from mainstay.base.errors import NotRunning, SystemFileError
 from mainstay.cli import option, show
-from mainstay.cli.talk import ask
+from mainstay.cli.talk import ask, left_over
 from mainstay.control import Control
 from mainstay.supervisor.rundir import RunDir
-from mainstay.supervisor.state import State
 from mainstay.system.load import load
 from mainstay.system.schema import Service, System
 
@@ -66,8 +65,7 @@ def down(file: option.File = None, run_dir: option.Run = None, json: option.Json
     run = option.run_dir(file, run_dir)
     holder = run.holder()
     if holder is None:
-        left = _left_over(run)
-        if not left:
+        if not left_over(run):
             raise NotRunning(f"nothing is running at '{run.path}'")
         stopped = _take_down(file, run)
     else:
@@ -105,13 +103,6 @@ def _stop(run: RunDir, holder: int) -> int:
     finally:
         os.close(watched)
     return 1 + len(state["workers"]) + sum(row["pid"] is not None for row in state["instances"])
-
-
-def _left_over(run: RunDir) -> bool:
-    if not run.state.exists():
-        return False
-    state, _ = State.load(run.state)
-    return bool(state.lives or state.workers)
 
 
 def _wanted(target: str) -> tuple[str, int]:

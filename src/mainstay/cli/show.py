@@ -4,7 +4,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -59,42 +59,96 @@ def news(text: str) -> None:
 
 def status(state: dict[str, Any]) -> None:
     """Print the state of a system."""
-    out.print(Text.assemble((state["system"], "bold"), f"  {state['phase']} for {span(state['uptime'])}"
-                            f"  supervisor {state['supervisor_pid']}"
-                            f"  gateway workers {' '.join(str(w['pid']) for w in state['workers']) or 'none'}"))
-    services = Table("service", "listen", *map(right, ("up", "requests", "failed", "retried", "in flight", "p50", "p99")),
-                     box=None, header_style="bold", pad_edge=False)
-    for row in state["services"]:
-        whole = row["up"] == row["instances"]
-        services.add_row(
-            row["service"], row["listen"] or "-",
-            Text(f"{row['up']}/{row['instances']}", style="green" if whole else "red" if not row["up"] else "yellow"),
-            f"{row['requests']:,}", Text(f"{row['failures']:,}", style="red" if row["failures"] else ""),
-            f"{row['retries']:,}", str(row["in_flight"]), millis(row["p50"]), millis(row["p99"]),
-        )
+    pids = " ".join(str(worker["pid"]) for worker in state["workers"]) or "none"
+    out.print(
+        Text.assemble(
+            (state["system"], "bold"),
+            f"  {state['phase']} for {span(state['uptime'])}  supervisor {state['supervisor_pid']}",
+            f"  gateway workers {pids}",
+        ),
+        soft_wrap=True,
+    )
     out.print()
-    out.print(services)
+    _table(_SERVICE, state["services"])
     out.print()
-    out.print(_instances(state["instances"]))
+    _table(_INSTANCE, state["instances"])
     for row in state["instances"]:
         _troubles(row)
 
 
-def _instances(rows: Iterable[dict[str, Any]]) -> Table:
-    keys = map(right, ("gen", "pid", "port"))
-    more = map(right, ("uptime", "restarts", "in flight", "requests", "failed", "p50", "p99", "cpu", "memory"))
-    table = Table("instance", "zone", *keys, "state", *more, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(
-            row["instance"], row["zone"] or "-", str(row["generation"]), _or_dash(row["pid"]), _or_dash(row["port"]),
-            Text(row["state"], style=_COLOURS.get(row["state"], "")), span(row["uptime"]), str(row["restarts"]),
-            str(row["in_flight"]), f"{row['requests']:,}",
-            Text(f"{row['failures']:,}", style="red" if row["failures"] else ""),
-            millis(row["p50"]), millis(row["p99"]),
-            "-" if row["cpu"] is None else f"{row['cpu']:.0%}",
-            "-" if row["memory"] is None else f"{row['memory'] / 2**20:,.0f} MiB",
-        )
-    return table
+Cell = Callable[[dict[str, Any]], Text | str]
+
+
+def _up(row: dict[str, Any]) -> Text:
+    whole = row["up"] == row["instances"]
+    return Text(f"{row['up']}/{row['instances']}", style="green" if whole else "yellow" if row["up"] else "red")
+
+
+def _state(row: dict[str, Any]) -> Text:
+    return Text(row["state"], style=_COLOURS.get(row["state"], ""))
+
+
+def _failures(row: dict[str, Any]) -> Text:
+    return Text(f"{row['failures']:,}", style="red" if row["failures"] else "")
+
+
+def _memory(row: dict[str, Any]) -> str:
+    return "-" if row["memory"] is None else f"{row['memory'] / 2**20:,.0f} MiB"
+
+
+# Name, whether it is a figure, how little it matters (what matters least is left out first when the
+# terminal is narrow), and how it is written.
+_SERVICE: list[tuple[str, bool, int, Cell]] = [
+    ("service", False, 0, lambda row: row["service"]),
+    ("listen", False, 2, lambda row: row["listen"] or "-"),
+    ("up", True, 0, _up),
+    ("requests", True, 0, lambda row: f"{row['requests']:,}"),
+    ("failed", True, 0, _failures),
+    ("retried", True, 1, lambda row: f"{row['retries']:,}"),
+    ("in flight", True, 2, lambda row: str(row["in_flight"])),
+    ("p50", True, 1, lambda row: millis(row["p50"])),
+    ("p99", True, 0, lambda row: millis(row["p99"])),
+]
+_INSTANCE: list[tuple[str, bool, int, Cell]] = [
+    ("instance", False, 0, lambda row: row["instance"]),
+    ("zone", False, 2, lambda row: row["zone"] or "-"),
+    ("gen", True, 3, lambda row: str(row["generation"])),
+    ("pid", True, 0, lambda row: _or_dash(row["pid"])),
+    ("port", True, 2, lambda row: _or_dash(row["port"])),
+    ("state", False, 0, _state),
+    ("uptime", True, 1, lambda row: span(row["uptime"])),
+    ("restarts", True, 0, lambda row: str(row["restarts"])),
+    ("in flight", True, 4, lambda row: str(row["in_flight"])),
+    ("requests", True, 1, lambda row: f"{row['requests']:,}"),
+    ("failed", True, 2, _failures),
+    ("p50", True, 4, lambda row: millis(row["p50"])),
+    ("p99", True, 3, lambda row: millis(row["p99"])),
+    ("cpu", True, 3, lambda row: "-" if row["cpu"] is None else f"{row['cpu']:.0%}"),
+    ("memory", True, 3, _memory),
+]
+_GAP = 2
+
+
+def _table(columns: list[tuple[str, bool, int, Cell]], rows: list[dict[str, Any]]) -> None:
+    """Print a table that fits: unwrapped lines to a file, the columns that matter most to a narrow terminal."""
+    cells = {name: [_text(write(row)) for row in rows] for name, _, _, write in columns}
+    wide = {name: max(len(name), *(len(cell) for cell in cells[name]), 0) for name in cells}
+    for least in range(max(rank for _, _, rank, _ in columns), -1, -1):
+        shown = [(name, figure) for name, figure, rank, _ in columns if rank <= least]
+        if not out.is_terminal or sum(wide[name] + _GAP for name, _ in shown) - _GAP <= out.width:
+            break
+    for number in range(-1, len(rows)):
+        line = Text()
+        for name, figure in shown:
+            cell = _text(name, "bold") if number < 0 else cells[name][number].copy()
+            cell.align("right" if figure else "left", wide[name])
+            line.append_text(cell).append(" " * _GAP)
+        line.rstrip()
+        out.print(line, soft_wrap=True)
+
+
+def _text(value: Text | str, style: str = "") -> Text:
+    return value if isinstance(value, Text) else Text(value, style=style)
 
 
 def _troubles(row: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError, NotRunning
+from mainstay.supervisor.procfs import stat
 from mainstay.supervisor.rundir import CONTROL, RunDir
 
 
@@ -36,7 +37,16 @@ def ask(run: RunDir, path: str, body: dict[str, Any] | None = None, *, timeout: 
         NotRunning: nobody is there, or no answer comes.
         MainstayError: the supervisor says no; the message and the exit code are its own.
     """
-    connection = _Connection(run.connect_unix(CONTROL, timeout))
+    try:
+        connection = _Connection(run.connect_unix(CONTROL, timeout))
+    except NotRunning as problem:
+        left = left_over(run)
+        if left:
+            raise NotRunning(
+                f"the supervisor is gone, and {left} of its processes go on without it:"
+                " `mainstay up` takes them over, `mainstay down` ends them"
+            ) from problem
+        raise NotRunning(f"nothing is running at '{run.path}'") from problem
     try:
         method = "GET" if body is None else "POST"
         connection.request(method, path, None if body is None else json.dumps(body))
@@ -52,3 +62,20 @@ def ask(run: RunDir, path: str, body: dict[str, Any] | None = None, *, timeout: 
         raise _Told(said.get("error", f"HTTP {answer.status}"), said.get("exit_code", 1))
     answered: dict[str, Any] = said
     return answered
+
+
+def left_over(run: RunDir) -> int:
+    """Count the processes that a supervisor which was killed has left running."""
+    try:
+        # Only looked at: a damaged file is for the next `up` to find and to put aside.
+        written = json.loads(run.state.read_bytes())
+        workers = written["workers"]
+        remembered = [*written["lives"], *(workers.values() if isinstance(workers, dict) else workers)]
+        return sum(_still_runs(record["pid"], record["started"]) for record in remembered)
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _still_runs(pid: int, started: int) -> bool:
+    now = stat(pid) if pid else None
+    return now is not None and now.alive and now.started == started
