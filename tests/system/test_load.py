@@ -11,7 +11,7 @@ from mainstay.system.load import LARGEST, folder_slug, load
 from mainstay.system.schema import System
 
 SERVICE_KEYS = (
-    "command, instances, listen, cwd, env, env_file, user, health, timeouts, retry, breaker, outlier, balance, "
+    "command, instances, listen, cwd, env, env_file, user, health, timeouts, retry, idempotency, breaker, outlier, balance, "
     "slow_start, failover, hold, restart, ready_within, drain, stop_timeout, needs, logs"
 )
 NAME_RULE = "allowed are small letters, digits and hyphens, beginning with a letter, up to 63"

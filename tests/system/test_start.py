@@ -2,7 +2,7 @@ import json
 import stat
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError
@@ -106,6 +106,9 @@ def test_the_file_is_an_ordinary_one(tmp_path):
     assert stat.S_IMODE(write_first_file(tmp_path).stat().st_mode) & 0o600 == 0o600
 
 
+@example("False")
+@example("null")
+@example("true")
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_whatever_a_command_is_it_reads_back(command):
     document = read_document(f"services: {{web: {{command: {quoted(command)}}}}}\n", {})

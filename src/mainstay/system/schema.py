@@ -33,6 +33,7 @@ from mainstay.system.value import (
     EnvValue,
     File,
     Files,
+    Honoured,
     OrOff,
     Size,
     SizeOrZero,
@@ -85,6 +86,10 @@ class Service(Section):
 
     retry: Annotated[Retry | None, OrOff()] = Retry()
     """Retries on another instance, or `off`. On: only what is proved to be safe is tried again."""
+
+    idempotency: Honoured = False
+    """`service`: it honours the `Idempotency-Key` header, so that a POST which carries one is done once
+    however often it is sent, and is retried like a GET. `off` by default: only the service can promise that."""
 
     breaker: Annotated[Breaker | None, OrOff()] = Breaker()
     """A circuit breaker for each instance, or `off`. On: asking an instance that fails half of the time

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError
 from mainstay.system.load import NAMES, find, folder_slug
+from mainstay.system.scalar import typed
 from mainstay.system.value import SLUG
 
 _PROCESS = re.compile(r"([A-Za-z0-9_-]+)\s*:\s*(\S.*)")
@@ -139,7 +140,7 @@ def _read(file: Path) -> str:
 def quoted(command: str) -> str:
     """Write a command as a YAML scalar that reads back as it is, whatever is in it."""
     escaped = command.replace("$$", "$$$$").replace("${", "$${")
-    if _BARE.fullmatch(escaped):
+    if _BARE.fullmatch(escaped) and typed(escaped) == escaped:
         return escaped
     # JSON is YAML, except for a few characters that YAML wants escaped.
     text = json.dumps(escaped, ensure_ascii=False)

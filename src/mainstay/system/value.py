@@ -246,6 +246,20 @@ Balance = Annotated[
 """How the next instance is chosen."""
 
 
+def _honoured(written: object) -> bool:
+    if written not in ("service", "off"):
+        raise wrong(f"found {shown(written)}, allowed: service, off")
+    return written == "service"
+
+
+Honoured = Annotated[
+    bool,
+    PlainValidator(_honoured),
+    WithJsonSchema({"enum": ["service", "off"]}),
+]
+"""Who honours idempotency keys."""
+
+
 def _switch(written: object) -> bool:
     if written not in ("on", "off"):
         raise wrong(f"found {shown(written)}, allowed: on, off")
