@@ -216,11 +216,13 @@ def test_orders_done_twice_lost_unknown_and_strange_are_told_apart():
         made(1, method="POST"),
         made(2, "reset", method="POST"),
         made(3, "refused", method="POST"),
-        made(4, method="GET"),
+        made(4, "reset", method="GET"),
+        made(5, "status", method="POST"),
+        made(6, "status", method="POST")._replace(status=400),
     ]
 
     told = orders(records, ["r-0 web-1 7\n", "r-0 web-2 8\n", "r-2 web-1 7\n", "other web-1 7\n", "\n"])
 
     assert told == Orders(
-        acknowledged=2, executed=3, twice=["r-0"], lost=["r-1"], unknown=["r-2"], strange=["other"]
+        acknowledged=2, executed=3, twice=["r-0"], lost=["r-1"], unknown=["r-2", "r-5"], strange=["other"]
     )

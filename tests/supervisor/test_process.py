@@ -12,7 +12,7 @@ from mainstay.supervisor.process import Process, signal_name
 
 
 @pytest.fixture
-def run(tmp_path):
+async def run(tmp_path):
     made = []
 
     def make(*argv, **more):
@@ -28,16 +28,37 @@ def run(tmp_path):
         process.let_go()
 
 
-async def _line(path):
-    """Wait for what a child says through a named pipe."""
-    return await asyncio.to_thread(path.read_text)
+class Pipe:
+    """A named pipe that a child can speak and listen through."""
+
+    def __init__(self, path):
+        os.mkfifo(path)
+        self.path = path
+        # Open at both ends, so that nobody ever waits for the other side to open it.
+        self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    async def number(self):
+        return int(await self.line())
+
+    async def line(self):
+        loop, said = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self.fd, said.set)
+        try:
+            async with asyncio.timeout(10):
+                await said.wait()
+        finally:
+            loop.remove_reader(self.fd)
+        return os.read(self.fd, 1000).decode()
+
+    def __str__(self):
+        return str(self.path)
 
 
 @pytest.fixture
 def pipe(tmp_path):
-    path = tmp_path / "pipe"
-    os.mkfifo(path)
-    return path
+    pipe = Pipe(tmp_path / "pipe")
+    yield pipe
+    os.close(pipe.fd)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +101,7 @@ async def test_cancelling_one_who_waits_cancels_nobody_else(run, pipe):
 
     impatient.cancel()
     await asyncio.wait([impatient])
-    await asyncio.to_thread(pipe.write_text, "go\n")
+    os.write(pipe.fd, b"go\n")
 
     assert await process.wait() == "exit code 0"
 
@@ -95,8 +116,8 @@ async def test_an_exited_process_is_reaped(run):
 
 
 async def test_what_the_leader_leaves_behind_in_its_group_is_killed(run, pipe):
-    process = run("sh", "-c", f"sh -c 'echo $$ > {pipe}; read x < /dev/zero' & exit 1")
-    rest = os.pidfd_open(int(await _line(pipe))) if True else None
+    process = run("sh", "-c", f"sh -c 'echo $$ > {pipe}; exec sleep 1000' & read x; exit 1")
+    rest = os.pidfd_open(await pipe.number())
 
     assert await process.wait() == "exit code 1"
     await _ended(rest)
@@ -115,7 +136,7 @@ async def _ended(fd):
 
 async def test_a_signal_reaches_the_whole_group(run, pipe):
     process = run("sh", "-c", f"sleep 1000 & echo $! > {pipe}; wait")
-    rest = os.pidfd_open(int(await _line(pipe)))
+    rest = os.pidfd_open(await pipe.number())
 
     assert process.signal(signal.SIGTERM)
 
@@ -292,7 +313,7 @@ async def test_whoever_is_not_root_cannot_become_another_user(tmp_path):
 async def test_an_adopted_process_is_watched_as_its_own_was(run, pipe):
     script = f"import os; pid = os.fork() or os.execlp('sh', 'sh', '-c', 'echo $$ > {pipe}; exec sleep 1000')"
     parent = run(sys.executable, "-S", "-c", f"{script}; os.setpgid(pid, pid); os.waitid(os.P_PID, pid, os.WEXITED)")
-    pid = int(await _line(pipe))
+    pid = await pipe.number()
     found = procfs.stat(pid)
 
     adopted = Process.adopt(pid, found.started)

@@ -421,7 +421,7 @@ def test_after_closing_admission_rises_from_a_tenth_to_all(loaded, after, roll, 
     assert (permit is not None) is admitted
 
 
-@pytest.mark.parametrize(("now", "admitted"), [(11.9, False), (17.0, True)])
+@pytest.mark.parametrize(("now", "admitted"), [(12.5, False), (17.0, True)])
 def test_the_ramp_begins_when_it_has_closed_and_not_when_its_probes_began(loaded, now, admitted):
     breaker = trip(breaker_of(loaded, RAMPED))
     for permit in [breaker.admit(2.0), breaker.admit(2.0)]:

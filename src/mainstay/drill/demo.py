@@ -241,7 +241,9 @@ class _Stage:
                 killed, back = await breaking
                 code = await load.wait()
         except TimeoutError:
-            raise EnvironmentProblem(f"the demonstration of '{self._plan.name}' did not end in time") from None
+            raise EnvironmentProblem(
+                f"the demonstration of '{self._plan.name}' did not end in time"
+            ) from None
         finally:
             if load.returncode is None:
                 load.kill()
@@ -296,7 +298,9 @@ class _Stage:
         )
         _, said = await child.communicate()
         if child.returncode:
-            raise EnvironmentProblem(f"mainstay {words[0]} of '{self._plan.name}' failed: {said.decode().strip()}")
+            raise EnvironmentProblem(
+                f"mainstay {words[0]} of '{self._plan.name}' failed: {said.decode().strip()}"
+            )
 
 
 async def _lines(load: asyncio.subprocess.Process) -> AsyncIterator[dict[str, Any]]:

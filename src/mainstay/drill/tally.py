@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 QUIET = 1.0
 """Failures less than this many seconds apart belong to one trouble: no user would call them two incidents."""
+SERVER_ERROR = 500
+"""From here on a status says that the server could not, not that the request was wrong (RFC 9110 §15.6)."""
 
 
 class Fault(NamedTuple):
@@ -188,7 +190,7 @@ class Orders:
     lost: "Sequence[str]"
     """Ids that were acknowledged and are not in the journal."""
     unknown: "Sequence[str]"
-    """Ids whose user cannot know: sent, and the answer was lost."""
+    """Ids whose user cannot know: sent, and the answer was lost, or was a 5xx of whoever stood in between."""
     strange: "Sequence[str]"
     """Ids in the journal that nobody in this run POSTed."""
 
@@ -208,12 +210,14 @@ def orders(records: "Iterable[Record]", journal: "Iterable[str]") -> Orders:
         executed=len(executed),
         twice=[name for name, times in executed.items() if times > 1],
         lost=[name for name in acknowledged if name not in executed],
-        unknown=[name for name, record in posts.items() if record.outcome in _UNKNOWN],
+        unknown=[name for name, record in posts.items() if _unknown(record)],
         strange=[name for name in executed if name not in posts],
     )
 
 
-_UNKNOWN = frozenset({RESET, TIMEOUT, TRUNCATED, GARBLED})
+def _unknown(record: Record) -> bool:
+    # A 502 or 504 of a gateway says that it does not know either.
+    return record.outcome in (RESET, TIMEOUT, TRUNCATED, GARBLED) or record.status >= SERVER_ERROR
 
 
 def progress(ended: "Sequence[Record]") -> dict[str, Any]:

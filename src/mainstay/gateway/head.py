@@ -8,6 +8,8 @@ parties see in different places is a smuggled message (RFC 9112 §11.2).
 import re
 from collections.abc import Sequence
 
+from mainstay.tolerance.retry import IDEMPOTENT_METHODS
+
 NONE = -1
 """A body of no length told: none in a request; in a response, all until the connection ends."""
 CHUNKED = -2
@@ -52,10 +54,8 @@ _RESPONSE_KINDS: dict[bytes, int] = {
     b"upgrade": _DROP,
     b"trailer": _DROP,
 }
-# RFC 9110 §9.2.2
-_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 # reg-name, IPv4 or [IPv6], with an optional port (RFC 9110 §4.2, RFC 3986 §3.2)
-_AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]*)(?::[0-9]{0,5})?")
+_AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::[0-9]{0,5})?")
 _TARGET = re.compile(rb"[!-~\x80-\xff]+")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
 _MAX_DIGITS = 18
@@ -98,7 +98,7 @@ class Request:
         self.target = target
         self.http11 = http11
         self.keep_alive = keep_alive
-        self.idempotent = method in _IDEMPOTENT
+        self.idempotent = method in IDEMPOTENT_METHODS
         self.length = NONE
         self.expects = False
         self.html = False
@@ -122,7 +122,8 @@ class Request:
             if kind is None:
                 lines.append(b"%b: %b\r\n" % (name, value))
             elif kind == _HOST:
-                host = value
+                # The parser leaves white space at the end, which is no part of a value (RFC 9112 §5.1).
+                host = value.strip(b" \t")
                 hosts += 1
             elif kind == _ACCEPT:
                 self.html = b"text/html" in value
@@ -130,12 +131,12 @@ class Request:
             elif kind == _CONNECTION:
                 listed.extend(tokens(value))
             elif kind == _LENGTH:
-                self._content_length(value)
+                self._content_length(value.strip(b" \t"))
             elif kind == _CODING:
-                self._transfer_coding(value)
+                self._transfer_coding(value.strip(b" \t"))
             elif kind == _EXPECT and self.http11:
                 self.expects = True
-                if value.lower() != b"100-continue":
+                if value.strip(b" \t").lower() != b"100-continue":
                     self.fault = "expectation"
         self._aim(host, hosts)
         if self.fault is None:
@@ -157,7 +158,9 @@ class Request:
             self.fault = "bad_request"
         elif value.lower() != b"chunked":
             # RFC 9112 §6.1: a coding that is not understood is 501, unless framing itself is in doubt.
-            self.fault = "coding" if tokens(value)[-1] == b"chunked" else "bad_request"
+            *others, last = tokens(value)
+            sound = last == b"chunked" and all(other not in (b"", b"chunked") for other in others)
+            self.fault = "coding" if sound else "bad_request"
         self.length = CHUNKED
 
     def _aim(self, host: bytes | None, hosts: int) -> None:
@@ -165,9 +168,9 @@ class Request:
         absolute = _ABSOLUTE.fullmatch(target) if target[:1] not in (b"/", b"*") else None
         if absolute is not None:
             # RFC 9112 §3.2.2: the target's authority replaces Host.
-            if not absolute[1]:
+            if not absolute[1] or (host is not None and not _AUTHORITY.fullmatch(host)):
                 self.fault = "bad_host"
-            host = absolute[1] if hosts else None
+            host = absolute[1] if hosts or not self.http11 else None
             path = absolute[2]
             self.target = path if path[:1] == b"/" else b"/" + path
             if self.method == b"OPTIONS" and not path:
@@ -179,18 +182,17 @@ class Request:
         if (
             hosts > 1
             or (host is None and self.http11)
-            or (host is not None and not _AUTHORITY.fullmatch(host))
+            or (host and not _AUTHORITY.fullmatch(host))
+            or (host == b"" and self.http11)
         ):
             self.fault = self.fault or "bad_host"
         self.lines.insert(0, b"Host: %b\r\n" % (host or b""))
 
     def _finish(self, listed: list[bytes], peer: bytes) -> None:
         lines = self.lines
-        for token in listed:
-            if token not in (b"close", b"keep-alive", b"upgrade", b"host", b""):
-                # RFC 9110 §7.6.1: what Connection lists is for us alone.
-                prefix = token + b":"
-                lines[1:] = [line for line in lines[1:] if line[: len(prefix)].lower() != prefix]
+        if listed:
+            # RFC 9110 §7.6.1: what Connection lists is for us alone.
+            lines[1:] = _unlisted(lines[1:], listed)
         host = lines[0][6:]
         lines.append(b"Via: %b mainstay\r\n" % (b"1.1" if self.http11 else b"1.0"))
         lines.append(b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: %b" % (peer, host))
@@ -225,7 +227,7 @@ class Response:
         Args:
             headers: As they were parsed.
             date: A `Date` line for an answer that has none (RFC 9110 §6.6.1).
-            bodiless: No body follows whatever the head says (RFC 9112 §6.3): HEAD, 204, 304.
+            bodiless: No body follows whatever the head says (RFC 9112 §6.3): HEAD, 1xx, 204, 304.
         """
         listed: list[bytes] = []
         told: bytes | None = None
@@ -238,30 +240,29 @@ class Response:
                 date = b""
                 lines.append(b"%b: %b\r\n" % (name, value))
             elif kind == _LENGTH:
+                value = value.strip(b" \t")  # noqa: PLW2901 - the parser leaves what is no part of it
                 if told is not None and told != value:
                     self.fault = True
                 told = value
             elif kind == _CODING:
-                if value.lower() != b"chunked" or self.length == CHUNKED:
+                if value.strip(b" \t").lower() != b"chunked" or self.length == CHUNKED:
                     self.fault = True
                 self.length = CHUNKED
             elif kind == _CONNECTION:
                 listed.extend(tokens(value))
             elif kind == _RETRY:
-                self.retry_after = value
+                self.retry_after = value.strip(b" \t")
                 lines.append(b"%b: %b\r\n" % (name, value))
             elif kind == _KEEP:
                 self.keep_for = _keep_alive(value)
         if told is not None:
             self._told(told)
-        for token in listed:
-            if token not in (b"close", b"keep-alive", b""):
-                prefix = token + b":"
-                self.lines = [line for line in self.lines if line[: len(prefix)].lower() != prefix]
+        if listed:
+            self.lines = _unlisted(self.lines, listed)
         if date:
             self.lines.append(date)
         if bodiless:
-            if self.length >= 0 and self.status != 204:  # noqa: PLR2004 - RFC 9110 §8.6: no length in a 204
+            if self.length >= 0 and self.status >= 200 and self.status != 204:  # noqa: PLR2004 - RFC 9110 §8.6
                 self.lines.append(b"Content-Length: %d\r\n" % self.length)
             self.length = 0
         elif self.length >= 0:
@@ -281,6 +282,12 @@ class Response:
         """Give `Retry-After` in seconds, when it was given so."""
         value = self.retry_after
         return float(length(value)) if value and value.isdigit() and len(value) <= _MAX_DIGITS else None
+
+
+def _unlisted(lines: list[bytes], listed: list[bytes]) -> list[bytes]:
+    """Leave out the lines whose names a Connection field lists."""
+    names = frozenset(listed)
+    return [line for line in lines if line[: line.index(b":")].lower() not in names]
 
 
 def _keep_alive(value: bytes) -> float | None:

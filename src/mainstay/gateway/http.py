@@ -1,15 +1,17 @@
-"""HOT. Connections of clients: bytes in, requests out, answers back in the order they were asked for."""
+"""HOT. Connections of clients: requests in, answers back in the order they were asked for."""
 
 import asyncio
+import socket
+import struct
 from collections import deque
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-import httptools
-
 from mainstay.gateway import page
 from mainstay.gateway.exchange import Exchange
-from mainstay.gateway.head import CHUNKED, NONE, Request
+from mainstay.gateway.head import Request
+from mainstay.gateway.reader import Reader
 
 if TYPE_CHECKING:
     from mainstay.gateway.route import Route
@@ -24,60 +26,39 @@ IDLE_TIME = 75.0
 LINGER = 1.0
 """Seconds in which the rest of a refused request is read and dropped, so that its answer is not lost to a
 reset (RFC 9112 §9.6)."""
-_UNSUPPORTED = (b"CONNECT", b"TRACE")
+_RESET = struct.pack("ii", 1, 0)
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(Reader):
     """One connection of one client."""
 
     __slots__ = (
-        "_deaf",
+        "_closed",
         "_eof",
         "_exchange",
-        "_headers",
         "_lingering",
-        "_parser",
-        "_paused",
-        "_peer",
         "_queue",
-        "_reading",
-        "_replaying",
-        "_size",
-        "_url",
+        "_unsent",
         "closing",
         "due",
-        "heard_at",
-        "loop",
-        "route",
+        "paused",
         "slot",
         "stalled",
-        "transport",
-        "worker",
     )
 
     def __init__(self, worker: "Worker", route: "Route") -> None:
-        self.worker = worker
-        self.route = route
-        self.loop = worker.loop
-        self.transport: asyncio.Transport = None  # type: ignore[assignment] # told by connection_made
+        super().__init__(worker, route)
         self.closing = False
+        self.paused = False
         self.stalled = False
         self.due = 0.0
         self.slot = 0
-        self.heard_at = 0.0
-        self._parser = httptools.HttpRequestParser(self)
         self._exchange: Exchange | None = None
         self._queue: deque[Request] = deque()
-        self._reading: Request | None = None
-        self._headers: list[tuple[bytes, bytes]] | None = None
-        self._url = b""
-        self._size = 0
-        self._peer = b""
-        self._paused = False
-        self._replaying = False
         self._lingering = False
-        self._deaf = False
+        self._closed = False
         self._eof = False
+        self._unsent = inf
 
     # --- the loop tells us ---
 
@@ -88,31 +69,9 @@ class ClientConnection(asyncio.Protocol):
         self._peer = address[0].encode() if address else b"unknown"
         self.worker.clients.add(self)
         self.heard_at = monotonic()
+        # Accepted just before the worker stopped: served, but not kept.
+        self.closing = self.worker.stopping
         self._wait(self.heard_at + HEADER_TIME)
-
-    def data_received(self, data: bytes) -> None:
-        """Read what came; a request may begin with its head."""
-        if self._deaf:
-            return
-        self.heard_at = monotonic()
-        if self._headers is not None:
-            # A head that takes several reads: what is not parsed yet is with the parser, and bounded here.
-            self._size += len(data)
-            if self._size > self.worker.limits.head:
-                self._refuse("head_too_large")
-                return
-        while data:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                data = data[upgrade.args[0] :]
-                self._decline()
-                continue
-            except httptools.HttpParserInvalidMethodError:
-                self._refuse("method")
-            except httptools.HttpParserError:
-                self._refuse("bad_request")
-            return
 
     def eof_received(self) -> bool:
         """Take the client's end; what it asked for before is still answered (RFC 9112 §9.6)."""
@@ -121,7 +80,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let everything go that was done for this client."""
-        self.closing = True
+        self.closing = self._closed = self._deaf = True
         self.worker.clients.discard(self)
         self.worker.wheel.forget(self)
         self._queue.clear()
@@ -132,85 +91,69 @@ class ClientConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Hold the instance back: the client reads more slowly than it answers."""
         self.stalled = True
+        self._unsent = inf
         if self._exchange is not None:
             self._exchange.hold_back()
 
     def resume_writing(self) -> None:
-        """Let the instance go on."""
+        """Let the instance go on, or the next request begin."""
         self.stalled = False
         if self._exchange is not None:
             self._exchange.resume()
+        elif self._queue:
+            self.loop.call_soon(self._next)
 
-    # --- the parser tells us ---
+    # --- the reader tells us ---
 
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        if not self._replaying:
-            self._headers = []
-            self._url = b""
-            self._size = 0
-
-    def on_url(self, url: bytes) -> None:
-        """Keep the target."""
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; one that comes after the body is a trailer, and dropped (RFC 9110 §6.5.1)."""
-        if self._headers is not None:
-            self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """Judge the head, and begin the request if it is its turn."""
-        if self._replaying:
-            return
-        headers, self._headers = self._headers or [], None
-        parser = self._parser
-        version = parser.get_http_version()
-        request = Request(
-            parser.get_method(), self._url, http11=version == "1.1", keep_alive=parser.should_keep_alive()
-        )
-        if version not in ("1.1", "1.0"):
-            request.fault = "version"
-        elif request.method in _UNSUPPORTED:
-            request.fault = "method"
-        elif self._too_large(headers):
-            request.fault = "head_too_large"
-        else:
-            request.read(headers, self._peer)
-        self._reading = request
-        request.complete = request.fault is None and request.length in (NONE, 0)
-        if self._exchange is None and not self._queue:
+    def _take(self, request: Request) -> None:
+        if self._exchange is None and not self._queue and not self.stalled:
             self._begin(request)
-        else:
-            self._queue.append(request)
-            if len(self._queue) >= QUEUE:
-                self.pause()
-
-    def on_body(self, data: bytes) -> None:
-        """Take a piece of the body."""
-        request = self._reading
-        if request is None or request.fault is not None:
             return
-        request.size += len(data)
+        self._queue.append(request)
+        if len(self._queue) >= QUEUE:
+            self.pause()
+
+    def _more(self, request: Request, data: bytes) -> None:
         exchange = self._exchange
         if exchange is not None and exchange.request is request:
             exchange.more(data)
-        else:
-            request.body.append(data)
-            if request.size > self.worker.limits.head:
-                self.pause()
+            return
+        request.body.append(data)
+        if request.size > self.worker.limits.head:
+            self.pause()
 
-    def on_message_complete(self) -> None:
-        """End the request."""
-        request = self._reading
-        if request is None or (self._parser.should_upgrade() and request.length not in (NONE, 0)):
-            return  # the parser skips the body of what asks for an upgrade; `_decline` reads it
-        self._reading = None
-        if not request.complete:
-            request.complete = True
-            exchange = self._exchange
-            if exchange is not None and exchange.request is request and request.fault is None:
-                exchange.ended(self.heard_at)
+    def _ended(self, request: Request) -> None:
+        exchange = self._exchange
+        if exchange is not None and exchange.request is request:
+            exchange.ended(self.heard_at)
+
+    def _head_began(self) -> None:
+        if self._exchange is None and not self._queue:
+            self._wait(self.heard_at + HEADER_TIME)
+
+    def _refuse(self, reason: str) -> None:
+        """Answer bytes that are no request, when it is their turn; nothing after them can be trusted."""
+        self._deaf = True
+        self._headers = None
+        broken, self._reading = self._reading, None
+        exchange = self._exchange
+        if broken is None:
+            broken = Request(b"GET", b"/", http11=True, keep_alive=False)
+            broken.fault = reason
+            self._take(broken)
+        elif exchange is not None and exchange.request is broken:
+            # What it has sent so far may be with an instance; it will never be whole.
+            self._exchange = None
+            answering = exchange.answering
+            now = monotonic()
+            exchange.withdraw(now)
+            if answering:
+                self.abort()
+            else:
+                broken.fault = reason
+                self._reject(broken, now)
+        else:
+            broken.fault = reason
 
     # --- the exchange tells us ---
 
@@ -221,19 +164,36 @@ class ClientConnection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Read no more for now."""
-        if not self._paused and not self.transport.is_closing():
-            self._paused = True
+        if not self.paused and not self._deaf and not self.transport.is_closing():
+            self.paused = True
             self.transport.pause_reading()
 
     def unpause(self) -> None:
-        """Read on."""
-        if self._paused and not self.transport.is_closing():
-            self._paused = False
-            self.transport.resume_reading()
+        """Read on, unless enough is waiting for its turn."""
+        if not self.paused or self.transport.is_closing():
+            return
+        queue, reading = self._queue, self._reading
+        if not self._deaf and (
+            len(queue) >= QUEUE or (queue and queue[-1] is reading and reading.size > self.worker.limits.head)
+        ):
+            return
+        self.paused = False
+        self.transport.resume_reading()
 
-    def abort(self) -> None:
-        """Cut the connection, so that the client sees that its answer is incomplete."""
-        self.closing = True
+    def moved(self) -> bool:
+        """Tell whether the client has read anything of what waits for it since this was last asked."""
+        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        return 0 < self._unsent < before
+
+    def abort(self, *, reset: bool = False) -> None:
+        """Cut the connection, so that the client sees that its answer is incomplete.
+
+        Args:
+            reset: Nothing but a reset tells that: the answer has no other end than the connection's.
+        """
+        self.closing = self._closed = True
+        if reset and not self.transport.is_closing():
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
     def finished(self, exchange: Exchange, now: float) -> None:
@@ -241,45 +201,59 @@ class ClientConnection(asyncio.Protocol):
         self._exchange = None
         if not exchange.request.keep_alive or self.closing or (self._eof and not self._queue):
             self.finish(now, linger=not exchange.request.complete)
-        elif self._queue:
+            return
+        if self._queue:
             self.loop.call_soon(self._next)
-        else:
+        if self.stalled or not self._queue:
             self._wait(now + IDLE_TIME)
         self.unpause()
 
     def finish(self, now: float, *, linger: bool = False) -> None:
         """Close, after what was written has been sent."""
-        self.closing = True
+        self.closing = self._closed = self._deaf = True
         self._queue.clear()
         if self.transport.is_closing():
             return
+        self._unsent = inf
         if linger and not self._eof:
-            self._lingering = self._deaf = True
+            self._lingering = True
             self.unpause()
             self.transport.write_eof()
             self._wait(now + LINGER)
         else:
+            self._wait(now + self.route.settings.idle)
             self.transport.close()
 
     def drain(self) -> None:
         """End this connection with the request it is on, or at once when it is idle."""
         self.closing = True
-        if self._exchange is None and self._reading is None and not self._queue:
-            self.transport.close()
+        if self._exchange is None and not self._queue and not self._closed:
+            self.finish(monotonic())
 
     def expired(self, now: float) -> None:
         """Act on a deadline that has passed while no request is under way."""
-        if self._lingering:
-            self.transport.abort()
-        elif self._exchange is None and not self._queue:
+        if self._exchange is not None:
+            return
+        if self._closed or self.stalled:
+            # It may still be reading what was written for it; who reads nothing is let go.
+            if self.moved():
+                self._wait(now + self.route.settings.idle)
+            else:
+                self.abort()
+        elif not self._queue:
             if self._headers is not None:
-                self.write(page.answer("slow_request", close=True))
+                self.write(page.answer("slow_request", close=True, date=self.worker.date))
+                self.route.refused += 1
             self.finish(now)
 
     # --- in between ---
 
     def _next(self) -> None:
-        if self._exchange is None and self._queue and not self.closing:
+        if self._exchange is not None or self._closed or self.stalled:
+            return
+        if self.closing:
+            self.finish(monotonic())
+        elif self._queue:
             self._begin(self._queue.popleft())
 
     def _begin(self, request: Request) -> None:
@@ -293,50 +267,10 @@ class ClientConnection(asyncio.Protocol):
 
     def _reject(self, request: Request, now: float) -> None:
         reason = request.fault or "bad_request"
-        self.write(page.answer(reason, html=request.html, close=True, head=request.method == b"HEAD"))
+        head = request.method == b"HEAD"
+        self.write(page.answer(reason, html=request.html, close=True, head=head, date=self.worker.date))
         self.route.refused += 1
-        self._deaf = True
         self.finish(now, linger=True)
-
-    def _refuse(self, reason: str) -> None:
-        """Answer bytes that are no request, when it is their turn; nothing after them can be trusted."""
-        self._deaf = True
-        broken, self._reading = self._reading, None
-        exchange = self._exchange
-        if broken is None:
-            broken = Request(b"GET", b"/", http11=True, keep_alive=False)
-            if exchange is not None or self._queue:
-                self._queue.append(broken)
-        broken.fault = reason
-        broken.complete = False
-        now = monotonic()
-        if exchange is not None and exchange.request is broken:
-            # What it has sent so far may be with an instance; it will never be whole.
-            answering = exchange.answering
-            exchange.client_gone(now)
-            if answering:
-                self.abort()
-                return
-            exchange = None
-        if exchange is None and not self._queue:
-            self._reject(broken, now)
-
-    def _decline(self) -> None:
-        """Go on in HTTP/1.1 with a client that offered another protocol (RFC 9110 §7.8 lets us)."""
-        request = self._reading
-        self._parser = httptools.HttpRequestParser(self)
-        if request is not None and request.fault is None and request.length != NONE:
-            # The parser took the body for the other protocol; a new one is told where it stands.
-            self._replaying = True
-            length = request.length
-            framing = b"Transfer-Encoding: chunked" if length == CHUNKED else b"Content-Length: %d" % length
-            self._parser.feed_data(b"POST / HTTP/1.1\r\nHost: .\r\n%b\r\n\r\n" % framing)
-            self._replaying = False
-
-    def _too_large(self, headers: list[tuple[bytes, bytes]]) -> bool:
-        limits = self.worker.limits
-        size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in headers)
-        return len(headers) > limits.headers or size > limits.head
 
     def _wait(self, due: float) -> None:
         self.worker.wheel.watch(self, due)

@@ -17,7 +17,6 @@ REASONS: dict[str, tuple[int, str]] = {
         "No instance of this service could be reached. Nothing was sent, so it is safe to try again.",
     ),
     "circuit_open": (503, "This service has been failing, so it is left alone for a moment to recover."),
-    "over_budget": (503, "Too many requests to this service are failing to try this one once more."),
     "broken_answer": (502, "The instance that worked on this request ended before its answer was complete."),
     "timeout": (504, "This service did not answer in time."),
     "bad_request": (400, "The request is not valid HTTP."),
@@ -47,6 +46,7 @@ def answer(
     close: bool = False,
     retry_after: float | None = None,
     head: bool = False,
+    date: bytes = b"",
 ) -> bytes:
     """Write the whole answer for a reason (a key of `REASONS`).
 
@@ -56,6 +56,7 @@ def answer(
         close: Announce that the connection ends with this answer.
         retry_after: Seconds after which another try makes sense (RFC 9110 §10.2.3).
         head: The request was HEAD, so the body is left out (RFC 9110 §9.3.2).
+        date: The `Date` line (RFC 9110 §6.6.1).
     """
     status, text = REASONS[reason]
     phrase = HTTPStatus(status).phrase
@@ -76,4 +77,4 @@ def answer(
         lines.append(f"Retry-After: {max(1, math.ceil(retry_after))}")
     if close:
         lines.append("Connection: close")
-    return "\r\n".join([*lines, "\r\n"]).encode() + (b"" if head else body)
+    return b"%b\r\n%b\r\n%b" % ("\r\n".join(lines).encode(), date, b"" if head else body)

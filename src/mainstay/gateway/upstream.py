@@ -3,13 +3,14 @@
 import asyncio
 import select
 from collections import deque
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import httptools
 
 from mainstay.base.outcome import REFUSED, RESET, STALE, Outcome
-from mainstay.gateway.head import NONE, Response
+from mainstay.gateway.head import CHUNKED, NONE, Response
 from mainstay.gateway.histogram import bucket
 from mainstay.gateway.table import Row
 from mainstay.redundancy.health import Health
@@ -17,6 +18,7 @@ from mainstay.tolerance.breaker import Breaker
 from mainstay.tolerance.call import Target
 
 if TYPE_CHECKING:
+    from mainstay.gateway.attempt import Attempts
     from mainstay.gateway.exchange import Exchange
     from mainstay.gateway.route import Route
 
@@ -24,8 +26,16 @@ IDLE = 4.0
 """Seconds an idle connection is kept: under Node's and uvicorn's 5 s, so that we close first, not they."""
 FRESH = 1.0
 """A request that must not run twice is not sent on a connection idle for longer than this, in seconds."""
+BARREN = 262144
+"""Bytes of an answer without any body among them before it is given up: a head, trailers or chunk
+extensions that never end would fill the memory."""
 _MARGIN = 1.0
+_DISCARD = 65536
 _POLLED = select.POLLIN | select.POLLHUP | select.POLLERR
+
+
+class UnfitError(Exception):
+    """An answer that cannot be passed on; it stops the parser."""
 
 
 class Upstream(Target):
@@ -58,7 +68,7 @@ class Upstream(Target):
         self.leaving = False
         self.idle: deque[UpstreamConnection] = deque()
         self.connections: set[UpstreamConnection] = set()
-        self.busy: set[Exchange] = set()
+        self.busy: set[Attempts] = set()
         self.requests = 0
         self.failures = 0
         self.latency: dict[int, int] = {}
@@ -68,30 +78,27 @@ class Upstream(Target):
         """Take the most recently used idle connection that may carry this request, if there is one."""
         idle = self.idle
         while idle:
-            connection = idle.pop()
+            connection = idle[-1]
             rest = now - connection.idle_since
-            if (
-                rest > connection.keep_for
-                or (not idempotent and rest > FRESH)
-                or not connection.alive(idempotent)
-            ):
-                connection.close()
-                continue
-            return connection
+            if not idempotent and FRESH < rest <= connection.keep_for and not connection.closed:
+                return None  # the others have been idle for longer; they still serve what may be repeated
+            idle.pop()
+            if rest <= connection.keep_for and connection.alive(idempotent):
+                return connection
+            connection.close()
         return None
 
     def sweep(self, now: float) -> None:
         """Close what has been idle for too long."""
-        idle = self.idle
-        while idle and now - idle[0].idle_since > idle[0].keep_for:
-            idle.popleft().close()
+        for connection in [one for one in self.connections if one.expired(now)]:
+            connection.close()
 
     def seen(self, seconds: float) -> None:
         """Count a complete answer by its latency."""
         index = bucket(seconds)
         self.latency[index] = self.latency.get(index, 0) + 1
 
-    def forget(self, exchange: "Exchange") -> None:
+    def forget(self, exchange: "Attempts") -> None:
         """Let go of a request; the last one to leave a draining instance tells so."""
         self.busy.discard(exchange)
         if self.leaving and not self.busy:
@@ -107,16 +114,20 @@ class UpstreamConnection(asyncio.Protocol):
     """One connection to an instance; it carries one request at a time."""
 
     __slots__ = (
+        "_barren",
         "_bytes",
         "_discarding",
         "_ended",
+        "_got",
         "_headers",
+        "_held_back",
         "_parser",
         "_reason",
         "_response",
         "_reuse",
         "_sent",
         "_tail",
+        "_unsent",
         "closed",
         "exchange",
         "idle_since",
@@ -148,6 +159,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._ended = False
         self._reuse = False
         self._sent = False
+        self._held_back = False
+        self._unsent = inf
+        # Bytes of body so far, and bytes read since there was one.
+        self._got = 0
+        self._barren = 0
 
     # --- the loop tells us ---
 
@@ -163,16 +179,26 @@ class UpstreamConnection(asyncio.Protocol):
             self.close()
             return
         self._bytes = True
+        got = self._got
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(
+                error.__context__, UnfitError
+            ):
+                self._tell(error)
             self._reuse = False
             if not self._ended:
-                self.fail(RESET)
                 self.close()
+                self.fail(RESET)
                 return
         if self._ended:
             self._finish()
+            return
+        self._barren = self._barren + len(data) if self._got == got else 0
+        if self._barren > BARREN:
+            self.close()
+            self.fail(RESET)
         elif self.exchange is not None:
             self.exchange.flush()
 
@@ -189,15 +215,13 @@ class UpstreamConnection(asyncio.Protocol):
         self.instance.connections.discard(self)
         if self.exchange is not None:
             self.fail(RESET if self._bytes or self.used <= 1 else STALE)
-        else:
-            try:
-                self.instance.idle.remove(self)
-            except ValueError:
-                pass
+        elif self in self.instance.idle:
+            self.instance.idle.remove(self)
 
     def pause_writing(self) -> None:
         """Hold the client back: this instance reads more slowly than it sends."""
         self.paused = True
+        self._unsent = inf
         if self.exchange is not None:
             self.exchange.client.pause()
 
@@ -216,6 +240,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._bytes = False
         self._response = None
         self._sent = last
+        self._got = self._barren = 0
         self.transport.write(data)
 
     def more(self, data: bytes, *, last: bool) -> None:
@@ -243,21 +268,38 @@ class UpstreamConnection(asyncio.Protocol):
         self.idle_since = now
         self.instance.idle.append(self)
 
+    def moved(self) -> bool:
+        """Tell whether the instance has read anything of what waits for it since this was last asked."""
+        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        return 0 < self._unsent < before
+
     def pause_reading(self) -> None:
         """Read no more for now: the client is slower than the instance."""
-        if not self.closed:
+        if not self.closed and not self._held_back:
+            self._held_back = True
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Read on."""
-        if not self.closed:
+        if not self.closed and self._held_back:
+            self._held_back = False
             self.transport.resume_reading()
 
-    def release(self) -> None:
-        """Let go of an exchange that needs no more of this answer."""
+    def expired(self, now: float) -> bool:
+        """Tell whether it has been of no use for too long."""
+        return (
+            self.exchange is None
+            and not self.closed
+            and self.used > 0
+            and now - self.idle_since > self.keep_for
+        )
+
+    def release(self, now: float) -> None:
+        """Let go of an exchange that needs no more of this answer; a short rest costs less than a new connection."""
         self.exchange = None
-        if self._response is not None and 0 <= self._response.length <= 65536:  # noqa: PLR2004 - cheaper than a new connection
+        if self._sent and self._response is not None and 0 <= self._response.length <= _DISCARD:
             self._discarding = True
+            self.idle_since = now
         else:
             self.close()
 
@@ -265,6 +307,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Cut the connection: its answer is no longer wanted."""
         self.exchange = None
         self.closed = True
+        if self in self.instance.idle:
+            self.instance.idle.remove(self)
         self.transport.abort()
 
     def fail(self, outcome: Outcome) -> None:
@@ -278,12 +322,18 @@ class UpstreamConnection(asyncio.Protocol):
         self.closed = True
         self.transport.close()
 
+    def _tell(self, error: Exception) -> None:
+        """Tell of a mistake of ours, which the parser would hide."""
+        self.loop.call_exception_handler(
+            {"message": "an answer could not be worked on", "exception": error.__context__ or error}
+        )
+
     # --- the parser tells us ---
 
     def on_message_begin(self) -> None:
         """Begin an answer; a second one in the same read is nobody's."""
         if self._ended:
-            raise ValueError("bytes after the answer")
+            raise UnfitError
         self._headers = []
         self._reason = b""
         self._tail = False
@@ -306,9 +356,11 @@ class UpstreamConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         response = Response(status, self._reason)
         head = exchange.request.method == b"HEAD"
-        response.read(self._headers, exchange.date(), bodiless=head or status in (204, 304))
+        response.read(self._headers, exchange.date(), bodiless=head or status < 200 or status in (204, 304))  # noqa: PLR2004 - interim
         if response.fault or status < 100 or status == 101:  # noqa: PLR2004 - no upgrade was offered
-            raise ValueError("an answer that cannot be passed on")
+            raise UnfitError
+        if response.length == CHUNKED and self._parser.get_http_version() != "1.1":
+            raise UnfitError  # RFC 9112 §6.1: such a length cannot be trusted
         if status < 200:  # noqa: PLR2004 - interim
             if status != 100:  # noqa: PLR2004 - that one is asked for, and answered, by us
                 exchange.interim(response)
@@ -317,7 +369,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.keep_for = min(IDLE, max(0.0, response.keep_for - _MARGIN))
         self._response = response
         exchange.answer(response)
-        if head and self.exchange is not None:
+        if head:
             # The parser waits for the body that the head announces; none will come (RFC 9110 §9.3.2).
             self._ended = True
             self._reuse = self._parser.should_keep_alive()
@@ -326,7 +378,8 @@ class UpstreamConnection(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         """Pass on a piece of the body."""
         if self._ended:
-            raise ValueError("bytes after the answer")
+            raise UnfitError
+        self._got += len(data)
         if self.exchange is not None:
             self.exchange.piece(data)
 
@@ -345,13 +398,24 @@ class UpstreamConnection(asyncio.Protocol):
         self._response = None
         # When the instance answered before it had read the whole request, what it left unread must
         # not be taken for the next one (RFC 9112 §9.3).
-        if self._reuse and not self.closed and self._sent and not self.instance.leaving:
+        if self._fit():
             self.idle_since = monotonic()
             self.instance.idle.append(self)
+            self.resume_reading()
         elif not self.closed:
             self.close()
         if exchange is not None:
             exchange.whole()
+
+    def _fit(self) -> bool:
+        """Tell whether another request may be sent here."""
+        return (
+            self._reuse
+            and self._sent
+            and not self.closed
+            and not self.instance.leaving
+            and not self.transport.get_write_buffer_size()
+        )
 
 
 async def connect(

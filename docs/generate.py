@@ -1,0 +1,238 @@
+"""The reference pages that the program writes about itself.
+
+`python -m docs.generate` (or `make docs`) writes them. A test compares what is in the repository with what
+this module would write, so that no page can say what the program does not do.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from mainstay.base import facts
+from mainstay.base.errors import EXIT_CODES
+from mainstay.base.units import DURATION_UNITS, SIZE_UNITS
+from mainstay.cli.app import app
+from mainstay.gateway.page import REASONS
+from mainstay.system import publish
+
+FOLDER = Path(__file__).parent / "reference"
+"""Where the pages are."""
+
+_NOTE = "<!-- Written by `python -m docs.generate`. Change the program, not this page. -->"
+
+_SYSTEM_FILE = """\
+One YAML file says what runs and how it stays up. It is called `mainstay.yaml` or `mainstay.yml`, or `--file`
+names it. All paths in it are relative to its own folder. [Write a system file](../how-to/write-a-system-file.md)
+shows how to make one; [defaults](../explanation/defaults.md) explains the choices behind this page.
+
+The smallest one has a command and an address:
+
+```yaml
+services:
+  web:
+    command: node server.js
+    listen: http://127.0.0.1:8080
+```
+
+Editors check it while you type if you give them the JSON Schema:
+
+```sh
+mainstay schema > mainstay.schema.json
+```
+
+## How values are written
+
+| Kind | Written | Examples |
+| --- | --- | --- |
+| duration | a number and a unit: {durations}; a bare number is refused, except `0` where it is allowed | `500ms`, `1.5s`, `2m` |
+| size | a number and a unit: {sizes}; `KB` is 1,000 bytes and `KiB` is 1,024 | `64KiB`, `10MB` |
+| share | a number and `%` | `20%`, `99.95%` |
+| name | small letters, digits and hyphens, beginning with a letter | `web`, `zone-a` |
+
+- The file is YAML 1.2. `on` and `off` are words; `yes` and `no` mean nothing.
+- An unknown key, a key that is there twice, and a value without its unit are errors. All problems of a file are
+  told at once, with line, column, what was found and what is allowed.
+- `${{NAME}}` is replaced by an environment variable of the `mainstay` command, and `${{NAME:-default}}` has a default.
+  A name that is not set and has no default is an error. `$$` stands for one `$`.
+- In `command` and `env`, four names are left for each instance to fill in: `${{PORT}}`, `${{MAINSTAY_INSTANCE}}`,
+  `${{MAINSTAY_ZONE}}` and `${{MAINSTAY_SERVICE}}`.
+- Anchors, aliases and merge keys (`<<`) work.
+- A mechanism whose type says "`off` or mapping" is switched off by the word `off`:
+  see [turn a mechanism off](../how-to/turn-a-mechanism-off.md).
+
+"""
+
+_COMMANDS = """\
+`mainstay` has one command for each thing that you do to a system. Each finds its system by the system file: the
+one that `--file` names, otherwise `mainstay.yaml` in the current folder.
+
+Data goes to standard output, news and errors go to standard error. `--json` prints JSON; its shapes are in
+[json.md](json.md).
+
+"""
+
+_ANSWERS = """\
+When there is no answer of an instance to pass on, the gateway answers by itself. It answers with a small page if
+the request's `Accept` names `text/html`, and otherwise with JSON:
+
+```json
+{"status": 503, "error": "no_instance", "message": "No instance of this service is ready to answer. …"}
+```
+
+The header `Mainstay-Reason` carries the same word as `error`. An answer with 503 may carry `Retry-After`, in
+seconds. Nothing of the request is ever repeated in the answer.
+
+An answer that an instance gave is never replaced, whatever its status: a 500 of your service stays your service's.
+
+"""
+
+_ANSWERS_END = """
+If an instance dies after the first bytes of a long answer have gone to the client, no status can be sent any more.
+The gateway then cuts the connection, so that the client sees that the answer is incomplete.
+"""
+
+_FACTS = """\
+A fact is told when something changes. `mainstay up` prints facts as sentences, and `mainstay up --json` prints each
+as one line of JSON. The [control API](control-api.md) gives the last 200.
+
+Each has `fact` (its name), `version` (of its shape, now 1) and `at` (seconds since 1970, UTC). A fact that a
+gateway worker saw also has `worker`, the number of that worker. The other fields are listed here.
+
+"""
+
+
+def main() -> None:
+    """Write all pages."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page(), encoding="utf-8")
+
+
+def system_file() -> str:
+    """Write the reference of the system file."""
+    text = _SYSTEM_FILE.format(durations=_words(DURATION_UNITS), sizes=_words(SIZE_UNITS))
+    return _page("The system file", text + publish.reference())
+
+
+def commands() -> str:
+    """Write the reference of the commands, and of their exit codes."""
+    root: Any = typer.main.get_command(app)
+    parts = [_COMMANDS, "| Command | What it does |\n| --- | --- |\n"]
+    parts += [
+        f"| [`{name}`](#mainstay-{name}) | {_first(one.help)} |\n" for name, one in root.commands.items()
+    ]
+    parts.append("\n## Options of `mainstay` itself\n\n" + _options(root))
+    for name, command in root.commands.items():
+        parts.append(f"\n## `mainstay {name}`\n\n{_usage(name, command)}\n{_cleaned(command.help)}\n\n")
+        parts += filter(None, (_arguments(command), _options(command)))
+    parts.append("\n## Exit codes\n\n| Code | Meaning |\n| --- | --- |\n")
+    parts += [f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items()]
+    return _page("Commands", "".join(parts))
+
+
+def answers() -> str:
+    """Write the reference of the gateway's own answers."""
+    rows = [
+        (f"{status} {HTTPStatus(status).phrase}", f"`{reason}`", text)
+        for reason, (status, text) in REASONS.items()
+    ]
+    return _page(
+        "Answers of the gateway itself",
+        _ANSWERS + _table(("Status", "Reason", "Message"), rows) + _ANSWERS_END,
+    )
+
+
+def told_facts() -> str:
+    """Write the reference of the facts."""
+    rows = []
+    for kind in fact_kinds():
+        names = [f"`{field.name}`" for field in fields(kind) if field.name != "at"]
+        rows.append((f"`{kind.__name__}`", _cleaned(kind.__doc__), ", ".join(names)))
+    return _page("Facts", _FACTS + _table(("Fact", "What happened", "Fields"), rows))
+
+
+def fact_kinds() -> Iterator[type[facts.Fact]]:
+    """Give every kind of fact that is told: the classes that no other is made from."""
+    parents = {parent for kind in _facts() for parent in kind.__bases__}
+    return (kind for kind in _facts() if kind not in parents)
+
+
+def _facts() -> list[type[facts.Fact]]:
+    return [one for one in vars(facts).values() if isinstance(one, type) and issubclass(one, facts.Fact)]
+
+
+def _page(title: str, text: str) -> str:
+    return f"{_NOTE}\n\n# {title}\n\n{text.rstrip()}\n"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head), *map(list, rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def _words(units: Iterable[str]) -> str:
+    return ", ".join(f"`{unit}`" for unit in units)
+
+
+def _cleaned(text: str | None) -> str:
+    paragraphs = (" ".join(part.split()) for part in (text or "").split("\n\n"))
+    return "\n\n".join(part for part in paragraphs if part)
+
+
+def _first(text: str | None) -> str:
+    return _cleaned(text).split("\n\n")[0]
+
+
+def _usage(name: str, command: Any) -> str:  # noqa: ANN401 - Typer brings its own Click, which has no public types
+    words = ["mainstay", name, "[OPTIONS]", *(_shown(one) for one in _params(command, "argument"))]
+    return f"```text\n{' '.join(words)}\n```\n"
+
+
+def _shown(argument: Any) -> str:  # noqa: ANN401 - likewise
+    word = str(argument.metavar or argument.name.upper())
+    return word if argument.required or word.startswith("[") else f"[{word}]"
+
+
+def _arguments(command: Any) -> str:  # noqa: ANN401 - likewise
+    rows = [
+        (f"`{_shown(one)}`", f"{_cleaned(one.help)}{_default(one)}") for one in _params(command, "argument")
+    ]
+    return _table(("Argument", "Meaning"), rows) + "\n" if rows else ""
+
+
+def _options(command: Any) -> str:  # noqa: ANN401 - likewise
+    rows = []
+    for one in _params(command, "option"):
+        spelled = ", ".join(f"`{name}`" for name in sorted(one.opts, key=len, reverse=True))
+        taken = "" if one.is_flag else f" {one.name.upper()}"
+        around = f" Environment: `{one.envvar}`." if one.envvar else ""
+        rows.append((f"{spelled}{taken}", f"{_cleaned(one.help)}{_default(one)}{around}"))
+    rows.append(("`--help`, `-h`", "Show this message and exit."))
+    return _table(("Option", "Meaning"), rows)
+
+
+def _default(one: Any) -> str:  # noqa: ANN401 - likewise
+    if one.default in (None, False) or one.required:
+        return ""
+    return f" Default: `{one.default}`."
+
+
+def _params(command: Any, kind: str) -> list[Any]:  # noqa: ANN401 - likewise
+    return [one for one in command.params if one.param_type_name == kind]
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "system-file.md": system_file,
+    "commands.md": commands,
+    "answers.md": answers,
+    "facts.md": told_facts,
+}
+"""What writes each page."""
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""HOT. The attempts of one request: what `tolerance.call` orders is done here with connections.
+
+::
+
+    begin ── attempt ── (connect) ── sent ── answered
+                ▲                      │
+                └──── settle: TRY ─────┘
+"""
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mainstay.base.outcome import CHARGED, OK, STALE, Outcome
+from mainstay.gateway.head import CHUNKED, Request, Response
+from mainstay.gateway.upstream import Upstream, UpstreamConnection, connect
+from mainstay.tolerance.call import GIVE_UP, PAUSE, TRY, Call, Order
+
+if TYPE_CHECKING:
+    from mainstay.gateway.http import ClientConnection
+
+REPLAY = 65536
+"""A request body up to this many bytes is kept for another attempt; it bounds memory for each request."""
+
+
+class Attempts:
+    """The sending half of an `Exchange`: one request, at one instance after another."""
+
+    __slots__ = (
+        "_connecting",
+        "_connection",
+        "_held",
+        "_instance",
+        "_outcome",
+        "_pausing",
+        "_pending",
+        "_response",
+        "_sent_at",
+        "_settled",
+        "_started",
+        "call",
+        "client",
+        "done",
+        "due",
+        "request",
+        "route",
+        "slot",
+    )
+
+    def __init__(self, client: "ClientConnection", request: Request, now: float) -> None:
+        self.client = client
+        self.request = request
+        self.route = client.route
+        self.call: Call[Upstream] = self.route.policy.call(now, idempotent=request.idempotent)
+        self.due = 0.0
+        self.slot = 0
+        self.done = False
+        self._connecting: asyncio.Task[None] | None = None
+        self._connection: UpstreamConnection | None = None
+        self._instance: Upstream | None = None
+        self._response: Response | None = None
+        self._pending: list[bytes] = []
+        # The answer waits until it is whole.
+        self._held = False
+        self._pausing = False
+        # The call has ended; the instance's own failure is being passed on.
+        self._settled = False
+        self._outcome: Outcome = OK
+        self._started = now
+        self._sent_at = now
+
+    # --- what the other half does ---
+
+    def failed(self, outcome: Outcome) -> None:
+        """Take the end of an attempt without a complete answer."""
+        raise NotImplementedError
+
+    def expired(self, now: float) -> None:
+        """Act on a deadline that has passed."""
+        raise NotImplementedError
+
+    def _give_up(self, now: float) -> None:
+        """Tell the client that there is no answer."""
+        raise NotImplementedError
+
+    # --- attempts ---
+
+    def begin(self, now: float) -> None:
+        """Make the first attempt."""
+        self.route.in_flight += 1
+        if self.request.expects and not self.request.complete:
+            self.client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._obey(self.call.start(now), now)
+
+    def _obey(self, order: Order, now: float) -> None:
+        if order is TRY:
+            self._attempt(now)
+        elif order is PAUSE:
+            self._pausing = True
+            self._wait(self.call.until)
+        elif order is GIVE_UP:
+            self._give_up(now)
+
+    def _attempt(self, now: float) -> None:
+        call = self.call
+        instance: Upstream = call.instance
+        self._instance = instance
+        self._response = None
+        self._pending.clear()
+        instance.busy.add(self)
+        instance.requests += 1
+        if call.attempt > 1:
+            self.route.retries += 1
+        self._wait(call.until)
+        # Where one kept connection had ended, the others have as well: a new one tells.
+        connection = (
+            instance.reusable(now, idempotent=self.request.idempotent) if self._outcome is not STALE else None
+        )
+        if connection is not None:
+            self._send(connection, now)
+        else:
+            task = self._connecting = self.client.loop.create_task(self._connect(instance))
+            self.route.tasks.add(task)
+            task.add_done_callback(self.route.tasks.discard)
+
+    async def _connect(self, instance: Upstream) -> None:
+        made = await connect(instance, self.client.loop, self.route.settings.connect)
+        now = monotonic()
+        if self.done or self._connecting is not asyncio.current_task():
+            # The attempt is over (its time was up, the client left); the connection is still good.
+            if isinstance(made, UpstreamConnection):
+                made.spare(now)
+            return
+        self._connecting = None
+        if isinstance(made, UpstreamConnection):
+            self._send(made, now)
+        else:
+            self.failed(made)
+
+    def _send(self, connection: UpstreamConnection, now: float) -> None:
+        request = self.request
+        self._connection = connection
+        self._sent_at = now
+        self.call.sent(now)
+        body = request.body
+        if request.length == CHUNKED:
+            body = [b"%x\r\n%b\r\n" % (len(part), part) for part in body]
+            if request.complete:
+                body.append(b"0\r\n\r\n")
+        head = request.head()
+        connection.send(self, b"".join([head, *body]), last=request.complete)  # type: ignore[arg-type] # it is one
+        if not request.whole:
+            request.body = []
+        if not connection.paused:
+            self.client.unpause()
+
+    # --- the client's side tells us ---
+
+    def more(self, data: bytes) -> None:
+        """Pass on a piece of the request's body that has just arrived."""
+        request = self.request
+        if request.size > REPLAY and request.whole:
+            # Too long to keep: from here on it can only be sent once.
+            request.whole = False
+            self.call.unrepeatable()
+            if self._connection is not None:
+                request.body = []
+        if self._connection is None:
+            request.body.append(data)
+            if request.size > REPLAY:
+                self.client.pause()
+            return
+        if request.whole:
+            request.body.append(data)
+        if request.length == CHUNKED:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self._connection.more(data, last=False)
+
+    def ended(self, now: float) -> None:
+        """The request's body is complete; the time for the answer counts from here."""
+        self.call.extend(now)
+        if self._connection is not None:
+            self._connection.more(b"0\r\n\r\n" if self.request.length == CHUNKED else b"", last=True)
+        if self._response is None and not self.done and not self._pausing:
+            self._wait(self.call.until)
+
+    def hold_back(self) -> None:
+        """Let the instance wait: the client has not read yet what it was sent."""
+        if self._connection is not None:
+            self._connection.pause_reading()
+
+    def resume(self) -> None:
+        """Let the instance go on: the client has read what it was sent."""
+        if self._connection is not None:
+            self._connection.resume_reading()
+
+    def leave(self) -> None:
+        """Go elsewhere if that is safe."""
+        raise NotImplementedError
+
+    # --- ends ---
+
+    def _charge(self, outcome: Outcome) -> None:
+        if self._instance is not None and outcome in CHARGED:
+            self._instance.failures += 1
+
+    def _cut(self) -> None:
+        """Cut the connection of this attempt."""
+        self._connecting = None
+        if self._connection is not None:
+            self._connection.abandon()
+            self._connection = None
+
+    def _detach(self) -> UpstreamConnection | None:
+        """Leave the instance of the attempt that has just been settled."""
+        instance, self._instance = self._instance, None
+        connection, self._connection = self._connection, None
+        self._connecting = None
+        if instance is not None:
+            instance.forget(self)
+        return connection
+
+    def _wait(self, due: float) -> None:
+        self.client.worker.wheel.watch(self, due)
