@@ -273,6 +273,7 @@ def settings(service: Service) -> Settings:
         pool=service.pool_spec(),
         call=service.call_spec(),
         breaker=service.breaker_spec(),
+        keyed=service.idempotency,
         connect=service.timeouts.connect,
         idle=service.timeouts.idle,
         hold=service.hold,

@@ -60,8 +60,8 @@ async def site(journal):
     return Service(Settings(port=1, instance="web-1"), journal)
 
 
-def request(method="POST", path="/orders", order="", body=b""):
-    return Request(method, path, order, body, keep=True)
+def request(method="POST", path="/orders", order="", body=b"", keyed=False):
+    return Request(method, path, order, keyed, body, keep=True)
 
 
 async def test_the_front_page_tells_who_answered_and_takes_its_time(site):
@@ -242,3 +242,23 @@ def test_it_can_be_started_again_on_its_port_at_once(service):
     again = service(PORT=one.port)
 
     assert again.ask("GET", "/")[0] == 200
+
+
+async def test_a_keyed_order_is_done_once_whoever_repeats_it(tmp_path):
+    path = tmp_path / "journal"
+    journals = [Journal(path, name) for name in ("web-1", "web-2")]
+    first, second = (Service(Settings(port=1), journal) for journal in journals)
+
+    answers = [site.answer(request(order="a1", keyed=True)) for site in (first, second, first)]
+    other = second.answer(request(order="a2", keyed=True))
+
+    assert [answer.status for answer in answers] == [201, 200, 200]
+    assert other.status == 201
+    assert [line.split()[:2] for line in path.read_text().splitlines()] == [["a1", "web-1"], ["a2", "web-2"]]
+    for journal in journals:
+        journal.close()
+
+
+async def test_an_order_without_a_key_is_done_as_often_as_it_comes(site, tmp_path):
+    for _ in range(2):
+        assert site.answer(request(order="a1")).status == 201

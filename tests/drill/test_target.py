@@ -53,7 +53,7 @@ def test_a_name_that_is_not_known_is_the_machines_problem(monkeypatch):
 
 
 def test_an_order_has_its_id_in_head_and_body():
-    request = order(openings("h:1")[True, False], "r-17")
+    request = order(openings("h:1")[True, False], "r-17", keyed=False)
 
     head, _, body = request.partition(b"\r\n\r\n")
     assert head.startswith(b"POST /orders HTTP/1.1\r\nHost: h:1\r\n")
@@ -70,3 +70,9 @@ def test_only_the_fresh_ask_for_their_connection_to_be_closed():
         (True, True),
     }
     assert made[False, False].endswith(b"\r\n\r\n")
+
+
+def test_a_keyed_order_has_its_id_as_a_key_too():
+    request = order(openings("h:1")[True, False], "r-17", keyed=True)
+
+    assert b'\r\nIdempotency-Key: "r-17"\r\n' in request

@@ -72,7 +72,9 @@ def test_up_status_logs_down(site):
     assert status["version"] == 1
     assert status["supervisor_pid"] > 1
     assert [row["state"] for row in status["instances"]] == ["up", "up"]
-    assert {"service", "instance", "zone", "generation", "pid", "port", "state"} <= set(status["instances"][0])
+    assert {"service", "instance", "zone", "generation", "pid", "port", "state"} <= set(
+        status["instances"][0]
+    )
     assert all(worker["pid"] for worker in status["workers"])
     assert "web-1" in shown
     assert "OPTIONS *" in logs or "GET /" in logs
@@ -193,7 +195,7 @@ def test_every_example_starts_and_survives_a_kill(site, example):
     # The examples run the programs of the environment that is active, as their readers would.
     site.env["PATH"] = os.path.dirname(sys.executable) + os.pathsep + site.env["PATH"]
     site.up()
-    victim = site.instance("web-1")
+    victim = site.status()["instances"][0]
     load = site.load(rate=50, seconds=4)
     load.seconds(1)
     kill(victim["pid"])
@@ -264,7 +266,9 @@ def test_a_port_in_use_is_told(site, way):
         ran = site.mainstay("up", *way)
 
     assert ran.returncode == 6
-    assert f"services.web.listen: cannot listen on 127.0.0.1:{site.port}: address already in use" in ran.stderr
+    assert (
+        f"services.web.listen: cannot listen on 127.0.0.1:{site.port}: address already in use" in ran.stderr
+    )
     assert nothing_runs(site)
 
 
@@ -346,7 +350,11 @@ def test_a_replacement_that_does_not_start_leaves_the_old_one_in_place(site):
 def test_malformed_http_is_refused_and_the_service_never_sees_it(site):
     site.write(PLAIN)
     site.up()
-    for raw in (b"NONSENSE\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"):
+    for raw in (
+        b"NONSENSE\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    ):
         with socket.create_connection(("127.0.0.1", site.port), 5) as connection:
             connection.sendall(raw)
             answer = b""

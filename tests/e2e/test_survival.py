@@ -113,8 +113,10 @@ def test_a_gateway_worker_killed_under_load_loses_only_what_it_worked_on(node):
     load.seconds(2)
     kill(victim)
     after = node.until(
-        lambda status: len(status["workers"]) == len(before["workers"])
-        and victim not in [worker["pid"] for worker in status["workers"]]
+        lambda status: (
+            len(status["workers"]) == len(before["workers"])
+            and victim not in [worker["pid"] for worker in status["workers"]]
+        )
     )
     seen, records = load.end()
 

@@ -1,8 +1,9 @@
 """`mainstay demo`: redundant, fault tolerant and reliable systems side by side, each losing an instance."""
 
 import asyncio
-import sys
+import math
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ class _Board:
         self._sent = {plan.name: 0 for plan in PLANS}
         self._failed = {plan.name: 0 for plan in PLANS}
         self._state = {plan.name: "" for plan in PLANS}
-        self._live = Live(console=show.err, refresh_per_second=8) if show.err.is_terminal and not quiet else None
+        self._live = (
+            Live(console=show.err, refresh_per_second=8) if show.err.is_terminal and not quiet else None
+        )
 
     def __enter__(self) -> "_Board":
         if self._live is not None:
@@ -73,7 +76,7 @@ class _Board:
             "starting": "starting",
             "up": "up",
             "killed": f"killed {news.get('instance')} (kill -9 {news.get('pid')})",
-            "back": f"the instance is back after {news.get('seconds', 0):.1f} s",
+            "back": f"back after {news.get('seconds', 0):.1f} s",
         }
         if event in words:
             self._state[name] = words[event]
@@ -84,64 +87,89 @@ class _Board:
         elif event in words:
             show.news(f"{name:>10}: {words[event]}")
         elif event == "second":
-            show.news(f"{name:>10}: second {news['second']:2}: {news['ended']:4} answered, {news['failed']:4} failed")
+            show.news(
+                f"{name:>10}: second {news['second']:2}: {news['ended']:4} answered, {news['failed']:4} failed"
+            )
 
     def _table(self) -> Table:
-        table = Table("system", "each second", show.right("requests"), show.right("failed"), "now", box=None, pad_edge=False)
+        table = Table(
+            "system",
+            "each second",
+            show.right("requests"),
+            show.right("failed"),
+            "now",
+            box=None,
+            pad_edge=False,
+        )
         for plan in PLANS:
             failed = self._failed[plan.name]
             table.add_row(
-                plan.title, self._bars[plan.name], f"{self._sent[plan.name]:,}",
-                Text(f"{failed:,}", style="red" if failed else "green"), self._state[plan.name],
+                plan.title,
+                self._bars[plan.name],
+                f"{self._sent[plan.name]:,}",
+                Text(f"{failed:,}", style="red" if failed else "green"),
+                self._state[plan.name],
             )
         return table
 
 
 def _report(results: list[Result]) -> None:
+    table = Table(
+        "", *(result.plan.title for result in results), box=None, pad_edge=False, header_style="bold"
+    )
+    for name, cell in _ROWS:
+        table.add_row(name, *map(cell, results))
     show.out.print()
-    show.out.print(_questions(results))
-    show.out.print()
-    show.out.print(_figures(results))
+    show.out.print(table)
     show.out.print()
     for result in results:
-        show.out.print(Text.assemble((f"{result.plan.title}: ", "bold"), result.plan.because), soft_wrap=not sys.stdout.isatty())
+        show.out.print(Text.assemble((f"{result.plan.title}: ", "bold"), result.plan.because))
 
 
-def _questions(results: list[Result]) -> Table:
-    table = Table("", "Do we have backups?", "Can we survive failures?", "How often did it fail?", box=None, pad_edge=False,
-                  header_style="bold")
-    for result in results:
-        count = result.plan.instances
-        backups = Text(f"yes, {count} instances", style="green") if count > 1 else Text("no, 1 instance", style="red")
-        failed = result.tally.failed
-        survives = (
-            Text(f"no, {failed:,} requests failed", style="red") if failed else Text("yes, no request failed", style="green")
-        )
-        trouble = result.tally.longest_trouble
-        often = (
-            Text(f"for users once in {drill.SECONDS:.0f} s, for {trouble.seconds:.1f} s", style="red")
-            if trouble
-            else Text(f"for users never in {drill.SECONDS:.0f} s", style="green")
-        )
-        table.add_row(Text(result.plan.title, style="bold"), backups, survives, often)
-    return table
+def _backups(result: Result) -> Text:
+    count = result.plan.instances
+    return Text(f"yes, {count} instances", "green") if count > 1 else Text("no, 1 instance", "red")
 
 
-def _figures(results: list[Result]) -> Table:
-    names = ("requests", "failed", "while it was dead", "longest outage", "repair", "p99 before", "during", "after", "doubled")
-    table = Table("", *map(show.right, names), box=None, pad_edge=False, header_style="bold")
-    for result in results:
-        seen = result.tally
-        outage = seen.longest_outage.seconds if seen.longest_outage else 0.0
-        table.add_row(
-            Text(result.plan.title, style="bold"), f"{seen.sent:,}",
-            Text(f"{seen.failed:,}", style="red" if seen.failed else "green"),
-            f"{result.during_failed:,} of {result.during:,} ({result.share:.0%})", f"{outage:.2f} s",
-            f"{result.repair:.1f} s", _p99(seen.before.p99), _p99(seen.during.p99), _p99(seen.after.p99),
-            str(result.doubled),
-        )
-    return table
+def _survives(result: Result) -> Text:
+    return Text("no", "red") if result.tally.failed else Text("yes", "green")
+
+
+def _how_often(result: Result) -> Text:
+    trouble = result.tally.longest_trouble
+    return Text(f"once, for {trouble.seconds:.1f} s", "red") if trouble else Text("never", "green")
+
+
+def _failed(result: Result) -> Text:
+    return Text(f"{result.tally.failed:,}", "red" if result.tally.failed else "green")
+
+
+def _nothing(result: Result) -> str:
+    del result
+    return ""
+
+
+def _outage(result: Result) -> str:
+    longest = result.tally.longest_outage
+    return f"{longest.seconds if longest else 0.0:.2f} s"
 
 
 def _p99(seconds: float) -> str:
-    return "-" if seconds != seconds else show.millis(seconds)  # noqa: PLR0124 - not a number: nobody was answered
+    return "-" if math.isnan(seconds) else show.millis(seconds)
+
+
+_ROWS: tuple[tuple[str, Callable[[Result], Text | str]], ...] = (
+    ("Do we have backups?", _backups),
+    ("Can we survive failures?", _survives),
+    ("How often did it fail?", _how_often),
+    ("", _nothing),
+    ("requests", lambda result: f"{result.tally.sent:,}"),
+    ("failed", _failed),
+    ("failed while one was dead", lambda result: f"{result.share:.0%} of {result.during:,}"),
+    ("longest with nobody served", _outage),
+    ("dead instance back after", lambda result: f"{result.repair:.1f} s"),
+    ("p99 before the kill", lambda result: _p99(result.tally.before.p99)),
+    ("p99 while one was dead", lambda result: _p99(result.tally.during.p99)),
+    ("p99 afterwards", lambda result: _p99(result.tally.after.p99)),
+    ("orders carried out twice", lambda result: str(result.doubled)),
+)

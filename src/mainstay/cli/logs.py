@@ -20,10 +20,13 @@ _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright
 
 def logs(  # noqa: PLR0913 - its options
     targets: Annotated[
-        list[str] | None, typer.Argument(metavar="[SERVICE|INSTANCE]...", help="Whose; by default everybody's.")
+        list[str] | None,
+        typer.Argument(metavar="[SERVICE|INSTANCE]...", help="Whose; by default everybody's."),
     ] = None,
     follow_: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many lines of each come first.")] = 20,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many lines of each come first.")
+    ] = 20,
     file: Annotated[Path | None, typer.Option("--file", help="The system file.", show_default=False)] = None,
     run_dir: option.Run = None,
     json: option.Json = False,
@@ -55,9 +58,7 @@ def files(run: RunDir, wanted: Sequence[str]) -> dict[str, Path]:
     found = {path.stem: path for path in sorted(run.logs.glob("*.log"))}
     if not wanted:
         return {name: path for name, path in found.items() if name != "supervisor"}
-    return {
-        name: path for name, path in found.items() if name in wanted or name.rpartition("-")[0] in wanted
-    }
+    return {name: path for name, path in found.items() if name in wanted or name.rpartition("-")[0] in wanted}
 
 
 class Printer:

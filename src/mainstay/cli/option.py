@@ -13,7 +13,9 @@ RUN_DIR = ".mainstay"
 
 File = Annotated[
     Path | None,
-    typer.Option("--file", "-f", help="The system file; by default mainstay.yaml in this folder.", show_default=False),
+    typer.Option(
+        "--file", "-f", help="The system file; by default mainstay.yaml in this folder.", show_default=False
+    ),
 ]
 Run = Annotated[
     Path | None,
@@ -33,4 +35,3 @@ def run_dir(file: Path | None, told: Path | None) -> RunDir:
         return RunDir(told)
     found = file or find(Path()) or Path("mainstay.yaml")
     return RunDir(found.absolute().parent / RUN_DIR)
-

@@ -43,7 +43,9 @@ def restart(
 
 
 def scale(
-    targets: Annotated[list[str], typer.Argument(metavar="SERVICE=N...", help="How many instances each is to have.")],
+    targets: Annotated[
+        list[str], typer.Argument(metavar="SERVICE=N...", help="How many instances each is to have.")
+    ],
     file: option.File = None,
     run_dir: option.Run = None,
     json: option.Json = False,
@@ -99,7 +101,9 @@ def _stop(run: RunDir, holder: int) -> int:
     try:
         ask(run, "/v1/stop", {})
         if not select.select([watched], [], [], _STOP_TIME)[0]:
-            raise NotRunning(f"supervisor {holder} was told to stop and is still running after {_STOP_TIME:.0f}s")
+            raise NotRunning(
+                f"supervisor {holder} was told to stop and is still running after {_STOP_TIME:.0f}s"
+            )
     finally:
         os.close(watched)
     return 1 + len(state["workers"]) + sum(row["pid"] is not None for row in state["instances"])
@@ -110,4 +114,3 @@ def _wanted(target: str) -> tuple[str, int]:
     if not service or not equals or not count.isascii() or not count.isdigit():
         raise typer.BadParameter(f"'{target}' is not SERVICE=N, like web=5")
     return service, int(count)
-

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from mainstay.base.errors import MainstayError, SystemFileError
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# A file or a pipe has no width that lines would have to be broken for.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
 _COLOURS = {
     "up": "green",
@@ -81,7 +82,9 @@ Cell = Callable[[dict[str, Any]], Text | str]
 
 def _up(row: dict[str, Any]) -> Text:
     whole = row["up"] == row["instances"]
-    return Text(f"{row['up']}/{row['instances']}", style="green" if whole else "yellow" if row["up"] else "red")
+    return Text(
+        f"{row['up']}/{row['instances']}", style="green" if whole else "yellow" if row["up"] else "red"
+    )
 
 
 def _state(row: dict[str, Any]) -> Text:

@@ -24,7 +24,9 @@ class _Told(MainstayError):
         self.exit_code = exit_code
 
 
-def ask(run: RunDir, path: str, body: dict[str, Any] | None = None, *, timeout: float | None = 10.0) -> dict[str, Any]:
+def ask(
+    run: RunDir, path: str, body: dict[str, Any] | None = None, *, timeout: float | None = 10.0
+) -> dict[str, Any]:
     """Ask the supervisor; with a `body` it is a POST.
 
     Args:
@@ -53,7 +55,9 @@ def ask(run: RunDir, path: str, body: dict[str, Any] | None = None, *, timeout: 
         answer = connection.getresponse()
         said = json.loads(answer.read())
     except (OSError, http.client.HTTPException) as problem:
-        raise NotRunning(f"the supervisor at '{run.path}' does not answer: {problem or 'it ended'}") from problem
+        raise NotRunning(
+            f"the supervisor at '{run.path}' does not answer: {problem or 'it ended'}"
+        ) from problem
     except ValueError as problem:
         raise EnvironmentProblem(f"the supervisor at '{run.path}' answered what is not JSON") from problem
     finally:

@@ -31,7 +31,9 @@ _LOG = "supervisor"
 def up(
     file: option.File = None,
     run_dir: option.Run = None,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when all is ready, and leave it running.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when all is ready, and leave it running.")
+    ] = False,
     json: option.Json = False,
 ) -> None:
     """Start everything, route its traffic, and keep it standing. Ctrl-C stops it gracefully.
@@ -114,7 +116,9 @@ def _detached(system: System, run: RunDir, as_json: bool) -> None:
     if as_json:
         show.data(ask(run, "/v1/status"))
     else:
-        show.news(f"{system.name} is up, supervisor {child.pid}; `mainstay status`, `mainstay logs -f`, `mainstay down`")
+        show.news(
+            f"{system.name} is up, supervisor {child.pid}; `mainstay status`, `mainstay logs -f`, `mainstay down`"
+        )
 
 
 async def _serve(system: System, run: RunDir, ready: _Ready, as_json: bool) -> None:
@@ -180,4 +184,3 @@ def _teller(as_json: bool) -> Callable[[dict[str, Any]], None]:
             show.news(f"[dim]mainstay |[/] {show.fact(fact)}")
 
     return tell
-

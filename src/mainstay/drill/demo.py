@@ -229,7 +229,17 @@ class _Stage:
         out = self._home / "requests.jsonl"
         load = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "mainstay.drill.load", "--url", f"http://127.0.0.1:{self._port}"),
-            *("--rate", str(RATE), "--seconds", str(SECONDS), "--at", str(begin), "--out", str(out)),
+            *(
+                "--keyed",
+                "--rate",
+                str(RATE),
+                "--seconds",
+                str(SECONDS),
+                "--at",
+                str(begin),
+                "--out",
+                str(out),
+            ),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

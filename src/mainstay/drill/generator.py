@@ -197,7 +197,7 @@ class Generator:
         """Give the request as it goes over the wire."""
         arrival = shot.arrival
         opening = self._openings[arrival.post, arrival.fresh]
-        return order(opening, shot.id) if arrival.post else opening
+        return order(opening, shot.id, keyed=self._spec.keyed) if arrival.post else opening
 
     def settle(self, shot: Shot, outcome: str, status: int) -> None:
         """Write down how a request ended; the first news counts."""

@@ -70,6 +70,7 @@ def _options() -> argparse.ArgumentParser:
         default=format_share(default["fresh"]),
         help="share of arrivals on a connection of their own",
     )
+    parser.add_argument("--keyed", action="store_true", help="orders carry an Idempotency-Key")
     parser.add_argument(
         "--deadline",
         default=format_duration(default["deadline"]),
@@ -95,6 +96,7 @@ def _spec(told: argparse.Namespace) -> LoadSpec:
         arrivals=told.arrivals,
         posts=parse_share(told.posts),
         fresh=parse_share(told.fresh),
+        keyed=told.keyed,
         deadline=parse_duration(told.deadline),
         connections=told.connections,
         in_flight=told.in_flight,

@@ -41,6 +41,9 @@ class LoadSpec:
     fresh: float = 0.1
     """Share of arrivals that come on a connection of their own. Kept connections do not notice that new ones
     are refused and the other way round, so both are there; most traffic is kept alive."""
+    keyed: bool = False
+    """Whether an order carries an `Idempotency-Key`, which lets whoever carries it repeat it for a service that
+    honours keys. Off: most POSTs in the world carry none."""
     deadline: float = 5.0
     """A user's patience in seconds, from the intended start: then the request has failed."""
     connections: int = 32

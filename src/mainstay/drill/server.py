@@ -29,6 +29,8 @@ class Request(NamedTuple):
     path: str
     order: str
     """Its X-Order-Id header, if any."""
+    keyed: bool
+    """Whether it carries an Idempotency-Key."""
     body: bytes
     keep: bool
     """Whether the client wants the connection kept."""
@@ -81,6 +83,7 @@ class Conversation(asyncio.Protocol):
         """Whether the client does not read."""
         self._target = b""
         self._order = b""
+        self._keyed = False
         self._body = bytearray()
         self._expects = False
 
@@ -141,6 +144,7 @@ class Conversation(asyncio.Protocol):
         self._begun = True
         self._target = b""
         self._order = b""
+        self._keyed = False
         self._expects = False
         self._body = bytearray()
 
@@ -153,6 +157,8 @@ class Conversation(asyncio.Protocol):
         name = name.lower()
         if name == b"x-order-id":
             self._order = value
+        elif name == b"idempotency-key":
+            self._keyed = True
         elif name == b"expect":
             self._expects = value.lower() == b"100-continue"
 
@@ -175,7 +181,7 @@ class Conversation(asyncio.Protocol):
         method = self._parser.get_method().decode("latin-1")
         order = self._order.decode("latin-1")
         keep = self._parser.should_keep_alive() and not self._parser.should_upgrade()
-        self._queue.append(Request(method, _path(self._target), order, bytes(self._body), keep))
+        self._queue.append(Request(method, _path(self._target), order, self._keyed, bytes(self._body), keep))
 
     def _go_on(self) -> None:
         while self._queue and self._work is None:

@@ -6,7 +6,8 @@
 
 ========== ================================================================================
 GET /      waits about 5 ms, as for a database, and tells which instance answered
-POST       `/orders`: appends the order's id to the journal, works 5 ms, answers 201
+POST       `/orders`: appends the order's id to the journal, works 5 ms, answers 201; with an
+           `Idempotency-Key`, an order that is in the journal already is answered 200 and not done again
 /healthz   200, or 503 once it has been asked to stop
 ========== ================================================================================
 
@@ -22,6 +23,7 @@ SIGTERM: stops listening, closes idle connections, finishes what is in progress,
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -85,9 +87,11 @@ class Journal:
     def __init__(self, path: Path | None, instance: str) -> None:
         self._tail = f" {instance} {os.getpid()}\n"
         self._file: int | None = None
+        self._known: set[str] = set()
+        self._read = 0
         if path is not None:
             try:
-                self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
             except OSError as problem:
                 raise EnvironmentProblem(f"journal {path} cannot be written: {problem.strerror}") from problem
 
@@ -95,6 +99,29 @@ class Journal:
         """Write an order down: one write of one line, which O_APPEND keeps whole among processes."""
         if self._file is not None:
             os.write(self._file, (name + self._tail).encode())
+
+    def append_once(self, name: str) -> bool:
+        """Write an order down unless any of the processes has; tell whether it was new."""
+        if self._file is None:
+            return True
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            self._catch_up()
+            if name in self._known:
+                return False
+            self.append(name)
+            return True
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _catch_up(self) -> None:
+        assert self._file is not None
+        while piece := os.pread(self._file, 2**16, self._read):
+            whole = piece.rpartition(b"\n")[0]
+            if not whole:
+                return
+            self._read += len(whole) + 1
+            self._known.update(line.split()[0].decode() for line in whole.split(b"\n") if line)
 
     def close(self) -> None:
         """Close the file."""
@@ -140,9 +167,13 @@ class Service:
         if request.order and request.order != told:
             # Head and body of two different requests: somebody on the way has mixed them up.
             return self._refusal(HTTPStatus.BAD_REQUEST, "X-Order-Id and the id of the body differ")
-        self._journal.append(told)
+        new = True
+        if request.keyed:
+            new = self._journal.append_once(told)
+        else:
+            self._journal.append(told)
         return Answer(
-            HTTPStatus.CREATED,
+            HTTPStatus.CREATED if new else HTTPStatus.OK,
             {"id": told, **self._instance},
             self._settings.work,
             f"X-Order-Id: {told}\r\n",

@@ -61,8 +61,10 @@ def openings(netloc: str) -> dict[tuple[bool, bool], bytes]:
     return made
 
 
-def order(opening: bytes, name: str) -> bytes:
-    """Give a whole POST of an order: its id in the header and in the body."""
+def order(opening: bytes, name: str, *, keyed: bool) -> bytes:
+    """Give a whole POST of an order: its id in the header and in the body, and as its key if that is wanted."""
     known = name.encode()
     body = b'{"id":"%s"}' % known
-    return b"%s%d\r\nX-Order-Id: %s\r\n\r\n%s" % (opening, len(body), known, body)
+    # A string of RFC 8941, as draft-ietf-httpapi-idempotency-key-header has it.
+    key = b'Idempotency-Key: "%s"\r\n' % known if keyed else b""
+    return b"%s%d\r\nX-Order-Id: %s\r\n%s\r\n%s" % (opening, len(body), known, key, body)

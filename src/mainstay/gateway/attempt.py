@@ -51,7 +51,9 @@ class Attempts:
         self.client = client
         self.request = request
         self.route = client.route
-        self.call: Call[Upstream] = self.route.policy.call(now, idempotent=request.idempotent)
+        self.call: Call[Upstream] = self.route.policy.call(
+            now, idempotent=request.idempotent, keyed=request.keyed and self.route.settings.keyed
+        )
         self.due = 0.0
         self.slot = 0
         self.done = False

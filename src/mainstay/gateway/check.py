@@ -37,9 +37,10 @@ async def check(host: str, port: int, path: str | None, limit: float) -> ProbeRe
 async def _ask(host: str, port: int, path: str | None) -> tuple[bool, str]:
     reader, writer = await asyncio.open_connection(host, port, limit=_MOST)
     try:
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         line = f"GET {path}" if path else "OPTIONS *"
         writer.write(
-            f"{line} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: mainstay-health\r\n"
+            f"{line} HTTP/1.1\r\nHost: {place}\r\nUser-Agent: mainstay-health\r\n"
             "Accept: */*\r\nConnection: close\r\n\r\n".encode()
         )
         try:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from mainstay.base.clock import Clock
-from mainstay.base.errors import EnvironmentProblem
+from mainstay.base.errors import EnvironmentProblem, MainstayError
 from mainstay.base.facts import Emit, WorkerExited, WorkerStarted
 from mainstay.gateway import table
 from mainstay.gateway.link import LONGEST, STOP
@@ -82,12 +82,13 @@ def bind(address: Address, who: str) -> socket.socket:
 class Member:
     """One worker, its process and its line."""
 
-    __slots__ = ("began", "number", "process", "ready", "version", "writer")
+    __slots__ = ("began", "gone", "number", "process", "ready", "version", "writer")
 
     def __init__(self, number: int, process: WorkerProcess, began: float) -> None:
         self.number = number
         self.process = process
         self.began = began
+        self.gone = False
         self.writer: asyncio.StreamWriter | None = None
         self.version = 0
         self.ready = asyncio.Event()
@@ -207,6 +208,9 @@ class Crew:
     def publish(self, table_: table.Table) -> None:
         """Give every worker this table."""
         self._table = table_
+        known = {(row.service, row.instance, row.generation) for row in table_.rows}
+        for life in [life for life in self._idle if life not in known]:
+            del self._idle[life]
         line = table.dump(table_) + b"\n"
         for member in self.members.values():
             if member.writer is not None:
@@ -218,7 +222,8 @@ class Crew:
         until = self._clock.now() + limit
         while True:
             idle = self._idle.get(life, set())
-            if all(member.number in idle for member in self.members.values() if member.writer is not None):
+            # One whose line is broken may be working on something; it comes back, or its exit is seen.
+            if all(number in idle for number in self.members):
                 self._idle.pop(life, None)
                 return True
             left = until - self._clock.now()
@@ -244,7 +249,12 @@ class Crew:
     def _exited(self, member: Member, reason: str) -> None:
         if self.members.get(member.number) is member:
             del self.members[member.number]
-        self.tally.lost(member.number)
+        member.gone = True
+        if member.writer is None:
+            self.tally.lost(member.number)
+        # Otherwise its last counts may still be on the line, whose end is at hand.
+        for idle in self._idle.values():
+            idle.discard(member.number)
         self._news.set()
         member.ready.set()
         self._emit(
@@ -255,15 +265,17 @@ class Crew:
             return
         lived = self._clock.now() - member.began
         self._deaths = 0 if lived > _STABLE else self._deaths + 1
-        if self._deaths == 0:
-            self._hire(member.number)
-        else:
-            rest = min(_REST_CAP, _REST * 2 ** (self._deaths - 1))
-            self._loop.call_later(rest, self._replace, member.number)
+        rest = min(_REST_CAP, _REST * 2 ** (self._deaths - 1)) if self._deaths else 0.0
+        self._loop.call_later(rest, self._replace, member.number)
 
     def _replace(self, number: int) -> None:
-        if not self._closing and number not in self.members:
+        if self._closing or number in self.members:
+            return
+        try:
             self._hire(number)
+        except (OSError, MainstayError):
+            # No processes or descriptors left, for the moment: the others go on, and this one comes later.
+            self._loop.call_later(_REST_CAP, self._replace, number)
 
     async def _ready(self, member: Member) -> None:
         try:
@@ -344,12 +356,14 @@ class Crew:
                 raise ValueError("a line before the first table")
             while line := await reader.readline():
                 self._heard(member, json.loads(line))
-        except (OSError, ValueError):
+        except (OSError, ValueError, LookupError, TypeError):
             pass  # its pidfd tells whether it lives; if it does, it comes again
         finally:
             if member.writer is writer:
                 member.writer = None
             writer.close()
+            if member.gone:
+                self.tally.lost(member.number)
             self._news.set()
 
     def _welcome(self, hello: dict[str, Any], handed: list[socket.socket]) -> Member | None:

@@ -191,7 +191,9 @@ class Exchange(Attempts):
 
     def leave(self) -> None:
         """Go elsewhere if that is safe: the instance is down, and would let this wait for its whole timeout."""
-        if self._response is None and self.request.idempotent and not self._pausing and not self.done:
+        request = self.request
+        safe = request.idempotent or (request.keyed and self.route.settings.keyed)
+        if self._response is None and safe and not self._pausing and not self.done:
             self._cut()
             self.failed(TIMEOUT)
 

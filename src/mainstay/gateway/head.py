@@ -18,7 +18,7 @@ CHUNKED = -2
 Headers = Sequence[tuple[bytes, bytes]]
 
 # What a name asks for. Anything not in these tables is passed on.
-_HOST, _LENGTH, _CODING, _CONNECTION, _EXPECT, _ACCEPT, _DROP, _DATE, _RETRY, _KEEP = range(10)
+_HOST, _LENGTH, _CODING, _CONNECTION, _EXPECT, _ACCEPT, _DROP, _DATE, _RETRY, _KEEP, _KEY = range(11)
 
 _REQUEST_KINDS: dict[bytes, int] = {
     b"host": _HOST,
@@ -26,6 +26,7 @@ _REQUEST_KINDS: dict[bytes, int] = {
     b"transfer-encoding": _CODING,
     b"connection": _CONNECTION,
     b"expect": _EXPECT,
+    b"idempotency-key": _KEY,
     b"accept": _ACCEPT,
     # RFC 9110 §7.6.1: fields for one connection only.
     b"proxy-connection": _DROP,
@@ -84,6 +85,7 @@ class Request:
         "html",
         "http11",
         "idempotent",
+        "keyed",
         "keep_alive",
         "length",
         "lines",
@@ -99,6 +101,7 @@ class Request:
         self.http11 = http11
         self.keep_alive = keep_alive
         self.idempotent = method in IDEMPOTENT_METHODS
+        self.keyed = False
         self.length = NONE
         self.expects = False
         self.html = False
@@ -134,6 +137,9 @@ class Request:
                 self._content_length(value.strip(b" \t"))
             elif kind == _CODING:
                 self._transfer_coding(value.strip(b" \t"))
+            elif kind == _KEY:
+                self.keyed = True
+                lines.append(b"%b: %b\r\n" % (name, value))
             elif kind == _EXPECT and self.http11:
                 self.expects = True
                 if value.strip(b" \t").lower() != b"100-continue":

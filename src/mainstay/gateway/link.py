@@ -50,6 +50,8 @@ class Link:
                 report.cancel()
                 self._writer = None
                 writer.close()
+            # Whoever hangs up at once, or again and again, is not called in a tight loop.
+            await asyncio.sleep(_KNOCK)
 
     def send(self, message: dict[str, Any]) -> None:
         """Tell the supervisor, if the line is up; what it misses meanwhile is in the counts."""
@@ -69,8 +71,11 @@ class Link:
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            # A supervisor that is stopped must not stop us: rather knock again.
+            sock.setblocking(False)
             sock.connect(self._address)
-            names = list(self._worker.listeners)
+            # One that ends has closed its own.
+            names = [] if self._worker.stopping else list(self._worker.listeners)
             hello = {"type": "hello", "pid": os.getpid(), "worker": self._worker.number, "listeners": names}
             line = json.dumps(hello).encode() + b"\n"
             if names:

@@ -92,7 +92,7 @@ class Reader(asyncio.Protocol):
                 # A view: hundreds of offers in one read must not copy the rest hundreds of times.
                 rest = memoryview(rest)[upgrade.args[0] :]
                 if self._deaf:
-                    return
+                    return  # type: ignore[unreachable] # the parser calls us back
                 self._decline()
                 if rest:
                     continue
@@ -105,7 +105,7 @@ class Reader(asyncio.Protocol):
                 return
             break
         if self._deaf:
-            return
+            return  # type: ignore[unreachable] # the parser calls us back
         if self._headers is not None:
             self._bound_head(len(data))
         elif before is not None and before is self._reading:

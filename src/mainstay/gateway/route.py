@@ -29,6 +29,7 @@ class Route:
         "classes",
         "dice",
         "failures",
+        "former",
         "in_flight",
         "latency",
         "name",
@@ -52,6 +53,8 @@ class Route:
         self.pool: Pool[Upstream] = Pool(settings.pool, name, dice.fork("pool"), emit)
         self.policy: Policy[Upstream] = Policy(settings.call, self.pool, dice.fork("call"))
         self.tasks: set[asyncio.Task[None]] = set()
+        # Lives that left the pool, for other settings, with requests still under way.
+        self.former: set[Upstream] = set()
         # Counted since the worker began; whoever adds up keeps what the dead ones had.
         self.requests = 0
         self.failures = 0
@@ -88,8 +91,7 @@ class Route:
                 self.pool.drain(now, member)
                 member.leaving = True
                 member.close()
-            if member.leaving and not member.busy:
-                self._left(member)
+            self._tell_if_idle(member)
 
     def configure(self, now: float, settings: Settings) -> None:
         """Treat the service's traffic by other settings; requests under way end by the old ones."""
@@ -101,6 +103,8 @@ class Route:
         for member in members:
             member.leaving = True
             member.close()
+            if member.busy:
+                self.former.add(member)
 
     def turn(self) -> None:
         """Forget the older half of the latencies."""
@@ -109,8 +113,15 @@ class Route:
             member.before, member.latency = member.latency, {}
 
     def left(self, instance: Upstream) -> None:
-        """Tell that a draining instance works on nothing any more."""
-        self._left(instance)
+        """Take it that nothing is under way any more at an instance that takes no more."""
+        self.former.discard(instance)
+        for member in self.pool.members:
+            if member.key == instance.key:
+                self._tell_if_idle(member)
+
+    def _tell_if_idle(self, member: Upstream) -> None:
+        if member.leaving and not member.busy and all(one.key != member.key for one in self.former):
+            self._left(member)
 
     def counted(self) -> dict[str, Any]:
         """Give all that was counted, as plain values."""
@@ -131,7 +142,8 @@ class Route:
                     "generation": member.generation,
                     "requests": member.requests,
                     "failures": member.failures,
-                    "in_flight": len(member.busy),
+                    "in_flight": len(member.busy)
+                    + sum(len(one.busy) for one in self.former if one.key == member.key),
                     "latency": merged((member.before, member.latency)),
                     "health": member.health.state.value,
                     "ejected": member.ejected_until is not None,

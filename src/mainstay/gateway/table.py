@@ -38,6 +38,8 @@ class Settings:
     pool: PoolSpec = field(default_factory=PoolSpec)
     call: CallSpec = field(default_factory=CallSpec)
     breaker: BreakerSpec | None = field(default_factory=BreakerSpec)
+    keyed: bool = False
+    """The service honours idempotency keys: what carries one may be sent again."""
     connect: float = 1.0
     """Seconds for making a connection to an instance."""
     idle: float = 60.0

@@ -6,6 +6,7 @@ deadline *away* is one attribute write.
 """
 
 import asyncio
+from heapq import heappop, heappush
 from typing import Protocol
 
 TICK = 0.02
@@ -29,13 +30,19 @@ class Item(Protocol):
 class Wheel:
     """Deadlines of one event loop."""
 
-    __slots__ = ("_buckets", "_handle", "_loop", "_next")
+    __slots__ = ("_buckets", "_handle", "_loop", "_next", "_order")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._buckets: dict[int, set[Item]] = {}
         self._handle: asyncio.TimerHandle | None = None
+        # The bucket that the loop's timer is set for; everything is later while the wheel turns.
         self._next = 0
+        self._order: list[int] = []
+
+    def __len__(self) -> int:
+        """Give the number of items that wait to be told."""
+        return sum(len(bucket) for bucket in self._buckets.values())
 
     def watch(self, item: Item, due: float) -> None:
         """Tell `item` when `due` has passed, instead of whatever it waited for so far."""
@@ -51,11 +58,11 @@ class Wheel:
             bucket.add(item)
             return
         self._buckets[slot] = {item}
+        heappush(self._order, slot)
         if self._handle is None or slot < self._next:
             if self._handle is not None:
                 self._handle.cancel()
-            self._next = slot
-            self._handle = self._loop.call_at(slot * TICK, self._turn)
+            self._set(slot)
 
     def forget(self, item: Item) -> None:
         """Tell `item` nothing any more."""
@@ -67,20 +74,34 @@ class Wheel:
 
     def _turn(self) -> None:
         now = self._loop.time()
-        self._handle = None
         slot = int(now / TICK)
-        for passed in sorted(s for s in self._buckets if s <= slot):
+        order = self._order
+        # No timer is set by what moves meanwhile: at the end, the earliest of all is known.
+        self._next = 0
+        due = []
+        while order and order[0] <= slot:
+            due.append(heappop(order))
+        for passed in due:
             for item in self._buckets.pop(passed):
-                if item.slot != passed:
-                    continue  # forgotten by one that was told just before it
-                item.slot = 0
-                if item.due > now:
-                    self.watch(item, item.due)
-                else:
-                    item.expired(now)
-        if self._buckets and self._handle is None:
-            self._next = min(self._buckets)
-            self._handle = self._loop.call_at(self._next * TICK, self._turn)
+                if item.slot == passed:  # not forgotten by one that was told just before it
+                    self._tell(item, now)
+        self._handle = None
+        if order:
+            self._set(order[0])
+
+    def _tell(self, item: Item, now: float) -> None:
+        item.slot = 0
+        if item.due > now:
+            self.watch(item, item.due)
+            return
+        try:
+            item.expired(now)
+        except Exception as error:  # noqa: BLE001 - one broken item must not keep all others waiting
+            self._loop.call_exception_handler({"message": "a deadline failed", "exception": error})
+
+    def _set(self, slot: int) -> None:
+        self._next = slot
+        self._handle = self._loop.call_at(slot * TICK, self._turn)
 
     def close(self) -> None:
         """Stop turning; nothing is told any more."""
@@ -88,3 +109,4 @@ class Wheel:
             self._handle.cancel()
             self._handle = None
         self._buckets.clear()
+        self._order.clear()

@@ -55,8 +55,9 @@ class Worker:
         self.stopped = loop.create_future()
         self._clock = SystemClock()
         self._dice = Dice(f"{os.getpid()}/{self._clock.wall()}")
-        self._servers: list[asyncio.Server] = []
-        self._checks: dict[tuple[str, str, int], asyncio.Task[None]] = {}
+        self._servers: dict[str, asyncio.Server] = {}
+        self._checks: dict[tuple[str, str, int], tuple[Upstream, asyncio.Task[None]]] = {}
+        self._timer: asyncio.TimerHandle | None = None
         self._link: Link | None = None
         self._ends_at = 0.0
         self._ticks = 0
@@ -68,7 +69,19 @@ class Worker:
         link = self.loop.create_task(self._link.run())
         await self.stopped
         await self._link.goodbye()
-        ends = [link, *self._checks.values()]
+        link.cancel()
+        await asyncio.gather(link, return_exceptions=True)
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of everything that is not a client's."""
+        if self._timer is not None:
+            self._timer.cancel()
+        ends = [task for _, task in self._checks.values()]
+        for route in self.routes.values():
+            ends.extend(route.tasks)
+            for member in route.pool.members:
+                member.close()
         for task in ends:
             task.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
@@ -94,25 +107,26 @@ class Worker:
             elif route.settings != settings:
                 route.configure(now, settings)
             route.apply(now, rows.get(name, []))
+        for name, route in self.routes.items():
+            if name not in table.services:
+                route.apply(now, [])
         self._watch()
 
     async def serve(self) -> None:
         """Accept connections; called when the first table has come."""
-        if self._servers or self.stopping:
-            return
         for name, listener in self.listeners.items():
-            route = self.routes[name]
-            server = await self.loop.create_server(
-                partial(ClientConnection, self, route), sock=listener, backlog=BACKLOG
-            )
-            self._servers.append(server)
+            route = self.routes.get(name)
+            if route is not None and name not in self._servers and not self.stopping:
+                self._servers[name] = await self.loop.create_server(
+                    partial(ClientConnection, self, route), sock=listener, backlog=BACKLOG
+                )
 
     def stop(self) -> None:
         """Accept nothing more, finish what is under way, and end."""
         if self.stopping:
             return
         self.stopping = True
-        for server in self._servers:
+        for server in self._servers.values():
             server.close()
         for client in list(self.clients):
             client.drain()
@@ -166,13 +180,14 @@ class Worker:
                 for member in route.pool.members:
                     if not member.leaving:
                         wanted[name, member.name, member.generation] = (route, member)
-        for key, task in list(self._checks.items()):
-            if key not in wanted:
+        for key, (member, task) in list(self._checks.items()):
+            # With other settings the same life is another member.
+            if key not in wanted or wanted[key][1] is not member:
                 task.cancel()
                 del self._checks[key]
         for key, (route, member) in wanted.items():
             if key not in self._checks:
-                self._checks[key] = self.loop.create_task(self._check(route, member))
+                self._checks[key] = (member, self.loop.create_task(self._check(route, member)))
 
     async def _check(self, route: Route, member: Upstream) -> None:
         spec = route.settings.health
@@ -187,9 +202,10 @@ class Worker:
                 route.pool.passed(now, member)
             else:
                 route.pool.failed(now, member)
-                if not member.health.usable:
+                # Who waits there is better off elsewhere; in panic there is no elsewhere.
+                if not member.health.usable and not route.pool.panicking and route.pool.usable(now):
                     for exchange in list(member.busy):
-                        exchange.leave(now)
+                        exchange.leave()
             await asyncio.sleep(max(0.0, begun + spec.every - now))
 
     # --- time ---
@@ -203,7 +219,7 @@ class Worker:
                 member.sweep(now)
             if self._ticks % _WINDOW == 0:
                 route.turn()
-        self.loop.call_later(_SWEEP, self._tick)
+        self._timer = self.loop.call_later(_SWEEP, self._tick)
 
 
 def main(argv: list[str] | None = None) -> None:
