@@ -15,11 +15,13 @@ import psutil
 
 from mainstay.base.clock import Clock, SystemClock
 from mainstay.base.dice import Dice
+from mainstay.base.errors import EnvironmentProblem
 from mainstay.base.facts import Fact
 from mainstay.base.probe import ProbeResult
 from mainstay.gateway.check import check
 from mainstay.gateway.crew import Crew
 from mainstay.gateway.table import DRAINING, UP, Limits, Row, Settings, Table
+from mainstay.supervisor.life import Life
 from mainstay.supervisor.process import Process
 from mainstay.supervisor.rundir import GATEWAY, RunDir
 from mainstay.supervisor.state import State, WorkerRecord
@@ -33,11 +35,15 @@ _KEPT_FACTS = 200
 Tell = Callable[[dict[str, Any]], None]
 
 
+def _nobody(fact: dict[str, Any]) -> None:
+    del fact
+
+
 class Control:
     """One running system."""
 
     def __init__(
-        self, system: System, rundir: RunDir, *, tell: Tell = lambda fact: None, clock: Clock | None = None
+        self, system: System, rundir: RunDir, *, tell: Tell = _nobody, clock: Clock | None = None
     ) -> None:
         """Be ready to run a system in a run directory that has been taken.
 
@@ -89,26 +95,40 @@ class Control:
         """Adopt what still runs, start what does not, and return when all of it is ready.
 
         Raises:
-            EnvironmentProblem: something cannot be started; all that was started has been stopped again.
+            EnvironmentProblem: something cannot be started; all that was started has been stopped again,
+                and what a former supervisor had left running goes on as it was.
         """
+        self._look_for_programs()
+        taken_over = False
         try:
-            await self._take_over()
+            taken_over = await self._take_over() > 0
             self._crew.bind()
             await self._crew.start()
             await self._supervisor.start()
         except BaseException:
-            await self.stop()
+            # What was serving users before this start is not taken from them by its failure.
+            await (self.abandon() if taken_over else self.stop())
             raise
         self.phase = "running"
 
     async def take_down(self) -> int:
         """Stop what a supervisor that was killed has left running, and give the number of processes."""
-        await self._take_over()
-        count = len(self._crew.members) + sum(row["pid"] is not None for row in self._supervisor.status())
+        count = await self._take_over()
         await self.stop()
         return count
 
-    async def _take_over(self) -> None:
+    def _look_for_programs(self) -> None:
+        """Refuse to start what cannot be started, all of it at once and before anything is."""
+        problems = [
+            f"services.{name}.command: {problem}"
+            for name, service in self.system.services.items()
+            if (problem := service.executable_problem(self.system.folder)) is not None
+        ]
+        if problems:
+            raise EnvironmentProblem("\n".join(problems))
+
+    async def _take_over(self) -> int:
+        """Adopt what still runs, and give the number of processes."""
         # First the instances: workers that come back get a table with all of them in it, never an empty one.
         self._supervisor.adopt()
         adopted = {
@@ -116,7 +136,9 @@ class Control:
             for record in self._state.workers.values()
             if (process := Process.adopt(record.pid, record.started)) is not None
         }
+        count = len(adopted) + sum(row["pid"] is not None for row in self._supervisor.status())
         await self._crew.open(self._table(), adopted)
+        return count
 
     async def stop(self) -> None:
         """End all of it gracefully: traffic first, then the services against the order of their needs."""
@@ -143,7 +165,7 @@ class Control:
         """Tell the gateway which lives are in rotation."""
         self._crew.publish(self._table())
 
-    async def drained(self, life: Any, limit: float) -> bool:
+    async def drained(self, life: Life, limit: float) -> bool:
         """Wait until no worker has requests under way for a life."""
         if self.system.services[life.service].listen is None:
             return True

@@ -35,8 +35,10 @@ class Load:
     def __init__(self, url, out, rate, seconds):
         self._out = out
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mainstay.drill.load", "--url", url, "--rate", str(rate)]
-            + ["--seconds", str(seconds), "--out", str(out)],
+            [
+                *(sys.executable, "-m", "mainstay.drill.load", "--url", url),
+                *("--rate", str(rate), "--seconds", str(seconds), "--out", str(out)),
+            ],
             stdout=subprocess.PIPE,
             text=True,
         )

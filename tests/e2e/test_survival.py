@@ -1,8 +1,10 @@
 """What the product is for: parts die under load, and users see nothing."""
 
+import socket
 from collections import Counter
 
 import pytest
+
 from e2e.conftest import kill
 
 pytestmark = pytest.mark.e2e
@@ -139,3 +141,27 @@ def test_a_supervisor_killed_twice_and_taken_down_leaves_nothing(node):
     assert ended.returncode == 0, ended.stderr
     assert "stopped 5 processes" in ended.stderr
     assert again.returncode == 4
+
+
+@pytest.mark.timeout(180)
+def test_a_takeover_that_fails_takes_nothing_away_from_users(node):
+    node.up()
+    before = node.status()
+    file = node.folder / "mainstay.yaml"
+    good = file.read_text()
+    kill(before["supervisor_pid"])
+    file.write_text(good.replace("node server.js", "nonesuch server.js"))
+    refused = node.mainstay("up", "--detach")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        other = good + f"\n  more: {{ command: sleep 60, listen: 'http://127.0.0.1:{number}' }}\n"
+        file.write_text(other)
+        in_use = node.mainstay("up", "--detach")
+    load = node.load(rate=50, seconds=1)
+    seen, _ = load.end()
+    file.write_text(good)
+    node.up()
+
+    assert (refused.returncode, in_use.returncode) == (6, 6), (refused.stderr, in_use.stderr)
+    assert seen.failed == 0
+    assert pids(node.status())[0] == pids(before)[0]

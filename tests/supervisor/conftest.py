@@ -48,13 +48,21 @@ def nothing_is_left_behind(tmp_path):
 
 
 def _open_files():
-    kinds = ("pidfd", "socket:", "mainstay", ".log", "lock")
-    links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _there(fd)]
-    return sum(any(kind in link for kind in kinds) for link in links)
+    """Count the pidfds, port claims and files of run directories that this process holds."""
+    links = [_link(fd) for fd in os.listdir("/proc/self/fd")]
+    claims = {
+        f"socket:[{line.split()[6]}]"
+        for line in Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()
+        if "@mainstay-port-" in line
+    }
+    return sum("pidfd" in link or ".mainstay" in link or link in claims for link in links)
 
 
-def _there(fd):
-    return os.path.lexists(f"/proc/self/fd/{fd}")
+def _link(fd):
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except FileNotFoundError:
+        return ""
 
 
 def _is_of(pid, folder):
@@ -96,6 +104,7 @@ class FakeGate:
 
     async def drained(self, life, limit):
         self.asked.append((life.instance, life.generation, limit))
+        self.supervisor._context.wake()
         await self.empty.wait()
         return True
 
@@ -147,7 +156,8 @@ class World:
         return [row for row in self.supervisor.status() if wanted.items() <= row.items()]
 
     def row(self, instance):
-        return next(row for row in self.supervisor.status() if row["instance"] == instance)
+        nothing = dict.fromkeys(("state", "pid", "generation"))
+        return next((row for row in self.supervisor.status() if row["instance"] == instance), nothing)
 
     def told(self, name):
         return [fact for fact in self.facts if type(fact).__name__ == name]
@@ -206,3 +216,20 @@ def python():
 def stubborn():
     """A command that takes no notice of SIGTERM."""
     return [*PYTHON, STUBBORN]
+
+
+@pytest.fixture
+def ended():
+    """Wait until the process of a pidfd has ended, whoever's child it is, and close that."""
+
+    async def wait(fd):
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(fd, over.set)
+        try:
+            async with asyncio.timeout(10):
+                await over.wait()
+        finally:
+            loop.remove_reader(fd)
+            os.close(fd)
+
+    return wait

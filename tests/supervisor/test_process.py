@@ -115,35 +115,24 @@ async def test_an_exited_process_is_reaped(run):
     assert process.letter == "X"
 
 
-async def test_what_the_leader_leaves_behind_in_its_group_is_killed(run, pipe):
+async def test_what_the_leader_leaves_behind_in_its_group_is_killed(run, pipe, ended):
     process = run("sh", "-c", f"sleep 1000 & echo $! > {pipe}; exec sleep 1000")
     rest = os.pidfd_open(await pipe.number())
 
     os.kill(process.pid, signal.SIGUSR1)
 
     assert await process.wait() == "killed by SIGUSR1"
-    await _ended(rest)
+    await ended(rest)
 
 
-async def _ended(fd):
-    loop, done = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(fd, done.set)
-    try:
-        async with asyncio.timeout(10):
-            await done.wait()
-    finally:
-        loop.remove_reader(fd)
-        os.close(fd)
-
-
-async def test_a_signal_reaches_the_whole_group(run, pipe):
+async def test_a_signal_reaches_the_whole_group(run, pipe, ended):
     process = run("sh", "-c", f"sleep 1000 & echo $! > {pipe}; wait")
     rest = os.pidfd_open(await pipe.number())
 
     assert process.signal(signal.SIGTERM)
 
     assert await process.wait() == "killed by SIGTERM"
-    await _ended(rest)
+    await ended(rest)
 
 
 async def test_a_signal_after_the_end_reaches_nobody(run):

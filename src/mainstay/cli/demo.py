@@ -5,7 +5,7 @@ import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import typer
 from rich.live import Live
@@ -53,14 +53,14 @@ class _Board:
             Live(console=show.err, refresh_per_second=8) if show.err.is_terminal and not quiet else None
         )
 
-    def __enter__(self) -> "_Board":
+    def __enter__(self) -> Self:
         if self._live is not None:
-            self._live.__enter__()
+            self._live.start()
         return self
 
-    def __exit__(self, *problem: Any) -> None:
+    def __exit__(self, *problem: object) -> None:
         if self._live is not None:
-            self._live.__exit__(*problem)
+            self._live.stop()
 
     def tell(self, name: str, news: dict[str, Any]) -> None:
         """Take what happened to a system."""

@@ -18,7 +18,7 @@ from mainstay.supervisor.rundir import RunDir
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 
 
-def logs(  # noqa: PLR0913 - its options
+def logs(  # noqa: PLR0913, PLR0917 - its options
     targets: Annotated[
         list[str] | None,
         typer.Argument(metavar="[SERVICE|INSTANCE]...", help="Whose; by default everybody's."),

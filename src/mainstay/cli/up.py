@@ -46,7 +46,7 @@ def up(
     if holder is not None:
         raise AlreadyRunning(f"'{system.name}' is already running, pid {holder}; `mainstay status` shows it")
     if detach:
-        _detached(system, run, json)
+        _detached(system, run, as_json=json)
         return
     ready = _Ready()
     try:
@@ -68,7 +68,7 @@ class _Ready:
         told = os.environ.pop(_READY, None)
         self._fd = int(told) if told is not None else None
         if self._fd is not None:
-            os.set_inheritable(self._fd, False)
+            os.set_inheritable(self._fd, False)  # noqa: FBT003 - its own signature
 
     def tell(self, news: dict[str, Any]) -> bool:
         """Tell it; False when nobody waits."""
@@ -81,7 +81,7 @@ class _Ready:
         return True
 
 
-def _detached(system: System, run: RunDir, as_json: bool) -> None:
+def _detached(system: System, run: RunDir, *, as_json: bool) -> None:
     run.take()
     run.release()  # the folder can be written, or we would not be here
     hears, tells = os.pipe()
@@ -98,7 +98,7 @@ def _detached(system: System, run: RunDir, as_json: bool) -> None:
         )
     os.close(tells)
     try:
-        with open(hears, "rb") as pipe:
+        with os.fdopen(hears, "rb") as pipe:
             told = pipe.read()
     except KeyboardInterrupt:
         child.send_signal(signal.SIGTERM)

@@ -123,6 +123,7 @@ class Crew:
         """
         self.tally = Tally()
         self.members: dict[int, Member] = {}
+        self._misfits: list[Member] = []
         self._size = size if listeners else 0
         self._wanted = dict(listeners)
         self._sockets: dict[str, socket.socket] = {}
@@ -164,12 +165,16 @@ class Crew:
                 self._sockets[name] = bind(address, name)
 
     async def start(self) -> None:
-        """Start the workers that are missing, and wait until each of them serves."""
+        """Start the workers that are missing, wait until each of them serves, and part with those that do not fit."""
+        for member in self._misfits:
+            member.process.on_exit = None
+            del self.members[member.number]
         for number in range(1, self._size + 1):
             if number not in self.members:
                 self._hire(number)
         for member in list(self.members.values()):
             await self._ready(member)
+        await self._part()
 
     async def stop(self, limit: float) -> None:
         """Let all workers finish what they do, for `limit` seconds, and end."""
@@ -298,25 +303,28 @@ class Crew:
     # --- lines ---
 
     async def _greet(self) -> None:
-        """Wait for the workers that were taken over, and part with those that serve something else."""
+        """Wait for the workers that were taken over, and see which of them serve what is wanted now."""
         deadline = self._clock.now() + _GREET
         while any(member.writer is None for member in self.members.values()) and self._clock.now() < deadline:
             self._news.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), deadline - self._clock.now())
         fits = set(self._sockets) == set(self._wanted)
-        misfits = [m for m in self.members.values() if m.writer is None or m.number > self._size or not fits]
-        if not misfits:
-            return
+        self._misfits = [
+            member
+            for member in self.members.values()
+            if member.writer is None or member.number > self._size or not fits
+        ]
+
+    async def _part(self) -> None:
+        """End the workers that serve something else, now that others do what is wanted."""
+        misfits, self._misfits = self._misfits, []
         for member in misfits:
-            del self.members[member.number]
-            member.process.on_exit = None
             if member.writer is not None:
                 member.writer.write(STOP)
             else:
                 member.process.signal(9)
         await self._gone(misfits, self._table.drain + 1.0)
-        self._changed()
 
     async def _accept(self) -> None:
         while True:

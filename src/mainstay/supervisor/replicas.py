@@ -40,6 +40,11 @@ class Replicas:
         for slot in resize(self.slots, self.want).start:
             self.slots[slot] = Runner(self._context, self.post(slot))
 
+    def forget(self) -> None:
+        """Have no instances any more; those there were are somebody else's now."""
+        self.slots.clear()
+        self.beside.clear()
+
     def see_off(self) -> None:
         """Have those besides end, without waiting for it."""
         for runner in self.beside:
@@ -107,10 +112,12 @@ class Replicas:
         await self._context.until(lambda: all(runner.is_over for runner in runners))
         for runner in runners:
             self.beside.remove(runner)
+        self._context.wake()
 
     async def _see_off(self, runner: Runner) -> None:
         await self._context.until(lambda: runner.is_over, to_the_end=True)
         self.beside.remove(runner)
+        self._context.wake()
 
 
 def _failed(runner: Runner) -> bool:

@@ -155,6 +155,8 @@ class Supervisor:
         for runner in self._runners():
             runner.let_go()
         await self._context.cancel_all()
+        for replicas in self._all():
+            replicas.forget()
         self._context.save()
 
     # What can be asked for

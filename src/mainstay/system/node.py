@@ -57,7 +57,7 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
-class _Unusable(Exception):  # noqa: N818 - an early way out, never seen outside
+class _Unusable(Exception):
     """Nothing more can be made of the text."""
 
     def __init__(self, place: Place | None, message: str) -> None:

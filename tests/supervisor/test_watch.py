@@ -1,0 +1,84 @@
+import os
+import signal
+
+import pytest
+
+from mainstay.base.errors import MainstayError
+from mainstay.base.probe import ProbeResult
+
+
+async def test_a_service_without_listener_is_up_when_it_runs_and_not_in_rotation(world):
+    supervisor = world.make({"job": {"command": "sleep 1000", "instances": 1}})
+
+    await supervisor.start()
+
+    assert world.row("job-1")["state"] == "up"
+    assert supervisor.rotation() == []
+
+
+async def test_without_health_checks_it_is_ready_when_it_listens(world, server):
+    supervisor = world.make({"web": server(health="off")})
+
+    await supervisor.start()
+
+    row = world.row("web-1")
+    assert row["state"] == "up"
+    assert row["last_probe"]["said"] == "accepted a connection"
+
+
+async def test_failing_checks_show_and_pass_again(world, server):
+    answer = ProbeResult(ok=True, said="HTTP 200", seconds=0.0)
+
+    async def probe(service, host, port):
+        return answer
+
+    supervisor = world.make({"web": server(health={"every": "10ms"})})
+    world.probe = probe
+    await supervisor.start()
+
+    answer = ProbeResult(ok=False, said="HTTP 503", seconds=0.0)
+    await world.until(lambda: world.row("web-1")["state"] == "down")
+
+    assert world.row("web-1")["last_probe"] == {"ok": False, "said": "HTTP 503", "seconds": 0.0}
+    assert world.rotation() == [("web-1", 1, "up")]  # what to make of it is the gateway's to decide
+
+    answer = ProbeResult(ok=True, said="HTTP 200", seconds=0.0)
+    await world.until(lambda: world.row("web-1")["state"] == "up")
+
+    changes = [(fact.before, fact.after, fact.because) for fact in world.told("HealthChanged")]
+    assert changes == [
+        ("up", "suspect", "HTTP 503"),
+        ("suspect", "down", "HTTP 503"),
+        ("down", "up", "HTTP 200"),
+    ]
+
+
+async def test_a_check_that_raises_or_hangs_is_a_failed_check(world, server):
+    async def probe(service, host, port):
+        raise ValueError("odd")
+
+    supervisor = world.make({"web": server(ready_within="100ms")})
+    world.probe = probe
+
+    with pytest.raises(MainstayError, match="last health check: odd"):
+        await supervisor.start()
+
+
+async def test_a_frozen_instance_is_seen_and_leaves_rotation_until_it_goes_on(world, server):
+    supervisor = world.make({"web": server(health={"every": "1h"})})
+    await supervisor.start()
+    pid = world.row("web-1")["pid"]
+
+    os.kill(pid, signal.SIGSTOP)
+    await world.until(lambda: world.row("web-1")["state"] == "frozen")
+
+    assert world.gate.published[-1] == []
+
+    os.kill(pid, signal.SIGCONT)
+    await world.until(lambda: world.row("web-1")["state"] == "up")
+
+    assert world.gate.published[-1] == [("web-1", 1, "up")]
+    assert [(fact.before, fact.after) for fact in world.told("HealthChanged")] == [
+        ("up", "frozen"),
+        ("frozen", "up"),
+    ]
