@@ -1,0 +1,188 @@
+"""What people read: tables that fit, spans and latencies, facts as sentences, problems as lines."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from mainstay.base import facts
+from mainstay.base.errors import MainstayError, Problem, SystemFileError
+from mainstay.cli import show
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Give what a terminal of a width, or a file, would have got."""
+
+    def made(width=None):
+        heard = io.StringIO()
+        console = Console(file=heard, width=width or 160, force_terminal=width is not None, color_system=None)
+        monkeypatch.setattr(show, "out", console)
+        monkeypatch.setattr(show, "err", console)
+        return heard
+
+    return made
+
+
+def row(**changed):
+    plain = {
+        "service": "web",
+        "instance": "web-1",
+        "zone": "",
+        "generation": 1,
+        "pid": 4711,
+        "port": 20001,
+        "state": "up",
+        "uptime": 61.0,
+        "restarts": 0,
+        "in_flight": 2,
+        "requests": 1234,
+        "failures": 0,
+        "p50": 0.0021,
+        "p99": 0.031,
+        "cpu": 0.5,
+        "memory": 50 * 2**20,
+        "last_exit": None,
+        "last_probe": None,
+        "next_try": None,
+    }
+    return plain | changed
+
+
+def state(*rows):
+    service = {"service": "web", "listen": "http://127.0.0.1:80", "instances": len(rows), "up": 1}
+    counted = {"requests": 5, "failures": 1, "retries": 0, "in_flight": 0, "p50": None, "p99": 0.2}
+    return {
+        "system": "shop",
+        "phase": "running",
+        "uptime": 5.0,
+        "supervisor_pid": 1,
+        "workers": [{"worker": 1, "pid": 2, "clients": 0}],
+        "services": [service | counted],
+        "instances": list(rows),
+    }
+
+
+def test_a_file_gets_every_column_on_one_line(terminal):
+    heard = terminal()
+
+    show.status(state(row()))
+
+    line = next(line for line in heard.getvalue().splitlines() if line.startswith("web-1"))
+    assert line.split() == [
+        "web-1",
+        "-",
+        "1",
+        "4711",
+        "20001",
+        "up",
+        "1m",
+        "1s",
+        "0",
+        "2",
+        "1,234",
+        "0",
+        "2.1",
+        "ms",
+        "31",
+        "ms",
+        "50%",
+        "50",
+        "MiB",
+    ]
+
+
+@pytest.mark.parametrize("width", [50, 80, 110, 200])
+def test_no_line_is_wider_than_the_terminal(terminal, width):
+    heard = terminal(width)
+
+    show.status(state(row(), row(instance="web-2", state="crash loop")))
+
+    tables = [
+        line for line in heard.getvalue().splitlines() if line.startswith(("web", "instance", "service"))
+    ]
+    assert max(map(len, tables)) <= width
+    assert any("crash loop" in line for line in tables)
+
+
+def test_a_trouble_is_told_with_its_reason_and_last_words(terminal, monkeypatch):
+    heard = terminal()
+    monkeypatch.setattr(show.time, "time", lambda: 1000.0)
+    exited = {"at": 990.0, "reason": "exit code 3", "log": [f"line {n}" for n in range(9)]}
+
+    show.status(state(row(state="crash loop", last_exit=exited, next_try=1002.5)))
+
+    said = heard.getvalue()
+    assert "web-1: last exit 10s ago: exit code 3; next try in 2.5s" in said
+    assert "    line 8" in said
+    assert "line 3" not in said
+
+
+def test_the_last_check_is_told_only_when_it_matters(terminal):
+    heard = terminal()
+    failed = {"ok": False, "said": "HTTP 503", "seconds": 0.1}
+
+    show.status(state(row(state="down", last_probe=failed), row(instance="web-2", last_probe=failed)))
+
+    assert heard.getvalue().count("last health check: HTTP 503") == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (0.4, "0s"), (59.9, "59s"), (60, "1m 0s"), (3661, "1h 1m"), (90061, "1d 1h"), (-3, "0s")],
+)
+def test_a_span_has_its_two_largest_units(seconds, text):
+    assert show.span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "-"), (0.0021, "2.1 ms"), (0.0449, "45 ms"), (2.0, "2000 ms")]
+)
+def test_a_latency_is_in_milliseconds(seconds, text):
+    assert show.millis(seconds) == text
+
+
+def test_every_fact_is_a_sentence_of_its_own():
+    who = {"at": 0.0, "service": "web", "instance": "web-1", "generation": 2}
+    told = {
+        facts.InstanceStarted(**who): "web-1 started",
+        facts.InstanceExited(**who, reason="exit code 1"): "web-1 ended: exit code 1",
+        facts.HealthChanged(**who, before="up", after="down", because="fell"): "web-1 health: up -> down",
+        facts.BreakerMoved(
+            **who, before="open", after="closed", because="x"
+        ): "web-1 circuit breaker: open -> closed",
+        facts.PanicBegan(at=0.0, service="web"): "web no usable instance is left: all are used",
+        facts.WorkerExited(at=0.0, worker=1, pid=7, reason="killed"): "gateway worker 1 ended: killed",
+    }
+
+    for fact, sentence in told.items():
+        assert show.fact(fact.record()) == sentence
+
+
+def test_problems_of_a_system_file_are_lines_an_editor_can_follow(terminal):
+    heard = terminal()
+
+    show.problem(
+        SystemFileError("a.yaml", [Problem(3, 5, "services.web", "found x"), Problem(0, 0, "", "is empty")])
+    )
+
+    assert heard.getvalue().splitlines() == [
+        "a.yaml:3:5: services.web: found x",
+        "a.yaml: is empty",
+        "2 problems in the system file; nothing was changed",
+    ]
+
+
+def test_markup_in_a_message_is_only_text(terminal):
+    heard = terminal()
+
+    show.problem(MainstayError("cannot read '[red]x[/]'"))
+
+    assert heard.getvalue() == "mainstay: cannot read '[red]x[/]'\n"
+
+
+def test_json_is_json(capsys):
+    show.data({"a": [1, None]})
+
+    assert json.loads(capsys.readouterr().out) == {"a": [1, None]}

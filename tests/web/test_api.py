@@ -1,0 +1,128 @@
+"""The control API, asked as the commands ask it; the control behind it is a stand-in that remembers."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from mainstay.base.errors import MainstayError, Refused
+from mainstay.web.api import application
+
+
+class Control:
+    """Remembers what it was asked."""
+
+    def __init__(self):
+        self.system = SimpleNamespace(services={"web": None, "api": None})
+        self.facts = [{"fact": "InstanceStarted"}]
+        self.asked = []
+        self.fails = None
+
+    def status(self):
+        return {"version": 1}
+
+    async def restart(self, service):
+        self.asked.append(("restart", service))
+        if self.fails:
+            raise self.fails
+
+    async def scale(self, service, count):
+        self.asked.append(("scale", service, count))
+
+
+@pytest.fixture
+def control():
+    return Control()
+
+
+@pytest.fixture
+def ask(control):
+    stopped = []
+    app = application(control, lambda: stopped.append(True))
+
+    async def asked(method, path, body=b""):
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [],
+            "query_string": b"",
+            "root_path": "",
+        }
+        await app(scope, receive, send)
+        content = b"".join(message.get("body", b"") for message in sent)
+        status = sent[0]["status"]
+        return status, json.loads(content) if status < 404 or status == 409 else content
+
+    asked.stopped = stopped
+    return asked
+
+
+async def test_what_can_be_read(ask):
+    assert await ask("GET", "/v1/status") == (200, {"version": 1})
+    assert await ask("GET", "/v1/facts") == (200, {"version": 1, "facts": [{"fact": "InstanceStarted"}]})
+
+
+async def test_a_service_is_restarted_and_scaled(ask, control):
+    restarted = await ask("POST", "/v1/services/web/restart")
+    scaled = await ask("POST", "/v1/services/api/scale", b'{"instances": 5}')
+
+    assert restarted == (200, {"version": 1, "service": "web", "restarted": True})
+    assert scaled == (200, {"version": 1, "service": "api", "instances": 5})
+    assert control.asked == [("restart", "web"), ("scale", "api", 5)]
+
+
+async def test_a_service_that_is_not_there_is_told_with_the_nearest_one(ask, control):
+    status, said = await ask("POST", "/v1/services/wbe/restart")
+
+    assert status == 400
+    assert said == {"error": "no service 'wbe'; there are: web, api; did you mean 'web'?", "exit_code": 2}
+    assert control.asked == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"nonsense",
+        b'{"instances": "5"}',
+        b'{"instances": 0}',
+        b'{"instances": true}',
+        b'{"instances": 1001}',
+        b'{"instances": 2.5}',
+    ],
+)
+async def test_a_number_that_cannot_be_is_refused(ask, control, body):
+    status, said = await ask("POST", "/v1/services/web/scale", body)
+
+    assert status == 400
+    assert said["exit_code"] == 2
+    assert control.asked == []
+
+
+@pytest.mark.parametrize(
+    "problem", [MainstayError("web-1 did not become ready"), Refused("web is being restarted")]
+)
+async def test_what_went_wrong_is_passed_on_with_its_exit_code(ask, control, problem):
+    control.fails = problem
+
+    assert await ask("POST", "/v1/services/web/restart") == (409, {"error": str(problem), "exit_code": 1})
+
+
+async def test_the_end_is_only_asked_for_by_post(ask):
+    refused, _ = await ask("GET", "/v1/stop")
+    said = await ask("POST", "/v1/stop")
+
+    assert refused == 405
+    assert said == (200, {"version": 1, "stopping": True})
+    assert ask.stopped == [True]
