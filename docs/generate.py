@@ -6,7 +6,6 @@ this module would write, so that no page can say what the program does not do.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +85,9 @@ the request's `Accept` names `text/html`, and otherwise with JSON:
 The header `Mainstay-Reason` carries the same word as `error`. An answer with 503 may carry `Retry-After`, in
 seconds. Nothing of the request is ever repeated in the answer.
 
-An answer that an instance gave is never replaced, whatever its status: a 500 of your service stays your service's.
+If the last attempt got an answer from an instance, that answer is passed on as it is, whatever its status: a 500 of
+your service stays your service's. What may be tried again before that is told in
+[what is retried, and why](../explanation/what-is-retried-and-why.md).
 
 """
 
@@ -136,10 +137,7 @@ def commands() -> str:
 
 def answers() -> str:
     """Write the reference of the gateway's own answers."""
-    rows = [
-        (f"{status} {HTTPStatus(status).phrase}", f"`{reason}`", text)
-        for reason, (status, text) in REASONS.items()
-    ]
+    rows = [(str(status), f"`{reason}`", text) for reason, (status, text) in REASONS.items()]
     return _page(
         "Answers of the gateway itself",
         _ANSWERS + _table(("Status", "Reason", "Message"), rows) + _ANSWERS_END,
