@@ -4,14 +4,13 @@ Here, and only here, the supervisor learns that there is a gateway and the gatew
 supervisor: lives in rotation become rows of the routing table, workers become supervised processes.
 """
 
+import asyncio
 import json
 import os
 import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Any
-
-import psutil
 
 from mainstay.base.clock import Clock, SystemClock
 from mainstay.base.dice import Dice
@@ -21,16 +20,22 @@ from mainstay.base.probe import ProbeResult
 from mainstay.gateway.check import check
 from mainstay.gateway.crew import Crew
 from mainstay.gateway.table import DRAINING, UP, Limits, Row, Settings, Table
+from mainstay.supervisor.environment import INSTANCE, RUN_DIR
 from mainstay.supervisor.life import Life
+from mainstay.supervisor.log import rotate
 from mainstay.supervisor.process import Process
 from mainstay.supervisor.rundir import GATEWAY, RunDir
 from mainstay.supervisor.state import State, WorkerRecord
 from mainstay.supervisor.supervisor import Supervisor
+from mainstay.supervisor.usage import Usage
 from mainstay.system.schema import Service, System
 
 STATUS_VERSION = 1
 """The version of the shape of `status`; it grows when a field changes its meaning or goes."""
 _KEPT_FACTS = 200
+_CHORES = 2.0
+_OWN_LOG = 10 * 2**20
+_OWN_LOGS_KEPT = 3
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -87,7 +92,8 @@ class Control:
             on_fact=self._keep_fact,
             changed=self._workers_changed,
         )
-        self._measured: dict[int, psutil.Process] = {}
+        self._usage = Usage()
+        self._chores: asyncio.Task[None] | None = None
 
     # --- life ---
 
@@ -99,6 +105,7 @@ class Control:
                 and what a former supervisor had left running goes on as it was.
         """
         self._look_for_programs()
+        self._chores = asyncio.get_running_loop().create_task(self._do_chores())
         taken_over = False
         try:
             taken_over = await self._take_over() > 0
@@ -143,11 +150,13 @@ class Control:
     async def stop(self) -> None:
         """End all of it gracefully: traffic first, then the services against the order of their needs."""
         self.phase = "stopping"
+        self._end_chores()
         await self._crew.stop(self.system.gateway.drain)
         await self._supervisor.stop()
 
     async def abandon(self) -> None:
         """Let go of everything and leave it running."""
+        self._end_chores()
         await self._crew.abandon()
         await self._supervisor.abandon()
 
@@ -209,7 +218,8 @@ class Control:
         return Process.spawn(
             argv,
             cwd=self._rundir.path,
-            env=dict(os.environ),
+            # The mark by which a supervisor whose memory was damaged finds it.
+            env={**os.environ, RUN_DIR: str(self._rundir.path), INSTANCE: f"gateway-{number}"},
             log=self._rundir.log(f"gateway-{number}"),
             pass_fds=tuple(listeners.values()),
         )
@@ -220,6 +230,24 @@ class Control:
             for number, member in self._crew.members.items()
         }
         self._state.save()
+
+    async def _do_chores(self) -> None:
+        """Look at what processes use, and keep our own logs small."""
+        own = [
+            "supervisor",
+            *(f"gateway-{number + 1}" for number in range(self.system.gateway.worker_count())),
+        ]
+        while True:
+            self._usage.look(
+                self._clock.now(), [row["pid"] for row in self._supervisor.status() if row["pid"]]
+            )
+            for name in own:
+                rotate(self._rundir.log(name), _OWN_LOG, _OWN_LOGS_KEPT)
+            await asyncio.sleep(_CHORES)
+
+    def _end_chores(self) -> None:
+        if self._chores is not None:
+            self._chores.cancel()
 
     # --- facts ---
 
@@ -265,26 +293,8 @@ class Control:
 
     def _instance(self, row: dict[str, Any]) -> dict[str, Any]:
         counted = self._crew.tally.instance(row["service"], row["instance"], row["generation"])
-        return {**row, **counted, **self._used(row["pid"])}
-
-    def _used(self, pid: int | None) -> dict[str, Any]:
-        """Tell what a process and its children use: `cpu` as a share of one core since last asked, `memory` in bytes."""
-        nothing = {"cpu": None, "memory": None}
-        if pid is None:
-            return nothing
-        try:
-            process = self._measured.get(pid)
-            if process is None or not process.is_running():
-                process = self._measured[pid] = psutil.Process(pid)
-            cpu = process.cpu_percent() / 100
-            memory = process.memory_info().rss
-            for child in process.children(recursive=True):
-                kept = self._measured.setdefault(child.pid, child)
-                cpu += kept.cpu_percent() / 100
-                memory += kept.memory_info().rss
-        except psutil.Error:
-            return nothing
-        return {"cpu": cpu, "memory": memory}
+        used = self._usage.of(row["pid"])
+        return {**row, **counted, "cpu": used.cpu if used else None, "memory": used.memory if used else None}
 
 
 def settings(service: Service) -> Settings:

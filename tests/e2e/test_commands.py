@@ -172,7 +172,7 @@ def test_follow_goes_on_with_what_comes(site):
         process.terminate()
         process.communicate()
 
-    assert set(line) == {"instance", "line"}
+    assert set(line) == {"version", "instance", "line"}
 
 
 def test_init_reads_a_procfile_and_what_it_writes_runs(site):

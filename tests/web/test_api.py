@@ -84,7 +84,11 @@ async def test_a_service_that_is_not_there_is_told_with_the_nearest_one(ask, con
     status, said = await ask("POST", "/v1/services/wbe/restart")
 
     assert status == 400
-    assert said == {"error": "no service 'wbe'; there are: web, api; did you mean 'web'?", "exit_code": 2}
+    assert said == {
+        "version": 1,
+        "error": "no service 'wbe'; there are: web, api; did you mean 'web'?",
+        "exit_code": 2,
+    }
     assert control.asked == []
 
 
@@ -116,7 +120,10 @@ async def test_a_number_that_cannot_be_is_refused(ask, control, body):
 async def test_what_went_wrong_is_passed_on_with_its_exit_code(ask, control, problem):
     control.fails = problem
 
-    assert await ask("POST", "/v1/services/web/restart") == (409, {"error": str(problem), "exit_code": 1})
+    assert await ask("POST", "/v1/services/web/restart") == (
+        409,
+        {"version": 1, "error": str(problem), "exit_code": 1},
+    )
 
 
 async def test_the_end_is_only_asked_for_by_post(ask):

@@ -37,8 +37,9 @@ def logs(  # noqa: PLR0913, PLR0917 - its options
     found = files(run, wanted)
     if not found:
         there = ", ".join(files(run, ())) or "none"
-        whose = f" of {', '.join(wanted)}" if wanted else ""
-        raise NotRunning(f"no logs{whose} in '{run.logs}'; there are: {there}")
+        if wanted:
+            raise typer.BadParameter(f"no logs of {', '.join(wanted)}; there are: {there}")
+        raise NotRunning(f"no logs in '{run.logs}': nothing has run here")
     printer = Printer(as_json=json)
     if follow_:
         asyncio.run(_follow(run, wanted, lines, printer))
@@ -72,7 +73,7 @@ class Printer:
     def line(self, name: str, line: str) -> None:
         """Print one line."""
         if self._as_json:
-            sys.stdout.write(jsonlib.dumps({"instance": name, "line": line}) + "\n")
+            sys.stdout.write(jsonlib.dumps({"version": 1, "instance": name, "line": line}) + "\n")
             sys.stdout.flush()
             return
         colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])

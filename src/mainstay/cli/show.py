@@ -43,7 +43,8 @@ def problem(error: MainstayError) -> None:
         for line in error.lines():
             err.print(Text(line, style="red"), soft_wrap=True)
         count = len(error.problems)
-        err.print(f"{count} problem{'s' if count != 1 else ''} in the system file; nothing was changed")
+        if any(problem.line for problem in error.problems):
+            err.print(f"{count} problem{'s' if count != 1 else ''} in the system file; nothing was changed")
     else:
         err.print(Text("mainstay: ", style="red").append(Text(str(error), style="default")), soft_wrap=True)
 

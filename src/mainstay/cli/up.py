@@ -68,7 +68,7 @@ class _Ready:
         told = os.environ.pop(_READY, None)
         self._fd = int(told) if told is not None else None
         if self._fd is not None:
-            os.set_inheritable(self._fd, False)  # noqa: FBT003 - its own signature
+            os.set_inheritable(self._fd, False)
 
     def tell(self, news: dict[str, Any]) -> bool:
         """Tell it; False when nobody waits."""

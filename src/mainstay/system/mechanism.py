@@ -81,8 +81,8 @@ class Timeouts(Section):
     what routers in front commonly allow."""
 
     idle: Duration = 60.0
-    """How long a client's connection may lie idle between two requests. Longer than a browser's think time,
-    short enough that forgotten connections go away."""
+    """How long nothing may move while a body is on its way, up or down: then the request has failed. Long
+    enough for an event stream that says something now and then, short enough that dead connections go away."""
 
     def attempt_limit(self) -> float:
         """Give the longest that one attempt may take, in seconds."""

@@ -8,7 +8,7 @@ POST /v1/services/{service}/scale {"instances"}  so many instances; answers when
 POST /v1/stop                                    end everything; answers at once
 =============================================== ============================================
 
-Errors are `{"error": message, "exit_code": n}`, with the exit code that the command ends with.
+Errors are `{"version": 1, "error": message, "exit_code": n}`, with the exit code that the command ends with.
 """
 
 import json
@@ -87,7 +87,7 @@ def _told(endpoint: Endpoint) -> Endpoint:
             return await endpoint(request)
         except MainstayError as problem:
             status = 400 if isinstance(problem, _Wrong) else 409
-            return JSONResponse({"error": str(problem), "exit_code": problem.exit_code}, status)
+            return JSONResponse({"version": 1, "error": str(problem), "exit_code": problem.exit_code}, status)
 
     return telling
 
