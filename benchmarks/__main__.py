@@ -1,0 +1,5 @@
+"""`make bench`: run all benchmarks."""
+
+from benchmarks.gateway.cost import main
+
+main()

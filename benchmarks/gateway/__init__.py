@@ -1,0 +1,1 @@
+"""The gateway against nginx, HAProxy, Envoy, Traefik and Caddy."""
