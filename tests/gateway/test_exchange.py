@@ -1,12 +1,12 @@
 import asyncio
 import contextlib
-import socket
 
 import pytest
 
 from mainstay.gateway import attempt
-from mainstay.tolerance.breaker import BreakerSpec
+from mainstay.redundancy.health import Health, HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
+from mainstay.tolerance.breaker import BreakerSpec
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 MB = 2**20
@@ -201,7 +201,10 @@ async def test_a_post_whose_answer_breaks_halfway_is_a_502_and_carried_out_once(
 
 @pytest.mark.parametrize(
     "head",
-    [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"],
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
 )
 async def test_a_streaming_answer_that_breaks_is_cut_and_never_ended(rig, head):
     origin = await rig.up()
@@ -261,7 +264,7 @@ async def test_interim_answers_are_passed_on_without_lengths(rig):
 
     assert answer.body == b"ok"
     assert [one.status for one in answer.interim] == [103, 103]
-    assert answer.interim[0].lines == [b"Link: </a>"] or answer.interim[0].get("link") == "</a>"
+    assert answer.interim[0].get("link") == "</a>"
     assert answer.interim[0].get("content-length") is None
 
 
@@ -325,13 +328,14 @@ async def test_a_large_download_to_a_slow_reader_is_held_back(rig, chunked):
     await rig.until(lambda: next(iter(rig.worker.clients)).stalled)
     most = buffered(rig)
     got = 0
+    part = b""
     client.writer.transport.resume_reading()
-    while got < 50 * MB:
-        got += len(await client.reader.read(MB))
-        most = max(most, buffered(rig))
-    if chunked:
-        while not (await client.reader.read(MB)).endswith(b"0\r\n\r\n"):
-            pass
+    async with asyncio.timeout(10):
+        while not part.endswith(b"0\r\n\r\n") if chunked else got < 50 * MB:
+            part = await client.reader.read(MB)
+            assert part
+            got += len(part)
+            most = max(most, buffered(rig))
     origin.answer = lambda r: OK
     again = await client.ask(rig.get())
 
@@ -349,10 +353,10 @@ async def test_a_large_upload_to_a_slow_origin_is_held_back(rig, chunked):
         nonlocal got
         await reader.readuntil(b"\r\n\r\n")
         await gate.wait()
-        while got < 50 * MB:
-            got += len(await reader.read(MB))
-        while chunked and not (await reader.read(MB)).endswith(b"0\r\n\r\n"):
-            pass
+        part = b" "
+        while part and (not part.endswith(b"0\r\n\r\n") if chunked else got < 50 * MB):
+            part = await reader.read(MB)
+            got += len(part)
         writer.write(OK)
         await reader.read()
 
@@ -371,7 +375,7 @@ async def test_a_large_upload_to_a_slow_origin_is_held_back(rig, chunked):
             most = max(most, buffered(rig))
         client.send(b"0\r\n\r\n" if chunked else b"")
 
-    async with asyncio.TaskGroup() as group:
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         group.create_task(upload())
         await rig.until(lambda: any(one.paused for one in rig.worker.clients))
         most = max(most, buffered(rig))
@@ -384,14 +388,16 @@ async def test_a_large_upload_to_a_slow_origin_is_held_back(rig, chunked):
 
 async def test_a_connection_that_was_held_back_serves_the_next_request(rig):
     origin = await rig.up()
-    body = b"x" * (3 * MB)
+    body = b"x" * (12 * MB)
     origin.answer = lambda r: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     client = await rig.client()
-    small = client.writer.get_extra_info("socket")
-    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
 
     for _ in range(3):
-        answer = await client.ask(rig.get())
+        client.send(rig.get())
+        client.writer.transport.pause_reading()
+        await rig.until(lambda: any(one.stalled for one in rig.worker.clients))
+        client.writer.transport.resume_reading()
+        answer = await client.answer()
         assert len(answer.body) == len(body)
 
     assert origin.connections == 1
@@ -582,7 +588,9 @@ async def test_nonsense_in_a_body_under_way_takes_the_request_back(rig):
 async def test_nonsense_in_a_body_of_a_request_that_closes_is_answered_too(rig):
     origin = await rig.up()
     client = await rig.client()
-    client.send(rig.request("POST", "/", "Connection: close", "Transfer-Encoding: chunked") + b"5\r\nhello\r\n")
+    client.send(
+        rig.request("POST", "/", "Connection: close", "Transfer-Encoding: chunked") + b"5\r\nhello\r\n"
+    )
     await rig.until(lambda: origin.connections)
 
     answer = await client.ask(b"nonsense")
@@ -632,11 +640,6 @@ async def test_an_instance_that_keeps_failing_is_ejected_and_comes_back(rig):
 async def test_when_all_look_down_all_are_used(rig):
     first, second = await rig.up(2)
     now = rig.loop.time()
-    for member in rig.members:
-        for _ in range(2):
-            member.health._spec = member.health._spec
-    from mainstay.redundancy.health import Health, HealthSpec
-
     for member in rig.members:
         member.health = Health(HealthSpec(), known_up=True)
         for _ in range(2):

@@ -8,7 +8,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 async def test_a_get_on_a_stale_connection_is_sent_again_on_a_new_one_and_nobody_is_charged(rig):
-    origin = await rig.up(call={"retry": None} if False else {})
+    origin = await rig.up()
     client = await rig.client()
     await client.ask(rig.get())
 
@@ -192,7 +192,7 @@ async def test_an_answer_that_never_comes_to_a_body_is_given_up(rig, start, piec
 
     origin.answer = answer
     client = await rig.client()
-    client.send(rig.request("POST", "/", body=b"x"))
+    client.send(rig.request("POST", "/", "Connection: close", body=b"x"))
     await client.rest()
 
     await rig.until(lambda: not rig.members[0].connections)

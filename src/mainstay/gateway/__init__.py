@@ -1,1 +1,1 @@
-"""gateway"""
+"""The traffic: requests in, to one instance after another if need be, and answers back."""

@@ -12,12 +12,13 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainstay.base.outcome import CHARGED, OK, STALE, Outcome
+from mainstay.gateway.connection import UpstreamConnection, connect
 from mainstay.gateway.head import CHUNKED, Request, Response
-from mainstay.gateway.upstream import Upstream, UpstreamConnection, connect
 from mainstay.tolerance.call import GIVE_UP, PAUSE, TRY, Call, Order
 
 if TYPE_CHECKING:
     from mainstay.gateway.http import ClientConnection
+    from mainstay.gateway.upstream import Upstream
 
 REPLAY = 65536
 """A request body up to this many bytes is kept for another attempt; it bounds memory for each request."""
@@ -125,7 +126,7 @@ class Attempts:
             self.route.tasks.add(task)
             task.add_done_callback(self.route.tasks.discard)
 
-    async def _connect(self, instance: Upstream) -> None:
+    async def _connect(self, instance: "Upstream") -> None:
         made = await connect(instance, self.client.loop, self.route.settings.connect)
         now = monotonic()
         if self.done or self._connecting is not asyncio.current_task():

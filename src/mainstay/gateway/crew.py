@@ -229,11 +229,9 @@ class Crew:
             idle = self._idle.get(life, set())
             # One whose line is broken may be working on something; it comes back, or its exit is seen.
             if all(number in idle for number in self.members):
-                self._idle.pop(life, None)
                 return True
             left = until - self._clock.now()
             if left <= 0:
-                self._idle.pop(life, None)
                 return False
             self._news.clear()
             with suppress(TimeoutError):
@@ -360,9 +358,8 @@ class Crew:
         writer.write(table.dump(self._table) + b"\n")
         self._news.set()
         try:
-            if rest:
-                raise ValueError("a line before the first table")
-            while line := await reader.readline():
+            # Nothing is told before the first table; who does is not one of ours.
+            while not rest and (line := await reader.readline()):
                 self._heard(member, json.loads(line))
         except (OSError, ValueError, LookupError, TypeError):
             pass  # its pidfd tells whether it lives; if it does, it comes again

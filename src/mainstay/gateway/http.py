@@ -78,7 +78,7 @@ class ClientConnection(Reader):
         self._eof = True
         return self._reading is None and (self._exchange is not None or bool(self._queue))
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio tells it
         """Let everything go that was done for this client."""
         self.closing = self._closed = self._deaf = True
         self.worker.clients.discard(self)

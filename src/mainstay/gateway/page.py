@@ -39,7 +39,7 @@ _HTML = (
 )
 
 
-def answer(
+def answer(  # noqa: PLR0913 - all by name, all but one with a default
     reason: str,
     *,
     html: bool = False,

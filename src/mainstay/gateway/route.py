@@ -1,8 +1,7 @@
 """HOT. Where the requests of one service go: its pool, its policy, and what has been counted of it."""
 
-import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Emit
@@ -13,6 +12,9 @@ from mainstay.redundancy.health import Health
 from mainstay.redundancy.pool import Pool
 from mainstay.tolerance.breaker import Breaker
 from mainstay.tolerance.call import Policy
+
+if TYPE_CHECKING:
+    import asyncio
 
 _SERVER_ERROR = 500
 

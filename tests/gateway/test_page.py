@@ -1,0 +1,27 @@
+import json
+
+import pytest
+
+from mainstay.gateway import page
+
+
+@pytest.mark.parametrize("reason", page.REASONS)
+@pytest.mark.parametrize("html", [False, True])
+def test_every_reason_is_a_whole_answer(reason, html):
+    said = page.answer(reason, html=html, close=True, retry_after=0.2, date=b"Date: now\r\n")
+
+    head, _, body = said.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert first.startswith(f"HTTP/1.1 {page.REASONS[reason][0]} ")
+    assert int(headers["Content-Length"]) == len(body)
+    assert headers["Connection"] == "close"
+    assert headers["Retry-After"] == "1"
+    assert headers["Date"] == "now"
+    assert headers["Mainstay-Reason"] == reason
+    if not html:
+        assert json.loads(body)["error"] == reason
+
+
+def test_head_is_answered_without_the_body():
+    assert page.answer("timeout", head=True).endswith(b"\r\n\r\n")

@@ -1,0 +1,168 @@
+import asyncio
+import time
+from dataclasses import replace
+
+from mainstay.base.facts import InstanceEjected
+from mainstay.gateway.table import Table
+from mainstay.redundancy.health import HealthSpec
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+QUICK = HealthSpec(every=0.05, timeout=0.04)
+
+
+def waiting(origin):
+    gate = asyncio.Event()
+
+    async def answer(request):
+        await gate.wait()
+        return OK
+
+    origin.answer = answer
+    return gate
+
+
+async def test_a_table_keeps_the_lives_that_it_still_has(rig):
+    await rig.up(2)
+    client = await rig.client()
+    for _ in range(2):
+        await client.ask(rig.get())
+    first, second = rig.members
+
+    rig.rows = [rig.rows[0], rig.row(rig.origins[1], 2, generation=2)]
+    rig.apply()
+
+    assert rig.members[0] is first
+    assert rig.members[1] is not second
+    assert len(first.idle) == 1
+    assert rig.members[1].key == ("web-2", 2)
+    await rig.until(lambda: not second.connections)
+
+
+async def test_a_draining_instance_is_told_idle_exactly_when_its_last_request_has_left(rig):
+    origin = await rig.up()
+    gate = waiting(origin)
+    clients = [await rig.client() for _ in range(2)]
+    for client in clients:
+        client.send(rig.get())
+    await rig.until(lambda: len(origin.requests) == 2)
+
+    rig.rows = [rig.row(origin, 1, state="draining")]
+    rig.apply()
+    clients[0].abort()
+    await rig.until(lambda: rig.route.cancelled == 1)
+    assert rig.line.idle() == []
+    gate.set()
+    answer = await clients[1].answer()
+
+    assert answer.status == 200
+    assert rig.line.idle() == [("web-1", 1)]
+    await rig.until(lambda: not origin.open)
+
+
+async def test_a_draining_instance_without_requests_is_idle_at_once_and_loses_its_idle_connections(rig):
+    origin = await rig.up()
+    await rig.ask(rig.get())
+    assert rig.members[0].idle
+
+    rig.rows = [rig.row(origin, 1, state="draining")]
+    rig.apply()
+    answer = await rig.ask(rig.get())
+
+    assert rig.line.idle() == [("web-1", 1)]
+    assert answer.status == 503
+    assert len(origin.requests) == 1
+    await rig.until(lambda: not origin.open)
+
+
+async def test_requests_under_way_survive_new_settings_and_hold_back_the_drain(rig):
+    origin = await rig.up()
+    gate = waiting(origin)
+    client = await rig.client()
+    client.send(rig.get())
+    await rig.until(lambda: origin.requests)
+
+    rig.settings = replace(rig.settings, hold=1)
+    rig.apply()
+    assert rig.route.counted()["instances"][0]["in_flight"] == 1
+    rig.rows = [rig.row(origin, 1, state="draining")]
+    rig.apply()
+    assert rig.line.idle() == []
+    gate.set()
+    answer = await client.answer()
+
+    assert answer.status == 200
+    assert rig.line.idle() == [("web-1", 1)]
+    assert rig.route.settings.hold == 1
+
+
+async def test_a_failing_check_frees_waiting_gets_and_leaves_posts_alone(rig):
+    sick, well = await rig.up(2, health=QUICK, path="/health")
+    rows, rig.rows = rig.rows, rig.rows[:1]
+    rig.apply()
+    sick.answer = lambda r: asyncio.sleep(30) if r.target != b"/health" else OK
+    get, post = await rig.client(), await rig.client()
+    get.send(rig.get("/get"))
+    post.send(rig.request("POST", "/post", body=b"x"))
+    await rig.until(lambda: {b"/get", b"/post"} <= {r.target for r in sick.requests})
+    rig.rows = rows
+    rig.apply()
+
+    sick.answer = lambda r: asyncio.sleep(30)
+    answer = await get.answer()
+
+    assert answer.status == 200
+    assert b"/get" in {r.target for r in well.requests}
+    assert rig.line.facts("HealthChanged")[-1]["after"] == "down"
+    assert len(rig.members[0].busy) == rig.route.in_flight == 1
+    post.abort()
+
+
+async def test_in_panic_nobody_is_sent_away(rig):
+    origin = await rig.up(health=QUICK, path="/health")
+    gate = asyncio.Event()
+
+    async def answer(request):
+        await gate.wait()
+        return OK
+
+    origin.answer = answer
+    client = await rig.client()
+    client.send(rig.get("/get"))
+    await rig.until(lambda: rig.line.facts("PanicBegan"))
+    gate.set()
+
+    assert (await client.answer()).status == 200
+    assert [r.target for r in origin.requests].count(b"/get") == 1
+
+
+async def test_new_settings_are_checked_by_their_own_spec(rig):
+    origin = await rig.up(health=HealthSpec(every=30.0), path="/old")
+
+    rig.settings = replace(rig.settings, health=QUICK, path="/new")
+    rig.apply()
+    await rig.until(lambda: origin.requests)
+
+    assert {r.target for r in origin.requests} == {b"/new"}
+    origin.answer = lambda r: b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
+    await rig.until(lambda: rig.members[0].health.state.value == "down")
+
+
+async def test_a_service_that_left_the_table_is_not_routed_to(rig):
+    await rig.up(health=QUICK)
+
+    rig.worker.apply(Table(version=99))
+
+    assert (await rig.ask(rig.get())).status == 503
+    assert rig.worker._checks == {}
+
+
+async def test_facts_are_told_in_wall_time(rig):
+    await rig.up()
+    now = rig.loop.time()
+    rig.worker.tell(
+        InstanceEjected(at=now, service="web", instance="web-1", generation=1, because="reset", until=now + 5)
+    )
+
+    (fact,) = rig.line.facts("InstanceEjected")
+    assert abs(fact["at"] - time.time()) < 1
+    assert abs(fact["until"] - fact["at"] - 5) < 0.001
