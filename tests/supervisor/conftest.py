@@ -1,8 +1,8 @@
 import asyncio
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -38,10 +38,14 @@ def nothing_is_left_behind(tmp_path):
 
     yield
 
-    left = [child for child in psutil.Process().children(recursive=True) if child.is_running()]
+    left = psutil.Process().children(recursive=True)
     marked = [pid for pid in procfs.pids() if _is_of(pid, tmp_path)]
-    for pid in {*marked, *(child.pid for child in left)}:
-        os.kill(pid, signal.SIGKILL)
+    for child in left:
+        child.kill()
+        child.wait()
+    for pid in marked:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     assert left == []
     assert marked == []
     assert _open_files() <= before
@@ -49,7 +53,7 @@ def nothing_is_left_behind(tmp_path):
 
 def _open_files():
     """Count the pidfds, port claims and files of run directories that this process holds."""
-    links = [_link(fd) for fd in os.listdir("/proc/self/fd")]
+    links = [_link(fd) for fd in Path("/proc/self/fd").iterdir()]
     claims = {
         f"socket:[{line.split()[6]}]"
         for line in Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()
@@ -60,7 +64,7 @@ def _open_files():
 
 def _link(fd):
     try:
-        return os.readlink(f"/proc/self/fd/{fd}")
+        return str(fd.readlink())
     except FileNotFoundError:
         return ""
 
@@ -95,7 +99,7 @@ class FakeGate:
         self.asked: list[tuple[str, int, float]] = []
         self.empty = asyncio.Event()
         self.empty.set()
-        self.on_publish: Callable[[], None] = lambda: None
+        self.on_publish = lambda: None
 
     def publish(self):
         lives = self.supervisor.rotation()

@@ -60,8 +60,9 @@ async def main(folder, services, after, moment):
         emit=ignore,
     )
     await supervisor.start()
-    if moment == "restart":
-        await supervisor.restart("web")
+    if moment == "started":
+        os.kill(os.getpid(), signal.SIGKILL)
+    await supervisor.restart("web")
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -12,6 +12,10 @@ from mainstay.base.probe import ProbeResult
 from mainstay.supervisor import procfs
 
 
+def _reap(pid):
+    os.waitpid(pid, 0)
+
+
 async def test_another_supervisor_adopts_what_was_abandoned(world, server):
     supervisor = world.make({"web": server(instances=2)})
     await supervisor.start()
@@ -50,7 +54,7 @@ async def test_what_ended_meanwhile_is_told_and_started_again(world, server):
     pid = world.row("web-1")["pid"]
     await supervisor.abandon()
     os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    _reap(pid)
 
     supervisor = world.make({"web": server(instances=2)})
     await supervisor.start()
@@ -121,7 +125,7 @@ async def test_a_crash_loop_does_not_keep_others_from_being_adopted(world, serve
     pid = world.row("web-2")["pid"]
     await supervisor.abandon()
     os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    _reap(pid)
 
     supervisor = world.make(services)
     await supervisor.start()
@@ -140,7 +144,7 @@ async def _kill_supervisor(folder, services, saves, moment):
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("saves", range(1, 8))
+@pytest.mark.parametrize("saves", range(1, 17))
 async def test_wherever_the_supervisor_is_killed_one_life_in_each_slot_is_found_or_started(
     world, server, saves, moment
 ):
@@ -148,6 +152,7 @@ async def test_wherever_the_supervisor_is_killed_one_life_in_each_slot_is_found_
     await _kill_supervisor(world.folder, services, saves, moment)
 
     await world.make(services).start()
+    await world.until(lambda: len(world.supervisor.status()) == 2)
 
     running = {
         pid for pid in procfs.pids() if procfs.environ(pid).get("MAINSTAY_RUN_DIR") == str(world.rundir.path)
@@ -159,7 +164,7 @@ async def test_wherever_the_supervisor_is_killed_one_life_in_each_slot_is_found_
 
 async def test_a_killed_supervisor_leaves_all_running_as_it_was(world, server):
     services = {"web": server(instances=2)}
-    await _kill_supervisor(world.folder, services, 0, "in the end")
+    await _kill_supervisor(world.folder, services, 0, "started")
     recorded = json.loads(world.rundir.state.read_text())["lives"]
 
     await world.make(services).start()
@@ -171,7 +176,7 @@ async def test_a_killed_supervisor_leaves_all_running_as_it_was(world, server):
 
 async def test_the_exit_of_an_adopted_child_of_somebody_else_is_noticed(world, server):
     services = {"web": server(restart={"delay": "1ms", "cap": "1s"})}
-    await _kill_supervisor(world.folder, services, 0, "in the end")
+    await _kill_supervisor(world.folder, services, 0, "started")
     await world.make(services).start()
 
     os.kill(world.row("web-1")["pid"], signal.SIGKILL)
@@ -182,7 +187,7 @@ async def test_the_exit_of_an_adopted_child_of_somebody_else_is_noticed(world, s
 
 async def test_what_is_left_of_an_instance_that_ended_meanwhile_is_killed(world, ended):
     services = {"job": {"command": ["sh", "-c", "sleep 1000 & wait"], "instances": 1}}
-    await _kill_supervisor(world.folder, services, 0, "in the end")
+    await _kill_supervisor(world.folder, services, 0, "started")
     leader = json.loads(world.rundir.state.read_text())["lives"][0]["pid"]
     members = [pid for pid in procfs.pids() if (now := procfs.stat(pid)) and now.group == leader != pid]
     rest = [os.pidfd_open(pid) for pid in members]
@@ -200,7 +205,7 @@ async def test_when_nothing_is_known_any_more_all_that_bears_the_mark_is_ended_a
     world, server
 ):
     services = {"web": server()}
-    await _kill_supervisor(world.folder, services, 0, "in the end")
+    await _kill_supervisor(world.folder, services, 0, "started")
     before = json.loads(world.rundir.state.read_text())["lives"][0]["pid"]
     world.rundir.state.write_text("{ nonsense")
 
@@ -213,10 +218,23 @@ async def test_when_nothing_is_known_any_more_all_that_bears_the_mark_is_ended_a
 
 async def test_an_adopted_instance_that_is_frozen_is_seen(world, server):
     services = {"web": server(health={"every": "10ms"})}
-    await _kill_supervisor(world.folder, services, 0, "in the end")
+    await _kill_supervisor(world.folder, services, 0, "started")
     await world.make(services).start()
 
     os.kill(world.row("web-1")["pid"], signal.SIGSTOP)
     await world.until(lambda: world.row("web-1")["state"] == "frozen")
 
     assert world.rotation() == []
+
+
+async def test_what_is_not_wanted_any_more_is_stopped_with_the_rest(world, server):
+    services = {"old": server(listen="http://127.0.0.1:18081"), "web": server()}
+    supervisor = world.make(services)
+    await supervisor.start()
+    await supervisor.abandon()
+    supervisor = world.make({"web": server()})
+    supervisor.adopt()
+
+    await supervisor.stop()
+
+    assert {row["state"] for row in supervisor.status()} == {"stopped"}

@@ -3,12 +3,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.supervisor import procfs
 from mainstay.supervisor.process import Process, signal_name
+from mainstay.supervisor.spawn import _default_signals, spawn
+
+
+def _wait_for(process, change):
+    os.waitid(os.P_PID, process.pid, change)
 
 
 @pytest.fixture
@@ -24,7 +31,7 @@ async def run(tmp_path):
     yield make
     for process in made:
         if not process.exited.done() and process.signal(signal.SIGKILL):
-            os.waitpid(process.pid, 0)
+            _wait_for(process, os.WEXITED)
         process.let_go()
 
 
@@ -185,13 +192,13 @@ async def test_output_and_errors_are_appended_to_the_log(run, tmp_path):
     await process.wait()
 
     assert (tmp_path / "log").read_text() == "before\nout\nerr\n"
-    assert os.stat(tmp_path / "log").st_mode & 0o777 == 0o644
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o644
 
 
 async def test_a_log_is_made_readable_by_its_owner_alone(run, tmp_path):
     await run("true").wait()
 
-    assert os.stat(tmp_path / "log").st_mode & 0o777 == 0o600
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_child_inherits_no_descriptor(run, tmp_path):
@@ -292,26 +299,26 @@ async def test_a_process_can_run_as_another_user(run, tmp_path):
     assert (tmp_path / "log").read_text() == "nobody\n"
 
 
-async def test_whoever_is_not_root_cannot_become_another_user(tmp_path):
+def test_whoever_is_not_root_cannot_become_another_user(tmp_path):
     if os.geteuid() != 0:
         pytest.skip("only root can give that up")
     script = (
-        "import os, sys, pathlib; os.setuid(65534)\n"
+        "import os, sys, pathlib\n"
         "from mainstay.supervisor.spawn import spawn\n"
+        "os.setuid(65534)\n"
         "try: spawn(['true'], cwd=pathlib.Path('/'), env={}, log=pathlib.Path('/dev/null'), user='root')\n"
         "except Exception as problem: print(problem)"
     )
 
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stdout
 
-    assert said in ("cannot run as user 'root': only root can\n", "")
+    assert said == "cannot run as user 'root': only root can\n"
 
 
 async def test_an_adopted_process_is_watched_as_its_own_was(run, pipe):
-    script = f"import os; pid = os.fork() or os.execlp('sh', 'sh', '-c', 'echo $$ > {pipe}; exec sleep 1000')"
-    parent = run(
-        sys.executable, "-S", "-c", f"{script}; os.setpgid(pid, pid); os.waitid(os.P_PID, pid, os.WEXITED)"
-    )
+    # A child of a child, in a session of its own.
+    inner = f"echo $$ > {pipe}; exec sleep 1000"
+    parent = run("sh", "-c", f"setsid sh -c '{inner}' & wait")
     pid = await pipe.number()
     found = procfs.stat(pid)
 
@@ -331,7 +338,7 @@ async def test_another_life_under_the_same_number_is_not_adopted(run):
 
 async def test_a_zombie_is_not_adopted(run):
     process = run("true")
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    _wait_for(process, os.WEXITED | os.WNOWAIT)
 
     assert Process.adopt(process.pid, process.started) is None
 
@@ -352,7 +359,7 @@ async def test_a_process_that_was_let_go_runs_on_and_can_be_adopted(run):
 
     again = Process.adopt(process.pid, process.started)
 
-    assert again.letter == "S"
+    assert again.letter in "RSD"
     again.signal(signal.SIGKILL)
     # It is our own child still, so how it ended can be known.
     assert await again.wait() == "killed by SIGKILL"
@@ -362,28 +369,139 @@ async def test_a_stopped_process_is_seen(run):
     process = run("sleep", "1000")
 
     process.signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+    _wait_for(process, os.WSTOPPED)
 
     assert process.letter == "T"
 
 
+def _descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 async def test_many_processes_leave_no_descriptor_behind(run):
-    before = len(os.listdir("/proc/self/fd"))
+    before = _descriptors()
 
     for _ in range(30):
         await run("true").wait()
 
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert _descriptors() == before
 
 
-async def test_a_process_that_cannot_be_watched_is_not_left_running(run, monkeypatch):
+@pytest.mark.parametrize(("owner", "name"), [(os, "pidfd_open"), (procfs, "stat")])
+async def test_a_process_that_cannot_be_watched_is_not_left_running(run, monkeypatch, owner, name):
     def refuse(pid):
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(os, "pidfd_open", refuse)
+    monkeypatch.setattr(owner, name, refuse)
 
-    with pytest.raises(EnvironmentProblem, match="cannot watch process [0-9]+: Too many open files"):
+    with pytest.raises(EnvironmentProblem, match=r"cannot watch process [0-9]+: Too many open files"):
         run("sleep", "1000")
+
+
+async def test_what_cannot_be_looked_at_is_not_adopted_and_leaks_nothing(run, monkeypatch):
+    def refuse(pid):
+        raise OSError(24, "Too many open files")
+
+    process = run("sleep", "1000")
+    before = _descriptors()
+    monkeypatch.setattr(procfs, "stat", refuse)
+
+    with pytest.raises(OSError, match="Too many open files"):
+        Process.adopt(process.pid, process.started)
+
+    assert _descriptors() == before
+
+
+@pytest.mark.parametrize("problem", [ProcessLookupError, PermissionError])
+@pytest.mark.parametrize("old", [False, True])
+async def test_a_signal_that_reaches_nobody_is_told(run, monkeypatch, problem, old):
+    def refuse(*args):
+        raise problem
+
+    def unknown(*args):
+        raise OSError(22, "Invalid argument")
+
+    process = run("sleep", "1000")
+    monkeypatch.setattr(signal, "pidfd_send_signal", unknown if old else refuse)
+    monkeypatch.setattr(os, "killpg", refuse)
+
+    assert not process.signal(signal.SIGTERM)
+
+    monkeypatch.undo()
+
+
+async def test_a_child_that_somebody_else_reaped_is_known_to_have_ended(run):
+    process = run("true")
+    _wait_for(process, os.WEXITED)
+
+    assert await process.wait() == "exit unknown"
+
+
+async def test_an_exit_that_is_not_one_yet_is_waited_for(run):
+    process = run("sleep", "1000")
+
+    process._ended()
+
+    assert not process.exited.done()
+
+
+def test_outside_of_the_main_thread_signals_are_left_alone(tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    started = []
+    given = {"cwd": tmp_path, "env": {"PATH": os.environ["PATH"]}, "log": tmp_path / "log"}
+    try:
+        thread = threading.Thread(target=lambda: started.append(spawn(["true"], **given)))
+        thread.start()
+        thread.join()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert os.waitpid(started[0], 0) == (started[0], 0)
+
+
+async def test_a_future_that_somebody_cancelled_is_in_nobodys_way(run):
+    process, heard = run("true"), asyncio.Event()
+    process.on_exit = lambda reason: heard.set()
+
+    process.exited.cancel()
+
+    async with asyncio.timeout(10):
+        await heard.wait()
+
+
+@pytest.mark.parametrize(
+    ("problem", "message"),
+    [
+        (OSError(7, "Argument list too long", "true"), "cannot start 'true': Argument list too long"),
+        (PermissionError(13, "Permission denied", "FOLDER"), "cannot use folder 'FOLDER': Permission denied"),
+        (
+            PermissionError(1, "Operation not permitted", "FOLDER"),
+            "cannot run as user 'root': only root can",
+        ),
+        (subprocess.SubprocessError("odd"), "cannot start 'true': odd"),
+    ],
+)
+def test_rarer_problems_are_told_as_well(tmp_path, monkeypatch, problem, message):
+    def fail(*args, **more):
+        raise problem
+
+    if getattr(problem, "filename", None) == "FOLDER":
+        problem.filename = str(tmp_path)
+    monkeypatch.setattr(subprocess, "Popen", fail)
+
+    with pytest.raises(EnvironmentProblem) as told:
+        spawn(["true"], cwd=tmp_path, env={}, log=tmp_path / "log", user="root")
+
+    assert str(told.value) == message.replace("FOLDER", str(tmp_path))
+
+
+def test_a_signal_that_comes_meanwhile_does_us_no_harm():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _default_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_signals_have_names():

@@ -109,3 +109,16 @@ async def test_scaling_up_to_what_cannot_start_leaves_it_as_it_was(world, server
     assert [name for name, *_ in world.rotation()] == ["web-1", "web-2"]
     assert len(supervisor.status()) == 2
     assert world.state.scale == {"web": (2, 1)}
+
+
+async def test_a_failed_scaling_of_a_service_that_was_never_scaled_leaves_no_trace(world, server):
+    source = "import os, sys\nif os.environ['MAINSTAY_INSTANCE'] == 'web-2': sys.exit(9)\n"
+    supervisor = world.make(
+        {"web": server(command=[*server()["command"][:-1], source + server()["command"][-1]])}
+    )
+    await supervisor.start()
+
+    with pytest.raises(MainstayError, match="web-2 did not become ready: exit code 9"):
+        await supervisor.scale("web", 2)
+
+    assert world.state.scale == {}

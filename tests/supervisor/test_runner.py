@@ -54,7 +54,7 @@ async def test_the_gateway_hears_of_an_exit_in_the_turn_that_notices_it(world, s
     runner = next(supervisor._runners())
     turns = []
     world.gate.on_publish = lambda: turns.append(
-        runner._process is None and not runner._context.state.lives == []
+        runner._process is None and runner._context.state.lives != []
     )
 
     os.kill(world.row("web-1")["pid"], signal.SIGKILL)
@@ -233,3 +233,69 @@ async def test_a_full_disk_is_told_and_stops_nobody(world, server, monkeypatch):
     monkeypatch.undo()
     await supervisor.stop()
     assert supervisor.problem is None
+
+
+async def test_a_log_that_cannot_be_looked_at_is_a_reason_to_try_again(world, server):
+    supervisor = world.make({"web": server(restart={"delay": "20ms", "cap": "20ms"})})
+    await supervisor.start()
+    log = world.rundir.logs
+    log.rename(log.with_name("away"))
+    log.write_text("in the way")
+
+    os.kill(world.row("web-1")["pid"], signal.SIGKILL)
+    await world.until(
+        lambda: "cannot write log" in ((world.row("web-1").get("last_exit") or {}).get("reason", ""))
+    )
+    log.unlink()
+    log.with_name("away").rename(log)
+    await world.until(lambda: world.row("web-1")["state"] == "up")
+
+    assert world.row("web-1")["restarts"] >= 2
+
+
+async def test_a_lack_of_descriptors_is_a_reason_to_try_again(world, server, monkeypatch):
+    supervisor = world.make({"web": server(restart={"delay": "20ms", "cap": "20ms"})})
+    await supervisor.start()
+
+    def refuse(self, preferred=None):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("mainstay.supervisor.port.bindable", lambda number: False)
+    monkeypatch.setattr("mainstay.supervisor.port.Ports.reserve", refuse)
+    os.kill(world.row("web-1")["pid"], signal.SIGKILL)
+    await world.until(lambda: "Too many" in ((world.row("web-1").get("last_exit") or {}).get("reason", "")))
+    monkeypatch.undo()
+
+    await world.until(lambda: world.row("web-1")["state"] == "up")
+
+
+async def test_what_was_let_go_is_not_touched_any_more(world, server):
+    supervisor = world.make({"web": server()})
+    await supervisor.start()
+    [runner] = supervisor._runners()
+    process = runner._process
+
+    runner.let_go()
+    runner.let_go()
+    runner.look()
+    runner.hurry()
+
+    assert procfs.stat(process.pid).alive
+    os.kill(process.pid, signal.SIGKILL)
+    _reap(process.pid)
+    world.former.clear()
+
+
+def _reap(pid):
+    os.waitpid(pid, 0)
+
+
+async def test_an_answer_that_comes_too_late_is_ignored(world, server):
+    supervisor = world.make({"web": server()})
+    await supervisor.start()
+    [runner] = supervisor._runners()
+    told = list(world.facts)
+
+    runner._became_ready(runner.record)
+
+    assert world.facts == told

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 
 import pytest
 
@@ -145,6 +146,13 @@ async def test_stop_in_the_middle_of_the_start_stops_all_of_it(world, server):
     assert len(world.rows(state="stopped")) == 2
 
 
+async def test_nothing_is_changed_while_the_system_starts(world, server):
+    supervisor = world.make({"web": server()})
+
+    with pytest.raises(Refused, match="shop is still being started"):
+        await supervisor.scale("web", 2)
+
+
 async def test_a_start_after_the_stop_is_refused(world, server):
     supervisor = world.make({"web": server()})
     await supervisor.stop()
@@ -256,14 +264,71 @@ async def test_a_number_that_cannot_be_is_refused(world, server, count):
 async def test_logs_are_kept_small(world, python, monkeypatch):
     monkeypatch.setattr("mainstay.supervisor.supervisor._LOOK_AT_LOGS", 0.01)
     source = "import time\nfor n in range(1000): print(n, flush=True)\ntime.sleep(1000)"
+    logs = {"size": "1KB", "keep": 1}
     supervisor = world.make(
-        {"job": {"command": python(source), "instances": 1, "logs": {"size": "1KB", "keep": 1}}}
+        {"job": {"command": python(source), "instances": 1, "logs": logs}, "other": {"command": "sleep 1000"}}
     )
 
     await supervisor.start()
     log = world.rundir.log("job-1")
     async with asyncio.timeout(10):
-        while not log.with_name("job-1.log.1").exists():
+        while not log.with_name("job-1.log.1").exists():  # noqa: ASYNC110 - a file appears without a word
             await asyncio.sleep(0.01)
 
     assert log.stat().st_size < 1000
+    world.state.lives[0].log_from = 7
+    supervisor._begin_logs_anew("job-1")
+    assert world.state.lives[0].log_from == 0
+
+
+async def test_a_bug_in_a_change_is_told_to_whoever_asked(world, server, monkeypatch):
+    async def fail(self):
+        raise LookupError("bug")
+
+    monkeypatch.setattr("mainstay.supervisor.replicas.Replicas.roll", fail)
+    supervisor = world.make({"web": server()})
+    await supervisor.start()
+
+    with pytest.raises(LookupError, match="bug"):
+        await supervisor.restart("web")
+
+    await supervisor.scale("web", 2)
+
+
+def test_outside_of_the_main_thread_it_works_as_well(world, server):
+    async def live():
+        supervisor = world.make({"web": server()})
+        await supervisor.start()
+        states = [row["state"] for row in supervisor.status()]
+        await supervisor.stop()
+        return states
+
+    states = []
+    thread = threading.Thread(target=lambda: states.extend(asyncio.run(live())))
+    thread.start()
+    thread.join()
+
+    assert states == ["up"]
+    world.former.clear()
+
+
+async def test_no_room_for_a_copy_of_a_log_stops_nobody(world, python, monkeypatch):
+    tried = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def full(log, size, keep):
+        loop.call_soon_threadsafe(tried.set)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mainstay.supervisor.supervisor._LOOK_AT_LOGS", 0.01)
+    monkeypatch.setattr("mainstay.supervisor.supervisor.rotate", full)
+    source = "import time; print('x' * 2000, flush=True); time.sleep(1000)"
+    supervisor = world.make(
+        {"job": {"command": python(source), "instances": 1, "logs": {"size": "1KB", "keep": 1}}}
+    )
+
+    await supervisor.start()
+    async with asyncio.timeout(10):
+        await tried.wait()
+
+    assert world.row("job-1")["state"] == "up"

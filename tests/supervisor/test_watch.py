@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 
@@ -82,3 +83,44 @@ async def test_a_frozen_instance_is_seen_and_leaves_rotation_until_it_goes_on(wo
         ("up", "frozen"),
         ("frozen", "up"),
     ]
+
+
+async def test_a_check_that_never_answers_is_given_up(world, server, monkeypatch):
+    async def probe(service, host, port):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("mainstay.supervisor.watch._GRACE", 0.0)
+    supervisor = world.make({"web": server(ready_within="200ms", health={"timeout": "10ms"})})
+    world.probe = probe
+
+    with pytest.raises(MainstayError, match="last health check: no answer within 10ms"):
+        await supervisor.start()
+
+
+async def test_a_lack_of_descriptors_does_not_end_the_watching(world, server, monkeypatch):
+    def refuse(pid):
+        looks.append(pid)
+        world.supervisor._context.wake()
+        raise OSError(24, "Too many open files")
+
+    looks = []
+    supervisor = world.make({"web": server(health={"every": "10ms"})})
+    await supervisor.start()
+
+    monkeypatch.setattr("mainstay.supervisor.procfs.stat", refuse)
+    await world.until(lambda: len(looks) > 2)
+    monkeypatch.undo()
+
+    os.kill(world.row("web-1")["pid"], signal.SIGSTOP)
+    await world.until(lambda: world.row("web-1")["state"] == "frozen")
+
+
+async def test_without_checks_a_frozen_instance_is_seen_all_the_same(world, server, monkeypatch):
+    monkeypatch.setattr("mainstay.supervisor.watch._UNCHECKED_EVERY", 0.01)
+    supervisor = world.make({"web": server(health="off")})
+    await supervisor.start()
+    supervisor._begin_to_end()  # from here on no SIGCHLD is heard
+
+    os.kill(world.row("web-1")["pid"], signal.SIGSTOP)
+
+    await world.until(lambda: world.row("web-1")["state"] == "frozen")

@@ -21,12 +21,17 @@ def older(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.{number}")
 
 
+def is_full(path: Path, size: int) -> bool:
+    """Tell whether a log has grown beyond `size` bytes; 0 means no limit."""
+    return 0 < size < _size(path)
+
+
 def rotate(path: Path, size: int, keep: int) -> bool:
     """Move a log's content away if it has grown beyond `size` bytes, and keep that many older pieces.
 
     Gives whether it did. A size of 0 means no limit.
     """
-    if not size or _size(path) <= size:
+    if not is_full(path, size):
         return False
     if not keep:
         os.truncate(path, 0)

@@ -1,10 +1,11 @@
 """Processes that a killed supervisor left behind and that nobody will ever stop unless they are found here.
 
 There are two kinds. One that was started, and the supervisor was killed before it could write down its pid:
-it is found by the mark in its environment. And what is left of a process group whose leader has ended
-meanwhile: it is found by the group, which keeps its number for as long as it has a member.
+it is found by the mark in its environment. And what is left of an instance whose first process has ended
+meanwhile: it is found by its session, which keeps its number for as long as it has a member.
 """
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterable
@@ -27,16 +28,14 @@ def end_marked(run_dir: Path) -> list[int]:
 
 
 def end_rest(gone: Iterable[LifeRecord]) -> list[int]:
-    """Kill what is left of the process groups of lives that have ended; give their pids."""
-    groups = {}
+    """Kill what is left of the sessions of lives that have ended; give their pids."""
+    sessions = {}
     for life in gone:
         leader = procfs.stat(life.pid)
-        # With another life under the leader's number, the group was empty when that number was given out.
+        # With another life under the leader's number, its session was empty when that was given out anew.
         if leader is None or leader.started == life.started:
-            groups[life.pid] = life.started
-    return _end(
-        lambda _, now: now.group == now.session and now.started >= groups.get(now.group, now.started + 1)
-    )
+            sessions[life.pid] = life.started
+    return _end(lambda _, now: now.session in sessions and now.started >= sessions[now.session])
 
 
 def _mark(pid: int, run_dir: Path) -> tuple[str, str] | None:
@@ -55,15 +54,12 @@ def _end(ours: Callable[[int, Stat], bool]) -> list[int]:
             fd = os.pidfd_open(pid)
         except OSError:
             continue  # it has ended by itself
-        try:
-            # Once more, now that the number cannot change hands any more.
+        # Once more, now that the number cannot change hands any more.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             if _matches(pid, ours):
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
                 ended.append(pid)
-        except (ProcessLookupError, PermissionError):
-            pass
-        finally:
-            os.close(fd)
+        os.close(fd)
     return ended
 
 

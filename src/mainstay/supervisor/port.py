@@ -18,6 +18,8 @@ FIRST = 20_000
 """The lowest port given out: above those that well-known services are found at."""
 
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+# These are no property of the port: trying the next one would try them all in vain.
+_OUR_OWN_TROUBLE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _FEWEST = 100
 _HIGHEST = 65_535
 
@@ -34,7 +36,10 @@ class Port:
     @property
     def free(self) -> bool:
         """Whether a program could listen on it now, on any address."""
-        return bindable(self.number)
+        try:
+            return bindable(self.number)
+        except OSError:
+            return False
 
     def release(self) -> None:
         """Give it back; a second time does nothing."""
@@ -55,8 +60,19 @@ class Ports:
         """Reserve a free port, `preferred` if it is free.
 
         Raises:
-            EnvironmentProblem: every port of the range is taken.
+            EnvironmentProblem: every port of the range is taken, or no socket can be made.
         """
+        try:
+            return self._reserve(preferred)
+        except OSError as problem:
+            raise EnvironmentProblem(f"cannot look for a free port: {problem.strerror}") from problem
+
+    def retake(self, number: int) -> Port:
+        """Claim the port of an adopted instance, which listens on it already."""
+        # Should another Mainstay hold the claim, there is nothing to be done: the instance has the port.
+        return Port(number, _claim(number))
+
+    def _reserve(self, preferred: int | None) -> Port:
         if preferred is not None and (port := _take(preferred)) is not None:
             return port
         for _ in self._numbers:
@@ -66,11 +82,6 @@ class Ports:
                 return port
         first, last = self._numbers[0], self._numbers[-1]
         raise EnvironmentProblem(f"no port is free from {first} to {last}")
-
-    def retake(self, number: int) -> Port:
-        """Claim the port of an adopted instance, which listens on it already."""
-        # Should another Mainstay hold the claim, there is nothing to be done: the instance has the port.
-        return Port(number, _claim(number))
 
 
 def port_range() -> range:
@@ -103,6 +114,8 @@ def _binds(number: int, family: socket.AddressFamily, address: str) -> bool:
         with socket.socket(family, socket.SOCK_STREAM) as trial:
             trial.bind((address, number))
     except OSError as problem:
+        if problem.errno in _OUR_OWN_TROUBLE:
+            raise
         # A machine without IPv6 has nobody listening there.
         return family == socket.AF_INET6 and problem.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
     return True
@@ -112,7 +125,12 @@ def _take(number: int) -> Port | None:
     claim = _claim(number)
     if claim is None:
         return None
-    if not bindable(number):
+    try:
+        free = bindable(number)
+    except OSError:
+        claim.close()
+        raise
+    if not free:
         claim.close()
         return None
     return Port(number, claim)

@@ -61,13 +61,13 @@ class Process:
         pid = spawn(argv, cwd=cwd, env=env, log=log, user=user, pass_fds=pass_fds)
         try:
             # Nobody but us reaps it, so until then its pid is its own, even if it has already ended.
+            now = procfs.stat(pid)
             fd = os.pidfd_open(pid)
         except OSError as problem:
             os.killpg(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             raise EnvironmentProblem(f"cannot watch process {pid}: {problem.strerror}") from problem
-        now = procfs.stat(pid)
-        return cls(pid, fd, now.started if now else 0, adopted=False)
+        return cls(pid, fd, now.started if now is not None else 0, adopted=False)
 
     @classmethod
     def adopt(cls, pid: int, started: int) -> Self | None:
@@ -76,13 +76,20 @@ class Process:
         Args:
             pid: Its process id, also the id of its process group.
             started: Its start time as in `Process.started`; another one means another life.
+
+        Raises:
+            OSError: there is no descriptor left to watch it with.
         """
         try:
             fd = os.pidfd_open(pid)
-        except OSError:
+        except ProcessLookupError:
             return None
         # After opening, so that what is looked at is what the pidfd names or something younger.
-        now = procfs.stat(pid)
+        try:
+            now = procfs.stat(pid)
+        except OSError:
+            os.close(fd)
+            raise
         if now is None or not now.alive or now.started != started:
             os.close(fd)
             return None
@@ -112,10 +119,8 @@ class Process:
     def _send(self, number: int) -> bool:
         try:
             signal.pidfd_send_signal(self._fd, number, None, _GROUP_FLAG)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return False  # it became another user, and is out of our reach
+        except (ProcessLookupError, PermissionError):
+            return False  # gone, or become another user and out of our reach
         except OSError:  # a kernel before 6.9
             return self._send_by_number(number)
         return True

@@ -16,10 +16,12 @@ import fcntl
 import os
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from mainstay.base.errors import AlreadyRunning, EnvironmentProblem, NotRunning
+from mainstay.supervisor import procfs
 
 CONTROL = "control.sock"
 """The name of the socket that commands speak to."""
@@ -27,7 +29,8 @@ GATEWAY = "gateway.sock"
 """The name of the socket that the gateway's workers speak to."""
 
 _LOCK = "lock"
-_TRIES = 5
+_TRIES = 20
+_PAUSE = 0.01
 _OURS_ALONE = 0o700
 
 
@@ -168,18 +171,24 @@ class RunDir:
             ignore.write_text("*\n", encoding="ascii")
 
     def _seize(self, lock: int) -> None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = _pid_in(lock)
-            who = f", pid {pid}" if pid else ""
-            raise AlreadyRunning(
-                f"'{self.path}' is held by another supervisor: already running{who}"
-            ) from None
-        except OSError as problem:
-            raise EnvironmentProblem(f"cannot lock '{self.path / _LOCK}': {problem.strerror}") from problem
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        for _ in range(_TRIES):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if (pid := _pid_in(lock)) and procfs.stat(pid) is not None:
+                    break
+                # Somebody is looking who holds it, or has just taken it and not written its pid yet.
+                time.sleep(_PAUSE)
+            except OSError as problem:
+                raise EnvironmentProblem(
+                    f"cannot lock '{self.path / _LOCK}': {problem.strerror}"
+                ) from problem
+            else:
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+                return
+        who = f", pid {pid}" if (pid := _pid_in(lock)) else ""
+        raise AlreadyRunning(f"'{self.path}' is held by another supervisor: already running{who}")
 
     def _sweep(self) -> None:
         for name in (CONTROL, GATEWAY):
@@ -189,9 +198,5 @@ class RunDir:
 
 
 def _pid_in(lock: int) -> int:
-    # The holder may be between taking the lock and writing its pid: a few looks are enough.
-    for _ in range(_TRIES):
-        written = os.pread(lock, 32, 0).strip()
-        if written.isdigit():
-            return int(written)
-    return 0
+    written = os.pread(lock, 32, 0).strip()
+    return int(written) if written.isdigit() else 0

@@ -64,7 +64,7 @@ class Runner:
         self.port: Port | None = None
         self.watch: Watch | None = None
         """The eyes on its present life, or on the last one."""
-        self.trouble: MainstayError | None = None
+        self.trouble: MainstayError | OSError | None = None
         """Why it could not even be started last time; None when it could."""
         self._context = context
         self._process: Process | None = None
@@ -163,19 +163,21 @@ class Runner:
 
     def _obey(self, orders: Iterable[Order]) -> None:
         left = deque(orders)
-        while left:
-            left.extend(self._carry_out(left.popleft()))
-        self._arm()
-        self._context.wake()
+        try:
+            while left:
+                left.extend(self._carry_out(left.popleft()))
+        finally:
+            self._arm()
+            self._context.wake()
 
     def _carry_out(self, order: Order) -> list[Order]:
         if isinstance(order, Start):
             return self._start(order.generation)
         if isinstance(order, Publish):
             self._context.publish()
-        elif isinstance(order, Drain):
+        elif isinstance(order, Drain) and self.record is not None:
             self._cancel_work()
-            self._do(self._drain(order.limit))
+            self._do(self._drain(self.record, order.limit))
         elif isinstance(order, Terminate):
             self._cancel_work()
             self._signal(signal.SIGTERM)
@@ -198,7 +200,7 @@ class Runner:
                 self._release()
                 self.port = self._context.ports.reserve()
             record, process = launch(self._context, self.post, generation, self.port)
-        except MainstayError as trouble:
+        except (MainstayError, OSError) as trouble:
             self.trouble = trouble
             self._remember(generation, str(trouble), [])
             self._context.save()
@@ -220,10 +222,7 @@ class Runner:
             self._became_ready(record)
         await watch.for_ever()
 
-    async def _drain(self, limit: float) -> None:
-        record = self.record
-        if record is None:
-            return
+    async def _drain(self, record: LifeRecord, limit: float) -> None:
         if self.post.service.listen is not None:
             try:
                 await self._context.gate.drained(self._as_life(record), limit)

@@ -6,19 +6,22 @@ them from what was written down.
 """
 
 import asyncio
+import contextlib
+import os
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 from mainstay.base.clock import Clock
 from mainstay.base.dice import Dice
-from mainstay.base.errors import EnvironmentProblem, MainstayError, Refused, SpecError
+from mainstay.base.errors import EnvironmentProblem, MainstayError, SpecError
 from mainstay.base.facts import Emit
 from mainstay.supervisor.adopt import adopt, former
+from mainstay.supervisor.change import Changes
 from mainstay.supervisor.context import Context
 from mainstay.supervisor.life import Gate, Life, Probe
-from mainstay.supervisor.log import rotate
+from mainstay.supervisor.log import is_full, rotate
 from mainstay.supervisor.plan import scaled, waves
 from mainstay.supervisor.port import Ports
 from mainstay.supervisor.replicas import Replicas
@@ -71,7 +74,7 @@ class Supervisor:
             for name, service in system.services.items()
         }
         self._unwanted = Replicas(self._context, "", former(), 0)
-        self._busy: dict[str, str] = {}
+        self._changes = Changes(self._context)
         self._adopted: list[str] | None = None
         self._hears_stops = False
 
@@ -122,10 +125,12 @@ class Supervisor:
             failed = next(filter(_is_hopeless, runners), None)
             if first and failed is not None:
                 # Told before all is stopped, which would be the last thing known of it then.
-                kind = EnvironmentProblem if isinstance(failed.trouble, EnvironmentProblem) else MainstayError
+                machine = isinstance(failed.trouble, EnvironmentProblem | OSError)
+                kind = EnvironmentProblem if machine else MainstayError
                 problem = kind(why_not_ready(context, failed))
                 await self.stop()
                 raise problem
+        self._changes.open = True
 
     async def stop(self) -> None:
         """Stop everything gracefully, whoever needs others before these; cancelled, call it or `kill` again."""
@@ -168,9 +173,9 @@ class Supervisor:
 
         Raises:
             MainstayError: there is no such service, or a replacement did not become ready.
-            Refused: the service is being changed already, or the system is being stopped.
+            Refused: the service is being changed already, or the system is being started or stopped.
         """
-        await self._operate(service, "restarted", self._find(service).roll)
+        await self._changes.make(service, "restarted", self._find(service).roll)
 
     async def scale(self, service: str, count: int) -> None:
         """Have another number of instances of a service.
@@ -180,12 +185,12 @@ class Supervisor:
         Raises:
             MainstayError: there is no such service, or a new instance did not become ready.
             SpecError: the number cannot be.
-            Refused: the service is being changed already, or the system is being stopped.
+            Refused: the service is being changed already, or the system is being started or stopped.
         """
         replicas = self._find(service)
         if not 1 <= count <= MOST:
             raise SpecError(f"instances of {service} must be 1 to {MOST}, not {count}")
-        await self._operate(service, "scaled", partial(self._scale, replicas, count))
+        await self._changes.make(service, "scaled", partial(self._scale, replicas, count))
 
     @property
     def problem(self) -> str | None:
@@ -223,38 +228,6 @@ class Supervisor:
             self._context.save()
             raise
 
-    async def _operate(self, service: str, done: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._context.refuse_when_ending()
-        if service in self._busy:
-            raise Refused(
-                f"{service} is being {self._busy[service]}: wait until that is done", retry_after=1.0
-            )
-        self._busy[service] = done
-        # On its own: whoever asked may go away, and half a restart is nobody's wish.
-        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._context.start(self._work(service, work, outcome))
-        await outcome
-
-    async def _work(
-        self, service: str, work: Callable[[], Coroutine[Any, Any, None]], outcome: asyncio.Future[None]
-    ) -> None:
-        problem: Exception | None = None
-        try:
-            await work()
-        except asyncio.CancelledError:
-            problem = Refused(f"{self._context.system.name} is being stopped")
-            raise
-        except Exception as found:  # noqa: BLE001 - it is told to whoever asked
-            problem = found
-        finally:
-            del self._busy[service]
-            if outcome.done():
-                pass  # whoever asked has gone away
-            elif problem is None:
-                outcome.set_result(None)
-            else:
-                outcome.set_exception(problem)
-
     def _begin_to_end(self) -> None:
         self._context.ending = True
         self._context.wake()
@@ -277,12 +250,16 @@ class Supervisor:
             await asyncio.sleep(_LOOK_AT_LOGS)
             for runner in list(self._runners()):
                 log, logs = self._context.rundir.log(runner.post.instance), runner.post.service.logs
-                try:
-                    rotated = await asyncio.to_thread(rotate, log, logs.size, logs.keep)
-                except OSError:
-                    continue  # no room for the copy: the log grows on, and nothing is lost
-                if rotated and runner.record is not None:
-                    runner.record.log_from = 0
+                if is_full(log, logs.size):
+                    # No room for the copy: the log grows on, and nothing is lost.
+                    with contextlib.suppress(OSError):
+                        await asyncio.to_thread(rotate, log, logs.size, logs.keep)
+                        self._begin_logs_anew(runner.post.instance)
+
+    def _begin_logs_anew(self, instance: str) -> None:
+        for record in self._context.state.lives:
+            if record.name == instance:
+                record.log_from = 0
 
     def _hear_stops(self) -> None:
         # SIGCHLD tells at once when a child of ours is stopped or goes on; of an adopted one, which is
@@ -294,8 +271,10 @@ class Supervisor:
         self._hears_stops = True
 
     def _look(self) -> None:
+        changed = set(_stopped_or_going_on())
         for runner in self._runners():
-            runner.look()
+            if runner.record is not None and runner.record.pid in changed:
+                runner.look()
 
     def _runners(self) -> Iterator[Runner]:
         for replicas in self._all():
@@ -319,3 +298,10 @@ def _is_through(runners: list[Runner], *, first: bool) -> bool:
 def _is_hopeless(runner: Runner) -> bool:
     unit = runner.unit
     return unit.failures >= TRIES or unit.late is not None or runner.trouble is not None or runner.is_over
+
+
+def _stopped_or_going_on() -> Iterator[int]:
+    # Only these changes: exits are left to the pidfds.
+    with contextlib.suppress(ChildProcessError):
+        while change := os.waitid(os.P_ALL, 0, os.WSTOPPED | os.WCONTINUED | os.WNOHANG):
+            yield change.si_pid

@@ -22,7 +22,6 @@ that was answered, or an exit that was noticed, too late.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 from mainstay.base.dice import Dice
 from mainstay.base.errors import SpecError
@@ -81,37 +80,44 @@ TRANSITIONS: dict[tuple[State, Signal], State] = {
 """Every legal move. ENDED is an exit after which it is not to be started again (`restart: off`)."""
 
 
-class Start(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Start:
     """Start a process for this generation."""
 
     generation: int
 
 
-class Publish(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Publish:
     """Tell the gateway: which lives are in rotation, or how, has changed."""
 
 
-class Drain(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Drain:
     """Wait until no request is in progress on it, for `limit` seconds at most."""
 
     limit: float
 
 
-class Terminate(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Terminate:
     """Ask the process group to end (SIGTERM)."""
 
 
-class Kill(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Kill:
     """End the process group (SIGKILL)."""
 
 
-class Rest(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rest:
     """Leave it alone until a moment on the monotonic clock."""
 
     until: float
 
 
-class Retire(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Retire:
     """It is over: give back what it held."""
 
 
@@ -243,13 +249,13 @@ class Unit:
 
     def hurry(self, now: float) -> list[Order]:
         """End it at once, whatever it is doing: SIGKILL; its exit then tells that it is over."""
-        orders = self.stop(now)
+        before, orders = self.state, self.stop(now)
         if self.state is DRAINING:
             self._move(Signal.DRAINED)
         if self.state is not STOPPING:
             return orders
         self.due = None
-        return [*(order for order in orders if isinstance(order, Publish)), Kill()]
+        return [Publish(), Kill()] if before in (READY, DRAINING) else [Kill()]
 
     def tick(self, now: float) -> list[Order]:
         """Do what is due; nothing if it is too early."""

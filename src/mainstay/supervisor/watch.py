@@ -44,7 +44,7 @@ class Watch:
     async def until_ready(self) -> None:
         """Ask until it is well for the first time."""
         if self._spec is None and self._service.listen is None:
-            await asyncio.sleep(SETTLED)
+            await asyncio.sleep(min(SETTLED, self._service.ready_within / 2))
             return
         # Often at first, since every moment without it is a moment with less redundancy; then less so, to
         # leave the machine to what is starting.
@@ -67,7 +67,10 @@ class Watch:
 
     def look(self) -> None:
         """See whether it is frozen."""
-        frozen = self._process.letter in "Tt"
+        try:
+            frozen = self._process.letter in "Tt"
+        except OSError:
+            return  # no descriptor left to look with: the next check looks again
         if frozen is self.frozen:
             return
         before = self._word()
@@ -124,7 +127,7 @@ async def _connect(port: int) -> ProbeResult:
     loop = asyncio.get_running_loop()
     begun = loop.time()
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as trial:
-        trial.setblocking(False)  # noqa: FBT003 - its name says what
+        trial.setblocking(False)
         try:
             await loop.sock_connect(trial, (HOST, port))
         except OSError as problem:
