@@ -125,7 +125,9 @@ def mainstay(folder: Path, port: int, ports: list[int]) -> Proxy:
     return Proxy("worker", [process.pid], [process], home)
 
 
-def load(port: int, case: str, seconds: float, folder: Path, connections: int = 32) -> tuple[int, dict[str, float]]:
+def load(
+    port: int, case: str, seconds: float, folder: Path, connections: int = 32
+) -> tuple[int, dict[str, float]]:
     """Put load on a proxy with wrk; give the requests answered and the latencies in ms."""
     path, headers, script = CASES[case]
     file = folder / f"{case}.lua"
@@ -138,21 +140,40 @@ def load(port: int, case: str, seconds: float, folder: Path, connections: int = 
     )
     told = [part for header in headers for part in ("-H", header)]
     ran = subprocess.run(
-        ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(file), *told,
-         f"http://127.0.0.1:{port}{path}"],
-        capture_output=True, text=True, check=True,
+        [
+            "taskset",
+            "-c",
+            "1",
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds}s",
+            "-s",
+            str(file),
+            *told,
+            f"http://127.0.0.1:{port}{path}",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     result = re.search(r"RESULT (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+) ([\d.]+)", ran.stdout)
     assert result is not None, ran.stdout
     requests, bad, broken = (int(result[n]) for n in (1, 2, 3))
     if bad or (broken and case != "new"):
         raise SystemExit(f"{case}: {bad} bad answers, {broken} broken connections\n{ran.stdout}")
-    return requests, {"p50": float(result[4]) / 1000, "p99": float(result[5]) / 1000, "p999": float(result[6]) / 1000}
+    return requests, {
+        "p50": float(result[4]) / 1000,
+        "p99": float(result[5]) / 1000,
+        "p999": float(result[6]) / 1000,
+    }
 
 
 def main() -> None:
     """Measure, and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--cases", default=",".join(CASES))
@@ -163,7 +184,9 @@ def main() -> None:
         raise SystemExit("the load is put on by wrk: install it with  apt-get install wrk  (as root)")
     programs = peers.found()
     names = [name for name in ("mainstay", *programs) if not told.only or name in told.only.split(",")]
-    results: dict[str, dict[str, list[float]]] = {case: {name: [] for name in names} for case in told.cases.split(",")}
+    results: dict[str, dict[str, list[float]]] = {
+        case: {name: [] for name in names} for case in told.cases.split(",")
+    }
     rates: dict[str, dict[str, list[float]]] = {case: {name: [] for name in names} for case in results}
     with tempfile.TemporaryDirectory(prefix="mainstay-bench-") as name_of_folder:
         folder = Path(name_of_folder)
@@ -175,7 +198,11 @@ def main() -> None:
                 wait_until_answering(port, "an origin")
             for name in names:
                 port = free_port()
-                made = mainstay(folder, port, ports) if name == "mainstay" else peers.start(name, programs[name], folder / name, port, ports)
+                made = (
+                    mainstay(folder, port, ports)
+                    if name == "mainstay"
+                    else peers.start(name, programs[name], folder / name, port, ports)
+                )
                 proxies[name] = (made, port)
                 wait_until_answering(port, name)
             for _ in range(told.rounds):
@@ -198,14 +225,17 @@ def main() -> None:
     show(names, results, rates)
 
 
-def show(names: list[str], results: dict[str, dict[str, list[float]]], rates: dict[str, dict[str, list[float]]]) -> None:
+def show(
+    names: list[str], results: dict[str, dict[str, list[float]]], rates: dict[str, dict[str, list[float]]]
+) -> None:
     """Print the medians, and how ours compares."""
     print(f"cores {os.cpu_count()}, CPU µs per request (median), and in brackets mainstay's as a share of it")
     print(f"{'case':8}" + "".join(f"{name:>20}" for name in names))
     for case, by_name in results.items():
         ours = statistics.median(by_name["mainstay"]) if "mainstay" in by_name else 0.0
         cells = [
-            f"{statistics.median(by_name[n]):9.1f} ({ours / statistics.median(by_name[n]):5.2f})" for n in names
+            f"{statistics.median(by_name[n]):9.1f} ({ours / statistics.median(by_name[n]):5.2f})"
+            for n in names
         ]
         print(f"{case:8}" + "".join(f"{cell:>20}" for cell in cells))
     print("requests per second, median")

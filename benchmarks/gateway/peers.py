@@ -170,7 +170,9 @@ class Proxy:
     def close(self) -> None:
         """End it."""
         if self.name == "mainstay":
-            subprocess.run([sys.executable, "-m", "mainstay", "down"], cwd=self.folder, capture_output=True, check=False)
+            subprocess.run(
+                [sys.executable, "-m", "mainstay", "down"], cwd=self.folder, capture_output=True, check=False
+            )
         for process in self.stop:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -222,6 +224,10 @@ def start(name: str, program: str, folder: Path, port: int, origins: list[int]) 
         argv[2] = str(file)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["taskset", "-c", "0", *argv], stdout=log, stderr=log, cwd=folder, env={"GOMAXPROCS": "1", "HOME": str(folder), "PATH": "/usr/bin:/bin"}
+            ["taskset", "-c", "0", *argv],
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env={"GOMAXPROCS": "1", "HOME": str(folder), "PATH": "/usr/bin:/bin"},
         )
     return Proxy(name, [process.pid], [process], folder)

@@ -154,6 +154,11 @@ class Control:
         await self._crew.stop(self.system.gateway.drain)
         await self._supervisor.stop()
 
+    async def kill(self) -> None:
+        """End all of it at once, also while `stop` is waiting for somebody."""
+        self._crew.kill()
+        await self._supervisor.kill()
+
     async def abandon(self) -> None:
         """Let go of everything and leave it running."""
         self._end_chores()

@@ -221,7 +221,11 @@ BAD = {
         "listen",
     ),
     "unreadable env file": (PLAIN + "    env_file: nope.env\n", 3, "nope.env"),
-    "command not found": (PLAIN.replace("python3", "nonesuch"), 6, "services.web.command: command not found: nonesuch"),
+    "command not found": (
+        PLAIN.replace("python3", "nonesuch"),
+        6,
+        "services.web.command: command not found: nonesuch",
+    ),
     "command that exits at once": (
         PLAIN.replace("python3 -m http.server --bind 127.0.0.1 $PORT", "sh -c 'echo dear me >&2; exit 7'"),
         1,
@@ -387,3 +391,19 @@ def test_an_empty_pool_is_an_honest_503_as_a_page_or_as_json(site):
 
 def test_the_schema_is_a_valid_one():
     jsonschema.Draft202012Validator.check_schema(dict(json_schema()))
+
+
+def test_ctrl_c_twice_does_not_wait_for_a_service_that_ignores_sigterm(site):
+    stubborn = "trap '' TERM; python3 -m http.server --bind 127.0.0.1 $PORT"
+    site.write(
+        PLAIN.replace("python3 -m http.server --bind 127.0.0.1 $PORT", stubborn) + "    stop_timeout: 60s\n"
+    )
+    process = foreground(site)
+    read_until(process.stderr, "plain is up")
+    process.send_signal(signal.SIGINT)
+    read_until(process.stderr, "stopping plain")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 0, err
+    assert nothing_runs(site)

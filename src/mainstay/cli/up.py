@@ -128,12 +128,18 @@ async def _serve(system: System, run: RunDir, ready: _Ready, as_json: bool) -> N
         show.news(control.trouble)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+    killing: set[asyncio.Task[None]] = set()
+
+    def stop() -> None:
+        if stopping.is_set():
+            # Asked twice: somebody is not willing to wait.
+            killing.add(loop.create_task(control.kill()))
+        stopping.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
-    if not attended:
-        loop.add_signal_handler(signal.SIGHUP, lambda: None)
-    else:
-        loop.add_signal_handler(signal.SIGHUP, stopping.set)
+        loop.add_signal_handler(number, stop)
+    # A terminal that closes is an end; what is detached has none.
+    loop.add_signal_handler(signal.SIGHUP, stop if attended else lambda: None)
     sock = run.bind_unix(CONTROL)
     async with serving(application(control, stopping.set), sock):
         printing = loop.create_task(_print_logs(run)) if attended and not as_json else None

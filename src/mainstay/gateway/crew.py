@@ -188,6 +188,12 @@ class Crew:
         await self._gone(list(self.members.values()), limit + 1.0)
         await self._close()
 
+    def kill(self) -> None:
+        """End all workers at once; requests under way are cut."""
+        self._closing = True
+        for member in self.members.values():
+            member.process.signal(9)
+
     async def abandon(self) -> None:
         """Let go of the workers without ending them."""
         self._closing = True
