@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.gateway import peers
-from benchmarks.gateway.peers import MAINSTAY, ORIGINS, Proxy
+from benchmarks.gateway.peers import ORIGINS, Proxy
 
 ORIGIN = """\
 daemon off; worker_processes 1; pid {dir}/origin.pid; error_log /dev/null; master_process off;

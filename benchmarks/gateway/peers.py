@@ -146,16 +146,6 @@ http:
         servers:
 {servers}
 """
-MAINSTAY = """\
-name: bench
-gateway: {{ workers: 1 }}
-services:
-  web:
-    command: [{python}, {origin}, {size}]
-    instances: {count}
-    listen: http://127.0.0.1:{port}
-    health: {{ path: / }}
-"""
 
 
 @dataclass
@@ -169,10 +159,6 @@ class Proxy:
 
     def close(self) -> None:
         """End it."""
-        if self.name == "mainstay":
-            subprocess.run(
-                [sys.executable, "-m", "mainstay", "down"], cwd=self.folder, capture_output=True, check=False
-            )
         for process in self.stop:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
