@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.gateway.head import CHUNKED, NONE, Request, Response, length, tokens
+from mainstay.gateway.head import CHUNKED, NONE, Request, Response, forwarded_for, length, tokens
 
 
 def request(*headers, method=b"GET", target=b"/", http11=True):
     made = Request(method, target, http11=http11, keep_alive=True)
-    made.read([(b"Host", b"a"), *headers], b"1.2.3.4")
+    made.read([(b"Host", b"a"), *headers], forwarded_for(b"1.2.3.4"))
     return made
 
 
@@ -58,7 +58,7 @@ def test_what_may_not_be_repeated_too(method):
     st.lists(
         st.tuples(
             st.sampled_from([b"Connection", b"Content-Length", b"Transfer-Encoding", b"Host", b"X"]),
-            st.binary(max_size=12),
+            st.binary(max_size=12).filter(lambda value: b"\n" not in value and b"\r" not in value),
         )
     )
 )
@@ -66,7 +66,7 @@ def test_whatever_comes_it_is_refused_or_has_one_length(headers):
     made = request(*headers)
 
     if made.fault is None:
-        lines = [line.lower() for line in made.lines]
+        lines = made.head().lower().split(b"\r\n")
         framing = [x for x in lines if x.startswith((b"content-length:", b"transfer-encoding:"))]
         assert len(framing) == (made.length != NONE)
         assert sum(x.startswith(b"host:") for x in lines) == 1
@@ -74,12 +74,12 @@ def test_whatever_comes_it_is_refused_or_has_one_length(headers):
 
 def response(*headers, status=200, bodiless=False):
     made = Response(status, b"OK")
-    made.read(headers, b"Date: now\r\n", bodiless=bodiless)
+    made.read(headers, b"Date: now", bodiless=bodiless)
     return made
 
 
 def test_an_answer_has_one_length_of_ours():
-    assert response((b"Content-Length", b"5 ")).lines == [b"Date: now\r\n", b"Content-Length: 5\r\n"]
+    assert response((b"Content-Length", b"5 ")).lines == [b"Date: now", b"Content-Length: 5"]
     assert response((b"Transfer-Encoding", b"chunked")).length == CHUNKED
     assert response().length == NONE
     assert response((b"Content-Length", b"x")).fault

@@ -8,7 +8,7 @@ from mainstay.gateway import page
 @pytest.mark.parametrize("reason", page.REASONS)
 @pytest.mark.parametrize("html", [False, True])
 def test_every_reason_is_a_whole_answer(reason, html):
-    said = page.answer(reason, html=html, close=True, retry_after=0.2, date=b"Date: now\r\n")
+    said = page.answer(reason, html=html, close=True, retry_after=0.2, date=b"Date: now")
 
     head, _, body = said.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")

@@ -46,9 +46,7 @@ class Exchange(Attempts):
     def interim(self, response: Response) -> None:
         """Pass on an interim answer (RFC 9110 §15.2), to clients that know of such."""
         if self.request.http11:
-            self.client.write(
-                b"HTTP/1.1 %d %b\r\n%b\r\n" % (response.status, response.reason, b"".join(response.lines))
-            )
+            self.client.write(response.head())
 
     def answer(self, response: Response) -> None:
         """Begin the answer, or try elsewhere when it says that the instance cannot."""
@@ -242,16 +240,16 @@ class Exchange(Attempts):
         lines = response.lines
         if response.length < 0:
             if request.http11:
-                lines.append(b"Transfer-Encoding: chunked\r\n")
+                lines.append(b"Transfer-Encoding: chunked")
             else:
                 request.keep_alive = False
         if not request.complete or self.client.closing:
             request.keep_alive = False
         if not request.keep_alive:
-            lines.append(b"Connection: close\r\n")
+            lines.append(b"Connection: close")
         elif not request.http11:
-            lines.append(b"Connection: keep-alive\r\n")
-        return b"HTTP/1.1 %d %b\r\n%b\r\n" % (response.status, response.reason, b"".join(lines))
+            lines.append(b"Connection: keep-alive")
+        return response.head()
 
 
 _REASONS = {

@@ -57,9 +57,19 @@ _RESPONSE_KINDS: dict[bytes, int] = {
 }
 # reg-name, IPv4 or [IPv6], with an optional port (RFC 9110 §4.2, RFC 3986 §3.2)
 _AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::[0-9]{0,5})?")
-_TARGET = re.compile(rb"[!-~\x80-\xff]+")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
 _MAX_DIGITS = 18
+# Every byte that a target may have; `#` would begin a fragment, which is nobody's business but the client's.
+_TARGET_BYTES = bytes(byte for byte in range(0x21, 0x100) if byte not in b"#\x7f")
+# What Connection says nearly always, and what asks nothing of us: how long it stays, the parser tells.
+_USUAL = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
+
+# Names of fields that are just passed on, in the very bytes they came in: most names of most requests are
+# among a few dozen, and looking one up costs a third of judging it. Bounded, as strangers choose the names.
+_REMEMBERED = 4096
+_passed_to_instances: set[bytes] = set()
+_passed_to_clients: set[bytes] = set()
+_sound_hosts: set[bytes] = set()
 
 
 def length(value: bytes) -> int:
@@ -72,6 +82,15 @@ def length(value: bytes) -> int:
 def tokens(value: bytes) -> list[bytes]:
     """Give the lower-case members of a comma-separated list, without optional white space."""
     return [part.strip(b" \t").lower() for part in value.split(b",")]
+
+
+def forwarded_for(peer: bytes) -> bytes:
+    """Write what an instance is told of a client, up to where the host it asked for follows."""
+    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: " % peer
+
+
+_VIA_11 = b"Via: 1.1 mainstay"
+_VIA_10 = b"Via: 1.0 mainstay"
 
 
 class Request:
@@ -113,40 +132,50 @@ class Request:
         self.whole = True
         self.complete = False
 
-    def read(self, headers: Headers, peer: bytes) -> None:  # noqa: C901 - a branch for each kind of field
-        """Check the head and write the lines an instance gets; `fault` tells what is wrong with it."""
+    def read(self, headers: Headers, forwarded: bytes) -> None:  # noqa: C901, PLR0912 - a branch for each kind
+        """Check the head and write the lines an instance gets; `fault` tells what is wrong with it.
+
+        Args:
+            headers: As they were parsed.
+            forwarded: What `forwarded_for` wrote for the client.
+        """
         host: bytes | None = None
         hosts = 0
         listed: list[bytes] = []
         lines = self.lines
         for name, value in headers:
-            lower = name.lower()
-            kind = _REQUEST_KINDS.get(lower)
+            if name in _passed_to_instances:
+                lines.append(b": ".join((name, value)))
+                continue
+            kind = _REQUEST_KINDS.get(name.lower())
             if kind is None:
-                lines.append(b"%b: %b\r\n" % (name, value))
+                lines.append(b": ".join((name, value)))
+                if len(_passed_to_instances) < _REMEMBERED:
+                    _passed_to_instances.add(name)
             elif kind == _HOST:
                 # The parser leaves white space at the end, which is no part of a value (RFC 9112 §5.1).
                 host = value.strip(b" \t")
                 hosts += 1
             elif kind == _ACCEPT:
                 self.html = b"text/html" in value
-                lines.append(b"%b: %b\r\n" % (name, value))
+                lines.append(b": ".join((name, value)))
             elif kind == _CONNECTION:
-                listed.extend(tokens(value))
+                if value not in _USUAL:
+                    listed.extend(tokens(value))
             elif kind == _LENGTH:
                 self._content_length(value.strip(b" \t"))
             elif kind == _CODING:
                 self._transfer_coding(value.strip(b" \t"))
             elif kind == _KEY:
                 self.keyed = True
-                lines.append(b"%b: %b\r\n" % (name, value))
+                lines.append(b": ".join((name, value)))
             elif kind == _EXPECT and self.http11:
                 self.expects = True
                 if value.strip(b" \t").lower() != b"100-continue":
                     self.fault = "expectation"
-        self._aim(host, hosts)
+        host = self._aim(host, hosts)
         if self.fault is None:
-            self._finish(listed, peer)
+            self._finish(host or b"", listed, forwarded)
 
     def _content_length(self, value: bytes) -> None:
         try:
@@ -169,12 +198,13 @@ class Request:
             self.fault = "coding" if sound else "bad_request"
         self.length = CHUNKED
 
-    def _aim(self, host: bytes | None, hosts: int) -> None:
+    def _aim(self, host: bytes | None, hosts: int) -> bytes | None:
+        """Check target and Host, and give the host that is meant."""
         target = self.target
         absolute = _ABSOLUTE.fullmatch(target) if target[:1] not in (b"/", b"*") else None
         if absolute is not None:
             # RFC 9112 §3.2.2: the target's authority replaces Host.
-            if not absolute[1] or (host is not None and not _AUTHORITY.fullmatch(host)):
+            if not absolute[1] or (host is not None and not _sound(host)):
                 self.fault = "bad_host"
             host = absolute[1] if hosts or not self.http11 else None
             path = absolute[2]
@@ -183,33 +213,32 @@ class Request:
                 self.target = b"*"
         elif target[:1] != b"/" and not (target == b"*" and self.method == b"OPTIONS"):
             self.fault = "bad_request"
-        if not _TARGET.fullmatch(self.target) or b"#" in self.target:
+        if self.target.translate(None, _TARGET_BYTES):
             self.fault = "bad_request"
-        if (
-            hosts > 1
-            or (host is None and self.http11)
-            or (host and not _AUTHORITY.fullmatch(host))
-            or (host == b"" and self.http11)
-        ):
+        if host is None or host not in _sound_hosts:
+            if hosts > 1 or (not host and self.http11) or (host and not _sound(host)):
+                self.fault = self.fault or "bad_host"
+        elif hosts > 1:
             self.fault = self.fault or "bad_host"
-        self.lines.insert(0, b"Host: %b\r\n" % (host or b""))
+        return host
 
-    def _finish(self, listed: list[bytes], peer: bytes) -> None:
+    def _finish(self, host: bytes, listed: list[bytes], forwarded: bytes) -> None:
         lines = self.lines
         if listed:
             # RFC 9110 §7.6.1: what Connection lists is for us alone.
-            lines[1:] = _unlisted(lines[1:], listed)
-        host = lines[0][6:]
-        lines.append(b"Via: %b mainstay\r\n" % (b"1.1" if self.http11 else b"1.0"))
-        lines.append(b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: %b" % (peer, host))
+            lines[:] = _unlisted(lines, listed)
+        lines.append(_VIA_11 if self.http11 else _VIA_10)
+        lines.append(forwarded + host)
         if self.length == CHUNKED:
-            lines.append(b"Transfer-Encoding: chunked\r\n")
+            lines.append(b"Transfer-Encoding: chunked")
         elif self.length >= 0:
-            lines.append(b"Content-Length: %d\r\n" % self.length)
+            lines.append(b"Content-Length: %d" % self.length)
+        lines.append(b"\r\n")
+        lines.insert(0, b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, self.target, host))
 
     def head(self) -> bytes:
         """Write the head that an instance gets."""
-        return b"%b %b HTTP/1.1\r\n%b\r\n" % (self.method, self.target, b"".join(self.lines))
+        return b"\r\n".join(self.lines)
 
 
 class Response:
@@ -239,12 +268,17 @@ class Response:
         told: bytes | None = None
         lines = self.lines
         for name, value in headers:
+            if name in _passed_to_clients:
+                lines.append(b": ".join((name, value)))
+                continue
             kind = _RESPONSE_KINDS.get(name.lower())
             if kind is None:
-                lines.append(b"%b: %b\r\n" % (name, value))
+                lines.append(b": ".join((name, value)))
+                if len(_passed_to_clients) < _REMEMBERED:
+                    _passed_to_clients.add(name)
             elif kind == _DATE:
                 date = b""
-                lines.append(b"%b: %b\r\n" % (name, value))
+                lines.append(b": ".join((name, value)))
             elif kind == _LENGTH:
                 value = value.strip(b" \t")  # noqa: PLW2901 - the parser leaves what is no part of it
                 if told is not None and told != value:
@@ -255,24 +289,25 @@ class Response:
                     self.fault = True
                 self.length = CHUNKED
             elif kind == _CONNECTION:
-                listed.extend(tokens(value))
+                if value not in _USUAL:
+                    listed.extend(tokens(value))
             elif kind == _RETRY:
                 self.retry_after = value.strip(b" \t")
-                lines.append(b"%b: %b\r\n" % (name, value))
+                lines.append(b": ".join((name, value)))
             elif kind == _KEEP:
                 self.keep_for = _keep_alive(value)
         if told is not None:
             self._told(told)
         if listed:
-            self.lines = _unlisted(self.lines, listed)
+            lines[:] = _unlisted(lines, listed)
         if date:
-            self.lines.append(date)
+            lines.append(date)
         if bodiless:
             if self.length >= 0 and self.status >= 200 and self.status != 204:  # noqa: PLR2004 - RFC 9110 §8.6
-                self.lines.append(b"Content-Length: %d\r\n" % self.length)
+                lines.append(b"Content-Length: %d" % self.length)
             self.length = 0
         elif self.length >= 0:
-            self.lines.append(b"Content-Length: %d\r\n" % self.length)
+            lines.append(b"Content-Length: %d" % self.length)
 
     def _told(self, value: bytes) -> None:
         try:
@@ -284,10 +319,34 @@ class Response:
             self.fault = True
         self.length = told
 
+    def head(self) -> bytes:
+        """Write the head that the client gets."""
+        first = _first_lines.get((self.status, self.reason))
+        if first is None:
+            first = b"HTTP/1.1 %d %b" % (self.status, self.reason)
+            if len(_first_lines) < _REMEMBERED:
+                _first_lines[self.status, self.reason] = first
+        self.lines.append(b"\r\n")
+        return b"\r\n".join((first, *self.lines))
+
     def seconds_to_wait(self) -> float | None:
         """Give `Retry-After` in seconds, when it was given so."""
         value = self.retry_after
         return float(length(value)) if value and value.isdigit() and len(value) <= _MAX_DIGITS else None
+
+
+_first_lines: dict[tuple[int, bytes], bytes] = {}
+
+
+def _sound(host: bytes) -> bool:
+    """Tell whether a host may be one, and remember those that may."""
+    if host in _sound_hosts:
+        return True
+    if not _AUTHORITY.fullmatch(host):
+        return False
+    if host and len(_sound_hosts) < _REMEMBERED:
+        _sound_hosts.add(host)
+    return True
 
 
 def _unlisted(lines: list[bytes], listed: list[bytes]) -> list[bytes]:

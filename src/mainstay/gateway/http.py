@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from mainstay.gateway import page
 from mainstay.gateway.exchange import Exchange
-from mainstay.gateway.head import Request
+from mainstay.gateway.head import Request, forwarded_for
 from mainstay.gateway.reader import Reader
+from mainstay.gateway.wheel import TICK
 
 if TYPE_CHECKING:
     from mainstay.gateway.route import Route
@@ -66,7 +67,7 @@ class ClientConnection(Reader):
         """Take the transport."""
         self.transport = transport  # type: ignore[assignment]
         address = transport.get_extra_info("peername")
-        self._peer = address[0].encode() if address else b"unknown"
+        self._forwarded = forwarded_for(address[0].encode() if address else b"unknown")
         self.worker.clients.add(self)
         self.heard_at = monotonic()
         # Accepted just before the worker stopped: served, but not kept.
@@ -204,9 +205,13 @@ class ClientConnection(Reader):
             return
         if self._queue:
             self.loop.call_soon(self._next)
-        if self.stalled or not self._queue:
-            self._wait(now + IDLE_TIME)
-        self.unpause()
+        due = now + IDLE_TIME
+        if 0 < self.slot * TICK <= due:
+            self.due = due  # its bucket comes up sooner, and puts it into a later one
+        else:
+            self._wait(due)
+        if self.paused:
+            self.unpause()
 
     def finish(self, now: float, *, linger: bool = False) -> None:
         """Close, after what was written has been sent."""
@@ -232,15 +237,15 @@ class ClientConnection(Reader):
 
     def expired(self, now: float) -> None:
         """Act on a deadline that has passed while no request is under way."""
-        if self._exchange is not None:
-            return
-        if self._closed or self.stalled:
+        if self._exchange is not None or (self._queue and not self._closed and not self.stalled):
+            self._wait(now + IDLE_TIME)
+        elif self._closed or self.stalled:
             # It may still be reading what was written for it; who reads nothing is let go.
             if self.moved():
                 self._wait(now + self.route.settings.idle)
             else:
                 self.abort()
-        elif not self._queue:
+        else:
             if self._headers is not None:
                 self.write(page.answer("slow_request", close=True, date=self.worker.date))
                 self.route.refused += 1
@@ -258,7 +263,6 @@ class ClientConnection(Reader):
 
     def _begin(self, request: Request) -> None:
         now = self.heard_at = monotonic()
-        self.worker.wheel.forget(self)
         if request.fault is not None:
             self._reject(request, now)
             return

@@ -77,4 +77,8 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
         lines.append(f"Retry-After: {max(1, math.ceil(retry_after))}")
     if close:
         lines.append("Connection: close")
-    return b"%b\r\n%b\r\n%b" % ("\r\n".join(lines).encode(), date, b"" if head else body)
+    told = [line.encode() for line in lines]
+    if date:
+        told.append(date)
+    told.append(b"\r\n" if head else b"\r\n" + body)
+    return b"\r\n".join(told)

@@ -19,11 +19,12 @@ class Reader(asyncio.Protocol):
     """The reading half of a client's connection; `ClientConnection` is the other."""
 
     __slots__ = (
+        "_came",
         "_deaf",
+        "_forwarded",
         "_fresh",
         "_headers",
         "_parser",
-        "_peer",
         "_reading",
         "_replaying",
         "_size",
@@ -47,7 +48,8 @@ class Reader(asyncio.Protocol):
         self._url = b""
         # Bytes read of a head, or of a body's framing, since anything came of them.
         self._size = 0
-        self._peer = b""
+        self._came = 0
+        self._forwarded = b""
         self._fresh = False
         self._replaying = False
         # Nothing that comes can be trusted, or wanted, any more.
@@ -82,6 +84,7 @@ class Reader(asyncio.Protocol):
         if self._deaf:
             return
         self.heard_at = monotonic()
+        self._came = len(data)
         before = self._reading
         size = before.size if before is not None else 0
         rest: bytes | memoryview = data
@@ -167,7 +170,7 @@ class Reader(asyncio.Protocol):
         elif self._too_large(headers):
             request.fault = self._what_is_large()
         else:
-            request.read(headers, self._peer)
+            request.read(headers, self._forwarded)
         if request.fault is not None:
             # Where it ends, and so where the next one begins, is not known for certain.
             self._deaf = True
@@ -211,8 +214,11 @@ class Reader(asyncio.Protocol):
 
     def _too_large(self, headers: list[tuple[bytes, bytes]]) -> bool:
         limits = self.worker.limits
-        size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in headers)
-        return len(headers) > limits.headers or size > limits.head
+        if len(headers) > limits.headers:
+            return True
+        if self._fresh and self._came <= limits.head:
+            return False  # it is a part of one read that is no larger
+        return len(self._url) + sum(len(name) + len(value) + 4 for name, value in headers) > limits.head
 
     def _what_is_large(self) -> str:
         return "uri_too_long" if len(self._url) > self.worker.limits.head // 2 else "head_too_large"

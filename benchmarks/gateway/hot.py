@@ -1,0 +1,112 @@
+"""What one request costs in our own code: everything but the kernel and the event loop.
+
+Transports are stand-ins, so that neither sockets nor another process disturb the figure.
+
+    python -m benchmarks.gateway.hot [--profile]
+"""
+
+import argparse
+import asyncio
+import cProfile
+import pstats
+import socket
+import time
+
+from benchmarks.gateway.cost import HEADERS
+from mainstay.gateway.connection import UpstreamConnection
+from mainstay.gateway.http import ClientConnection
+from mainstay.gateway.table import Row, Settings, Table
+from mainstay.gateway.worker import Worker
+
+REQUEST = (
+    "GET / HTTP/1.1\r\nHost: shop.example\r\n" + "".join(f"{line}\r\n" for line in HEADERS) + "\r\n"
+).encode()
+RESPONSE = (
+    b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Mon, 23 Nov 2026 18:16:46 GMT\r\nContent-Type: text/plain\r\n"
+    b"Content-Length: 42\r\nConnection: keep-alive\r\n\r\n" + b"x" * 42
+)
+
+
+class Transport:
+    """Takes what is written, and does nothing with it."""
+
+    def __init__(self) -> None:
+        self.left, self.right = socket.socketpair()
+        self.written = 0
+
+    def write(self, data: bytes) -> None:
+        self.written += bool(data)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_extra_info(self, name: str) -> object:
+        return self.left if name == "socket" else ("127.0.0.1", 1)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+async def main(rounds: int, profile: bool) -> None:
+    loop = asyncio.get_running_loop()
+    worker = Worker(1, {}, loop)
+    worker.date = b"Date: x"
+    rows = [Row(service="web", instance=f"web-{n}", generation=1, host="127.0.0.1", port=9) for n in range(3)]
+    worker.apply(Table(version=1, services={"web": Settings(health=None)}, rows=rows))
+    route = worker.routes["web"]
+    ups = []
+    for member in route.pool.members:
+        connection = UpstreamConnection(member, loop)
+        connection.connection_made(Transport())  # type: ignore[arg-type]
+        connection.spare(time.monotonic())
+        ups.append(connection)
+    client = ClientConnection(worker, route)
+    out = Transport()
+    client.connection_made(out)  # type: ignore[arg-type]
+
+    def turn(count: int) -> None:
+        for _ in range(count):
+            client.data_received(REQUEST)
+            for up in ups:
+                if up.exchange is not None:
+                    up.data_received(RESPONSE)
+
+    warm_up = 1000
+    turn(warm_up)
+    assert out.written == warm_up, out.written
+    if profile:
+        with cProfile.Profile() as pr:
+            turn(20000)
+        pstats.Stats(pr).sort_stats("tottime").print_stats(32)
+        return
+    best = float("inf")
+    for _ in range(rounds):
+        began = time.process_time()
+        turn(5000)
+        best = min(best, (time.process_time() - began) / 5000)
+    print(f"{best * 1e6:.2f} µs for a GET of 12 headers, best of {rounds}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--profile", action="store_true")
+    told = parser.parse_args()
+    asyncio.run(main(told.rounds, told.profile))
