@@ -97,21 +97,26 @@ class Control:
 
     # --- life ---
 
-    async def start(self) -> None:
+    async def start(self, *, strict: bool = True) -> None:
         """Adopt what still runs, start what does not, and return when all of it is ready.
+
+        Args:
+            strict: What does not become ready fails the whole of a first start; otherwise it is tried again
+                and again while the rest runs.
 
         Raises:
             EnvironmentProblem: something cannot be started; all that was started has been stopped again,
                 and what a former supervisor had left running goes on as it was.
         """
-        self._look_for_programs()
+        if strict:
+            self._look_for_programs()
         self._chores = asyncio.get_running_loop().create_task(self._do_chores())
         taken_over = False
         try:
             taken_over = await self._take_over() > 0
             self._crew.bind()
             await self._crew.start()
-            await self._supervisor.start()
+            await self._supervisor.start(strict=strict)
         except BaseException:
             # What was serving users before this start is not taken from them by its failure.
             await (self.abandon() if taken_over else self.stop())

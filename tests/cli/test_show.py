@@ -109,14 +109,14 @@ def test_no_line_is_wider_than_the_terminal(terminal, width):
 def test_a_trouble_is_told_with_its_reason_and_last_words(terminal, monkeypatch):
     heard = terminal()
     monkeypatch.setattr(show.time, "time", lambda: 1000.0)
-    exited = {"at": 990.0, "reason": "exit code 3", "log": [f"line {n}" for n in range(9)]}
+    exited = {"at": 990.0, "reason": "exit code 3", "log": [f"line {n}" for n in range(15)]}
 
     show.status(state(row(state="crash loop", last_exit=exited, next_try=1002.5)))
 
     said = heard.getvalue()
     assert "web-1: last exit 10s ago: exit code 3; next try in 2.5s" in said
-    assert "    line 8" in said
-    assert "line 3" not in said
+    assert "    line 14" in said
+    assert "line 2\n" not in said
 
 
 def test_the_last_check_is_told_only_when_it_matters(terminal):

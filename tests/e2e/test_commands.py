@@ -407,3 +407,95 @@ def test_ctrl_c_twice_does_not_wait_for_a_service_that_ignores_sigterm(site):
 
     assert process.returncode == 0, err
     assert nothing_runs(site)
+
+
+def test_what_an_instance_started_in_a_session_of_its_own_ends_with_the_system(site):
+    pid = site.folder / "pid"
+    own = "setsid sh -c 'echo $$$$ > pid; exec sleep 600' & exec python3 -m http.server --bind 127.0.0.1 $PORT"
+    site.write(PLAIN.replace("python3 -m http.server --bind 127.0.0.1 $PORT", own) + "    instances: 1\n")
+    site.up()
+    assert pid.exists()
+
+    site.done("down")
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_a_service_without_traffic_never_runs_twice_for_a_restart(site):
+    once = "test ! -e running || touch twice; touch running; trap 'rm running; exit 0' TERM; sleep 600 & wait"
+    site.write(f'services:\n  worker:\n    command: "{once}"\n    instances: 1\n')
+    site.up()
+    before = site.instance("worker-1")["pid"]
+
+    site.done("restart", "worker")
+
+    assert site.instance("worker-1")["pid"] != before
+    assert not (site.folder / "twice").exists()
+
+
+def test_each_file_of_a_folder_is_a_system_of_its_own(site):
+    site.write(PLAIN)
+    other = site.folder / "other.yaml"
+    other.write_text("name: other\nservices: { job: { command: sleep 600, instances: 1 } }\n")
+    site.up()
+    site.done("up", "--detach", "--file", "other.yaml")
+
+    both = site.status(), json.loads(site.done("status", "--json", "--file", "other.yaml").stdout)
+    site.done("down", "--file", "other.yaml")
+
+    assert [status["system"] for status in both] == ["plain", "other"]
+    assert site.status()["system"] == "plain"
+    assert site.mainstay("status", "--file", "nope.yaml").returncode == 3
+    assert "no such file" in site.mainstay("down", "--file", "nope.yaml").stderr
+
+
+def test_a_changed_definition_is_told_when_a_system_is_taken_over(site):
+    site.write(PLAIN)
+    site.up()
+    kill(site.status()["supervisor_pid"])
+    site.write(PLAIN + "    env: { NEW: 'yes' }\n")
+
+    taken = site.done("up", "--detach")
+    outdated = [row["outdated"] for row in site.status()["instances"]]
+    site.done("restart", "web")
+
+    assert (
+        "web still runs as the system file was before; `mainstay restart web` applies the change"
+        in taken.stderr
+    )
+    assert outdated == [True, True]
+    assert [row["outdated"] for row in site.status()["instances"]] == [False, False]
+
+
+def test_a_command_run_within_an_instance_is_no_command_to_its_system(site):
+    site.write(PLAIN)
+    site.up()
+    environ = dict(
+        pair.split("=", 1)
+        for pair in Path(f"/proc/{site.instance('web-1')['pid']}/environ").read_text().split("\0")
+        if pair
+    )
+
+    assert "MAINSTAY_RUN_DIR" not in environ
+    assert environ["MAINSTAY_INSTANCE"] == "web-1"
+
+
+def test_scaling_several_services_is_refused_whole(site):
+    site.write(PLAIN)
+    site.up()
+
+    for words in (("web=3", "nope=2"), ("web=3", "web=4"), ("web=3", "web=2000")):
+        assert site.mainstay("scale", *words).returncode == 2
+    assert len(site.status()["instances"]) == 2
+
+
+def test_a_boot_may_go_on_without_a_service_that_does_not_start(site):
+    site.write(PLAIN + "  bad:\n    command: sh -c 'exit 3'\n    instances: 1\n")
+
+    strict = site.mainstay("up", "--detach")
+    gone_on = site.done("up", "--detach", "--keep-going")
+
+    assert strict.returncode == 1
+    assert "bad: 0 of 1 up" in gone_on.stderr
+    assert get(site)[0] == 200

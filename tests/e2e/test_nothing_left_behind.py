@@ -17,7 +17,7 @@ def test_no_process_is_left(test_run):
         except psutil.Error:
             continue
         mine = environ.get("MAINSTAY_TEST_RUN") == test_run
-        runs = environ.get("MAINSTAY_RUN_DIR", "").startswith(test_run)
+        runs = environ.get("MAINSTAY_OWNER", "").startswith(test_run)
         if (mine or runs) and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
             left.append(process.info)
 

@@ -70,7 +70,7 @@ def _link(fd):
 
 
 def _is_of(pid, folder):
-    values = procfs.environ(pid).get("MAINSTAY_RUN_DIR", "")
+    values = procfs.environ(pid).get("MAINSTAY_OWNER", "")
     now = procfs.stat(pid)
     return values.startswith(str(folder)) and now is not None and now.alive
 

@@ -155,7 +155,7 @@ async def test_wherever_the_supervisor_is_killed_one_life_in_each_slot_is_found_
     await world.until(lambda: len(world.supervisor.status()) == 2)
 
     running = {
-        pid for pid in procfs.pids() if procfs.environ(pid).get("MAINSTAY_RUN_DIR") == str(world.rundir.path)
+        pid for pid in procfs.pids() if procfs.environ(pid).get("MAINSTAY_OWNER") == str(world.rundir.path)
     }
     alive = {pid for pid in running if (now := procfs.stat(pid)) is not None and now.alive}
     assert alive == {row["pid"] for row in world.supervisor.status()}

@@ -21,7 +21,7 @@ def make(tmp_path):
         made = environment(
             Service(command="true", **service), told or {}, WHO, RunDir(tmp_path), around=around or {}
         )
-        assert made.pop("MAINSTAY_RUN_DIR") == str(tmp_path)
+        assert made.pop("MAINSTAY_OWNER") == str(tmp_path)
         return made
 
     return make

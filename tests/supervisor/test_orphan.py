@@ -15,7 +15,7 @@ def start(tmp_path):
     def make(*argv, name="web-1", generation=1, run_dir=None, **marks):
         env = {
             "PATH": os.environ["PATH"],
-            "MAINSTAY_RUN_DIR": str(run_dir or tmp_path),
+            "MAINSTAY_OWNER": str(run_dir or tmp_path),
             "MAINSTAY_INSTANCE": name,
             "MAINSTAY_GENERATION": str(generation),
             **marks,

@@ -26,7 +26,7 @@ EXIT_CODES: dict[int, str] = {
     5: "this system is already running",
     6: "the machine is in the way: port in use, command not found, folder not writable",
     70: "a bug in Mainstay; please report it",
-    130: "interrupted (Ctrl-C)",
+    130: "interrupted (Ctrl-C) before it was done; `up` that Ctrl-C has stopped has done what it was asked: 0",
 }
 """What each exit code of the command means; the reference is generated from here."""
 

@@ -63,8 +63,12 @@ class InstanceExited(InstanceFact):
     """`exit code 1`, `killed by SIGKILL`, `not ready within 30s`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceStopped(InstanceFact):
     """Its process ended because it was asked to."""
+
+    reason: str
+    """`exit code 0`; `killed by SIGKILL` when it did not end by itself in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from mainstay.base.errors import Problem, SystemFileError
 from mainstay.supervisor.rundir import RunDir
-from mainstay.system.load import find
+from mainstay.system.load import NAMES, find
 
 RUN_DIR = ".mainstay"
 """The run directory's name, beside the system file."""
@@ -30,8 +31,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 def run_dir(file: Path | None, told: Path | None) -> RunDir:
-    """Give the run directory of the system that is meant; the system file itself need not be readable."""
+    """Give the run directory of the system that is meant; the system file itself need not be sound.
+
+    Each file of a folder has one of its own: `.mainstay` is that of mainstay.yaml, `.mainstay-NAME` that of
+    NAME.yaml.
+
+    Raises:
+        SystemFileError: the file that was told is not there.
+    """
     if told is not None:
         return RunDir(told)
-    found = file or find(Path()) or Path("mainstay.yaml")
-    return RunDir(found.absolute().parent / RUN_DIR)
+    if file is not None and not file.is_file():
+        what = "is a folder; name a file" if file.is_dir() else "no such file"
+        raise SystemFileError(str(file), [Problem(0, 0, "", what)])
+    found = (file or find(Path()) or Path(NAMES[0])).absolute()
+    return RunDir(found.parent / (RUN_DIR if found.name in NAMES else f"{RUN_DIR}-{found.stem}"))

@@ -13,6 +13,7 @@ from mainstay.cli import option, show
 from mainstay.cli.talk import ask, left_over
 from mainstay.control import Control
 from mainstay.supervisor.rundir import RunDir
+from mainstay.supervisor.supervisor import MOST
 from mainstay.system.load import load
 from mainstay.system.schema import Service, System
 
@@ -29,7 +30,9 @@ def status(file: option.File = None, run_dir: option.Run = None, json: option.Js
 
 
 def restart(
-    service: Annotated[str, typer.Argument(help="The service whose instances are to be replaced.")],
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="The service whose instances are to be replaced.")
+    ],
     file: option.File = None,
     run_dir: option.Run = None,
     json: option.Json = False,
@@ -52,9 +55,16 @@ def scale(
 ) -> None:
     """Run more or fewer instances of a service, until `down`; the system file is not changed."""
     run = option.run_dir(file, run_dir)
-    wanted = [_wanted(target) for target in targets]
+    wanted = dict(map(_wanted, targets))
+    if len(wanted) < len(targets):
+        raise typer.BadParameter("each service only once")
+    known = [row["service"] for row in ask(run, "/v1/status")["services"]]
+    for service in wanted:
+        if service not in known:
+            # All are looked at before any is changed.
+            raise typer.BadParameter(f"no service '{service}'; there are: {', '.join(known)}")
     answers = []
-    for service, count in wanted:
+    for service, count in wanted.items():
         answers.append(ask(run, f"/v1/services/{service}/scale", {"instances": count}, timeout=None))
         if not json:
             show.news(f"{service}: {count} instance{'s' if count != 1 else ''}")
@@ -113,4 +123,6 @@ def _wanted(target: str) -> tuple[str, int]:
     service, equals, count = target.partition("=")
     if not service or not equals or not count.isascii() or not count.isdigit():
         raise typer.BadParameter(f"'{target}' is not SERVICE=N, like web=5")
+    if not 1 <= int(count) <= MOST:
+        raise typer.BadParameter(f"instances of {service} must be from 1 to {MOST}, not {count}")
     return service, int(count)

@@ -165,7 +165,7 @@ def _troubles(row: dict[str, Any]) -> None:
             said += f"; next try in {max(0.0, row['next_try'] - now):.1f}s"
         out.print(Text(said, style="yellow"))
         if row["state"] != "up":
-            for line in last["log"][-5:]:
+            for line in last["log"][-12:]:
                 out.print(Text(f"    {line}", style="dim"), soft_wrap=True)
     if row["state"] != "up" and probe is not None and not probe["ok"]:
         out.print(Text(f"{row['instance']}: last health check: {probe['said']}", style="yellow"))
@@ -199,7 +199,6 @@ def fact(record: dict[str, Any]) -> str:
         "InstanceStarted": "started",
         "InstanceAdopted": "found running, watched again",
         "InstanceBecameReady": "ready",
-        "InstanceStopped": "stopped",
         "InstanceReturned": "back after ejection",
         "PanicBegan": "no usable instance is left: all are used",
         "PanicEnded": "has usable instances again",
@@ -208,6 +207,8 @@ def fact(record: dict[str, Any]) -> str:
     name = record["fact"]
     if name in words:
         return f"{who} {words[name]}"
+    if name == "InstanceStopped":
+        return f"{who} stopped: {record['reason']}"
     if name in ("InstanceExited", "WorkerExited"):
         return f"{who} ended: {record['reason']}"
     if name == "InstanceEjected":

@@ -34,6 +34,12 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return when all is ready, and leave it running.")
     ] = False,
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going", help="Go on when a service does not become ready, and keep trying; for boots."
+        ),
+    ] = False,
     json: option.Json = False,
 ) -> None:
     """Start everything, route its traffic, and keep it standing. Ctrl-C stops it gracefully.
@@ -46,13 +52,13 @@ def up(
     if holder is not None:
         raise AlreadyRunning(f"'{system.name}' is already running, pid {holder}; `mainstay status` shows it")
     if detach:
-        _detached(system, run, as_json=json)
+        _detached(system, run, keep_going=keep_going, as_json=json)
         return
     ready = _Ready()
     try:
         run.take()
         try:
-            asyncio.run(_serve(system, run, ready, json))
+            asyncio.run(_serve(system, run, ready, strict=not keep_going, as_json=json))
         finally:
             run.release()
     except MainstayError as problem:
@@ -81,11 +87,13 @@ class _Ready:
         return True
 
 
-def _detached(system: System, run: RunDir, *, as_json: bool) -> None:
+def _detached(system: System, run: RunDir, *, keep_going: bool, as_json: bool) -> None:
     run.take()
     run.release()  # the folder can be written, or we would not be here
     hears, tells = os.pipe()
     argv = [sys.executable, "-m", "mainstay", "up", "--file", str(system.file), "--run-dir", str(run.path)]
+    if keep_going:
+        argv.append("--keep-going")
     with run.log(_LOG).open("ab") as log:
         child = subprocess.Popen(  # noqa: S603 - ourselves
             argv,
@@ -113,15 +121,32 @@ def _detached(system: System, run: RunDir, *, as_json: bool) -> None:
         problem = MainstayError(news["error"])
         problem.exit_code = news["exit_code"]
         raise problem
+    status = ask(run, "/v1/status")
     if as_json:
-        show.data(ask(run, "/v1/status"))
+        show.data(status)
     else:
+        _notes(status)
         show.news(
             f"{system.name} is up, supervisor {child.pid}; `mainstay status`, `mainstay logs -f`, `mainstay down`"
         )
 
 
-async def _serve(system: System, run: RunDir, ready: _Ready, as_json: bool) -> None:
+def _notes(status: dict[str, Any]) -> None:
+    """Say what is not as the system file has it, although the system is up."""
+    for service in status["services"]:
+        name, rows = (
+            service["service"],
+            [row for row in status["instances"] if row["service"] == service["service"]],
+        )
+        if any(row["outdated"] for row in rows):
+            show.news(
+                f"{name} still runs as the system file was before; `mainstay restart {name}` applies the change"
+            )
+        if service["up"] < service["instances"]:
+            show.news(f"{name}: {service['up']} of {service['instances']} up; `mainstay status` tells why")
+
+
+async def _serve(system: System, run: RunDir, ready: _Ready, *, strict: bool, as_json: bool) -> None:
     attended = ready._fd is None  # noqa: SLF001 - somebody reads this terminal
     control = Control(system, run, tell=_teller(as_json))
     if control.trouble is not None:
@@ -144,15 +169,17 @@ async def _serve(system: System, run: RunDir, ready: _Ready, as_json: bool) -> N
     async with serving(application(control, stopping.set), sock):
         printing = loop.create_task(_print_logs(run)) if attended and not as_json else None
         try:
-            await _run(control, stopping, lambda: ready.tell({"ok": True}))
+            await _run(control, stopping, lambda: ready.tell({"ok": True}), strict=strict)
         finally:
             if printing is not None:
                 printing.cancel()
 
 
-async def _run(control: Control, stopping: asyncio.Event, ready: Callable[[], object]) -> None:
+async def _run(
+    control: Control, stopping: asyncio.Event, ready: Callable[[], object], *, strict: bool
+) -> None:
     loop = asyncio.get_running_loop()
-    starting = loop.create_task(control.start())
+    starting = loop.create_task(control.start(strict=strict))
     stop = loop.create_task(stopping.wait())
     await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
@@ -170,8 +197,9 @@ async def _run(control: Control, stopping: asyncio.Event, ready: Callable[[], ob
     if not stopped_early:
         ready()
         show.news(f"{control.system.name} is up")
+        _notes(control.status())
         await stop
-    show.news(f"stopping {control.system.name}")
+    show.news(f"stopping {control.system.name}; Ctrl-C again ends it at once")
     await control.stop()
 
 

@@ -9,7 +9,8 @@ from mainstay.supervisor.spawn import account
 from mainstay.system.command import expanded
 from mainstay.system.schema import Service
 
-RUN_DIR = "MAINSTAY_RUN_DIR"
+# Not the variable that tells the commands a run directory: what runs within an instance is no part of the system.
+RUN_DIR = "MAINSTAY_OWNER"
 INSTANCE = "MAINSTAY_INSTANCE"
 GENERATION = "MAINSTAY_GENERATION"
 

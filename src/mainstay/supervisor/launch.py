@@ -1,5 +1,6 @@
 """Starting one life of an instance, so that it can be found whatever happens to the supervisor meanwhile."""
 
+import hashlib
 from typing import NamedTuple
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError
@@ -28,6 +29,18 @@ class Post(NamedTuple):
         return f"{self.name}-{self.slot}"
 
 
+def definition(service: Service) -> str:
+    """Give a digest of what the system file says on how an instance is started."""
+    told = (
+        service.command,
+        str(service.cwd),
+        service.user,
+        sorted(service.env.items()),
+        list(map(str, service.env_file)),
+    )
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+
 def launch(context: Context, post: Post, generation: int, port: Port) -> tuple[LifeRecord, Process]:
     """Start a process and write it down, before and after.
 
@@ -45,6 +58,7 @@ def launch(context: Context, post: Post, generation: int, port: Port) -> tuple[L
         port=port.number,
         zone=post.zone,
         log_from=_size(context, post),
+        definition=definition(post.service),
     )
     # Before it is started: a supervisor that is killed right after has left word of whom to look for.
     context.state.lives.append(record)

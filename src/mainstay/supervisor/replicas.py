@@ -54,11 +54,14 @@ class Replicas:
     async def roll(self) -> None:
         """Replace all instances, one slot after the other, the replacement ready before the old one goes.
 
+        Of a service that takes no traffic the old one goes first: nobody would be left unanswered, and two
+        that do the same work at once may do harm.
+
         Raises:
             MainstayError: a replacement did not become ready; the old one stays, and so do those after it.
         """
         for slot in sorted(self.slots):
-            await self._replace(slot)
+            await (self._replace(slot) if self.service.listen is not None else self._restart(slot))
 
     async def resize(self, want: int) -> None:
         """Have as many instances as wanted: new ones ready, or surplus ones drained and stopped.
@@ -105,6 +108,13 @@ class Replicas:
         self.beside.remove(new)
         self.beside.append(old)
         await self._end([old])
+
+    async def _restart(self, slot: int) -> None:
+        old, new = self.slots[slot], Runner(self._context, self.post(slot))
+        self.slots[slot] = new
+        self.beside.append(old)
+        await self._end([old])
+        await self._begin([new])
 
     async def _end(self, runners: list[Runner]) -> None:
         for runner in runners:

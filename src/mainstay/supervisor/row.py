@@ -3,6 +3,7 @@
 from typing import Any
 
 from mainstay.supervisor.context import Context
+from mainstay.supervisor.launch import definition
 from mainstay.supervisor.log import last_lines
 from mainstay.supervisor.runner import SHOWN_LINES, Runner
 from mainstay.supervisor.state import Exit
@@ -25,6 +26,7 @@ def row(context: Context, runner: Runner) -> dict[str, Any]:
         "state": _word(runner),
         "uptime": max(0.0, wall - record.since) if record is not None else None,
         "restarts": kept.restarts,
+        "outdated": record is not None and record.definition != definition(runner.post.service),
         "last_exit": {"at": last.at, "reason": last.reason, "log": list(last.log)} if last else None,
         "last_probe": {"ok": probe.ok, "said": probe.said, "seconds": probe.seconds} if probe else None,
         "next_try": wall + due - context.clock.now() if due is not None else None,
@@ -38,7 +40,10 @@ def why_not_ready(context: Context, runner: Runner) -> str:
     lines = [f"{runner.post.instance} did not become ready: {reason}"]
     if runner.trouble is None:
         if runner.watch is not None and runner.watch.last is not None:
-            lines.append(f"last health check: {runner.watch.last.said}")
+            said = runner.watch.last.said
+            lines.append(f"last health check: {said}")
+            if said == "connection refused" and runner.port is not None:
+                lines.append(f"does it listen on 127.0.0.1:{runner.port.number}? that is where its PORT is")
         log = context.rundir.log(runner.post.instance)
         words = last.log if last is not None else []
         if runner.record is not None:

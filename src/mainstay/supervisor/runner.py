@@ -139,7 +139,15 @@ class Runner:
         self._obey(self.unit.exited(self._now(), record.generation))
         self._context.state.lives.remove(record)
         if asked:
-            self._emit(InstanceStopped, record.generation)
+            self._context.emit(
+                InstanceStopped(
+                    at=self._context.clock.wall(),
+                    service=self.post.name,
+                    instance=self.post.instance,
+                    generation=record.generation,
+                    reason=reason,
+                )
+            )
         else:
             log = self._context.rundir.log(self.post.instance)
             self._remember(record.generation, reason, last_lines(log, SHOWN_LINES, record.log_from))

@@ -35,6 +35,8 @@ class LifeRecord:
     zone: str
     log_from: int = 0
     """Where in the log this life's output begins, in bytes."""
+    definition: str = ""
+    """A digest of how it was started, so that a change of the system file is seen."""
     ready: bool = False
     """Whether it had become ready."""
 

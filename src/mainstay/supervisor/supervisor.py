@@ -17,6 +17,7 @@ from mainstay.base.clock import Clock
 from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem, MainstayError, SpecError
 from mainstay.base.facts import Emit
+from mainstay.supervisor import orphan
 from mainstay.supervisor.adopt import adopt, former
 from mainstay.supervisor.change import Changes
 from mainstay.supervisor.context import Context
@@ -95,11 +96,11 @@ class Supervisor:
             self._context.save()
         return self._adopted
 
-    async def start(self) -> None:
+    async def start(self, *, strict: bool = True) -> None:
         """Start all that does not run yet, in the order of needs, and wait until all of it is ready.
 
         When nothing was adopted, this is the system's first start: should an instance end three times, or
-        not become ready in time, all is stopped again. When something was, users are being served: then
+        not become ready in time, all is stopped again. When something was, or with `strict` off: then
         what does not start is left to be tried again and again. Cancelled, it leaves all as it is, for
         `stop` or `abandon`.
 
@@ -110,7 +111,7 @@ class Supervisor:
         """
         context = self._context
         context.refuse_when_ending()
-        first = not self.adopt()
+        first = not self.adopt() and strict
         self._hear_stops()
         context.start(self._rotate_logs())
         context.publish()
@@ -241,6 +242,8 @@ class Supervisor:
     async def _close(self) -> None:
         context = self._context
         await context.cancel_all()
+        # What an instance has started in a session of its own outlives its group, but not the system.
+        orphan.end_marked(context.rundir.path)
         context.state.instances.clear()
         context.state.scale.clear()
         context.save()
