@@ -5,21 +5,24 @@ supervisor: lives in rotation become rows of the routing table, workers become s
 """
 
 import asyncio
+import contextlib
 import json
 import os
+import socket
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
 from mainstay.base.clock import Clock, SystemClock
 from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem
-from mainstay.base.facts import Fact
+from mainstay.base.facts import Fact, InstanceEjected, WorkerExited
 from mainstay.base.probe import ProbeResult
 from mainstay.gateway.check import check
-from mainstay.gateway.crew import Crew
+from mainstay.gateway.crew import Crew, bind
 from mainstay.gateway.table import DRAINING, UP, Limits, Row, Settings, Table
+from mainstay.gateway.tally import Tally
 from mainstay.supervisor.environment import INSTANCE, RUN_DIR
 from mainstay.supervisor.life import Life
 from mainstay.supervisor.log import rotate
@@ -34,6 +37,8 @@ STATUS_VERSION = 1
 """The version of the shape of `status`; it grows when a field changes its meaning or goes."""
 _KEPT_FACTS = 200
 _CHORES = 2.0
+_SERVES = ("up", "suspect")
+"""States in which an instance takes requests."""
 _OWN_LOG = 10 * 2**20
 _OWN_LOGS_KEPT = 3
 
@@ -62,6 +67,13 @@ class Control:
         self.phase = "starting"
         """`starting`, `running` or `stopping`."""
         self.facts: deque[dict[str, Any]] = deque(maxlen=_KEPT_FACTS)
+        self.admin: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+        """The admin listener's socket, if there is one: from when the counts of workers that were taken over are
+        known, so that nobody sees counters go back. It belongs to whoever serves it."""
+        self.ejections: Counter[tuple[str, str]] = Counter()
+        """How often workers have left out an instance, by service and instance."""
+        self.worker_exits: Counter[int] = Counter()
+        """How often a gateway worker ended without having been asked to, by its number."""
         self._rundir = rundir
         self._tell = tell
         self._clock = clock or SystemClock()
@@ -112,12 +124,18 @@ class Control:
             self._look_for_programs()
         self._chores = asyncio.get_running_loop().create_task(self._do_chores())
         taken_over = False
+        admin: socket.socket | None = None
         try:
             taken_over = await self._take_over() > 0
             self._crew.bind()
+            admin = self._bind_admin()
             await self._crew.start()
+            if admin is not None:
+                self.admin.set_result(admin)
             await self._supervisor.start(strict=strict)
         except BaseException:
+            if admin is not None and not self.admin.done():
+                admin.close()
             # What was serving users before this start is not taken from them by its failure.
             await (self.abandon() if taken_over else self.stop())
             raise
@@ -128,6 +146,10 @@ class Control:
         count = await self._take_over()
         await self.stop()
         return count
+
+    def _bind_admin(self) -> socket.socket | None:
+        address = self.system.gateway.admin
+        return bind((address.host, address.port), "gateway.admin") if address is not None else None
 
     def _look_for_programs(self) -> None:
         """Refuse to start what cannot be started, all of it at once and before anything is."""
@@ -193,7 +215,10 @@ class Control:
     async def _probe(self, service: Service, host: str, port: int) -> ProbeResult:
         health = service.health
         limit = health.timeout if health is not None else service.timeouts.connect
-        return await check(host, port, health.path if health is not None else None, limit)
+        try:
+            return await check(host, port, health.path if health is not None else None, limit)
+        except EnvironmentProblem as problem:
+            return ProbeResult(ok=False, said=str(problem), seconds=0.0)
 
     def _table(self) -> Table:
         self._version += 1
@@ -239,7 +264,9 @@ class Control:
             number: WorkerRecord(id=number, pid=member.process.pid, started=member.process.started)
             for number, member in self._crew.members.items()
         }
-        self._state.save()
+        # A full disk is no reason to leave the traffic without a worker.
+        with contextlib.suppress(EnvironmentProblem):
+            self._state.save()
 
     async def _do_chores(self) -> None:
         """Look at what processes use, and keep our own logs small."""
@@ -252,7 +279,8 @@ class Control:
                 self._clock.now(), [row["pid"] for row in self._supervisor.status() if row["pid"]]
             )
             for name in own:
-                rotate(self._rundir.log(name), _OWN_LOG, _OWN_LOGS_KEPT)
+                with contextlib.suppress(OSError):
+                    rotate(self._rundir.log(name), _OWN_LOG, _OWN_LOGS_KEPT)
             await asyncio.sleep(_CHORES)
 
     def _end_chores(self) -> None:
@@ -265,6 +293,10 @@ class Control:
         self._keep_fact(fact.record())
 
     def _keep_fact(self, fact: dict[str, Any]) -> None:
+        if fact["fact"] == InstanceEjected.__name__:
+            self.ejections[fact["service"], fact["instance"]] += 1
+        elif fact["fact"] == WorkerExited.__name__ and self.phase != "stopping":
+            self.worker_exits[fact["worker"]] += 1
         self.facts.append(fact)
         self._tell(fact)
 
@@ -281,18 +313,57 @@ class Control:
             "phase": self.phase,
             "supervisor_pid": os.getpid(),
             "uptime": self._clock.wall() - self._since,
-            "workers": [
-                {"worker": number, "pid": member.process.pid, "clients": self._crew.tally.clients(number)}
-                for number, member in sorted(self._crew.members.items())
-            ],
+            "admin": str(self.system.gateway.admin) if self.system.gateway.admin is not None else None,
+            "table": self.table,
+            "workers": self.workers(),
             "services": [self._service(name, instances) for name in self.system.services],
             "instances": instances,
         }
 
+    @property
+    def tally(self) -> Tally:
+        """What the gateway workers have counted."""
+        return self._crew.tally
+
+    @property
+    def table(self) -> int:
+        """The version of the routing table that the workers are to have."""
+        return self._version
+
+    def workers(self) -> list[dict[str, Any]]:
+        """Give the gateway workers as plain values."""
+        return [
+            {
+                "worker": number,
+                "pid": member.process.pid,
+                "clients": self._crew.tally.clients(member.process.pid),
+                "table": member.version,
+            }
+            for number, member in sorted(self._crew.members.items())
+        ]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Give a line for each instance, as the supervisor sees it; while one replaces another, for both."""
+        return [{**row, "serves": row["state"] in _SERVES} for row in self._supervisor.status()]
+
+    def missing(self) -> list[dict[str, Any]]:
+        """Give the services of which no instance takes requests."""
+        rows = self.rows()
+        serving = {row["service"] for row in rows if row["serves"]}
+        return [
+            {
+                "service": name,
+                "up": 0,
+                "instances": len({row["instance"] for row in rows if row["service"] == name}),
+            }
+            for name in self.system.services
+            if name not in serving
+        ]
+
     def _service(self, name: str, instances: list[dict[str, Any]]) -> dict[str, Any]:
         service = self.system.services[name]
         mine = [row for row in instances if row["service"] == name]
-        up = sum(row["state"] in ("up", "suspect") for row in mine)
+        up = sum(row["state"] in _SERVES for row in mine)
         return {
             "service": name,
             "listen": str(service.listen) if service.listen is not None else None,

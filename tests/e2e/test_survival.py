@@ -1,11 +1,14 @@
 """What the product is for: parts die under load, and users see nothing."""
 
 import socket
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 
 from e2e.conftest import kill
+from mainstay.supervisor import procfs
 
 pytestmark = pytest.mark.e2e
 
@@ -165,3 +168,48 @@ def test_a_takeover_that_fails_takes_nothing_away_from_users(node):
     assert (refused.returncode, in_use.returncode) == (6, 6), (refused.stderr, in_use.stderr)
     assert seen.failed == 0
     assert pids(node.status())[0] == pids(before)[0]
+
+
+def marked(site):
+    """Give the living processes that bear the mark of a system."""
+    return {row["pid"] for row in site.status()["instances"]} | set(pids(site.status())[1])
+
+
+@pytest.mark.parametrize("damage", ["{", None], ids=["damaged", "deleted"])
+def test_a_state_that_was_lost_is_no_reason_to_start_beside_what_still_runs(node, damage):
+    node.up()
+    before = marked(node)
+    kill(node.status()["supervisor_pid"])
+    state = node.folder / ".mainstay" / "state.json"
+    state.unlink()
+    if damage is not None:
+        state.write_text(damage)
+
+    node.up()
+
+    assert not before & marked(node)
+    assert everyone_up(3)(node.status())
+    assert all(not (now := procfs.stat(pid)) or not now.alive for pid in before)
+
+
+def test_down_ends_what_runs_even_when_the_state_is_lost(node):
+    node.up()
+    before = marked(node)
+    kill(node.status()["supervisor_pid"])
+    (node.folder / ".mainstay" / "state.json").unlink()
+
+    node.done("down")
+
+    assert all(not (now := procfs.stat(pid)) or not now.alive for pid in before)
+
+
+def test_two_starts_at_once_make_one_system(node):
+    command = [sys.executable, "-m", "mainstay", "up", "--detach"]
+    both = [
+        subprocess.Popen(command, cwd=node.folder, env=node.env, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=60)[1] for process in both]
+
+    assert sorted(process.returncode for process in both) == [0, 5], said
+    assert len(node.status()["instances"]) == 3

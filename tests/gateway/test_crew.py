@@ -156,6 +156,25 @@ async def test_the_crew_counts_what_workers_counted_to_their_last(rig, stage):
     assert crew.tally.service("web")["requests"] == 10
 
 
+async def test_what_a_worker_counted_that_no_longer_fits_is_kept(rig, stage):
+    before = await stage.open()
+    for _ in range(10):
+        assert await stage.ask() == 200
+    known = {number: (process.pid, process.started) for number, process in stage.processes.items()}
+    await before.abandon()
+
+    after = stage.crew(size=1)
+    stage.processes = {number: Process.adopt(*life) for number, life in known.items()}
+    await after.open(stage.table(version=2), stage.processes)
+    after.bind()
+    await after.start()
+
+    assert list(after.members) == [1]
+    assert after.tally.service("web")["requests"] == 10
+    await after.stop(2.0)
+    assert after.tally.totals("web").sums["requests"] == 10
+
+
 async def test_drained_waits_for_every_worker(rig, stage):
     crew = await stage.open()
     gate = asyncio.Event()

@@ -97,3 +97,32 @@ def test_retry_after_is_read_when_it_is_a_number(value, seconds):
 )
 def test_how_long_an_instance_keeps_a_connection_is_read(value, seconds):
     assert response((b"Keep-Alive", value)).keep_for == seconds
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"Idempotency-Key", b"")],
+        [(b"Idempotency-Key", b" \t")],
+        [(b"Idempotency-Key", b"k1"), (b"Connection", b"Idempotency-Key")],
+        [(b"Connection", b"close, idempotency-key"), (b"IDEMPOTENCY-KEY", b"k1")],
+    ],
+)
+def test_a_key_that_the_instance_does_not_get_is_none(headers):
+    assert not request(*headers, method=b"POST").keyed
+
+
+def test_a_key_is_known_and_passed_on():
+    made = request((b"Idempotency-Key", b'"k1"'), method=b"POST")
+
+    assert made.keyed
+    assert b'Idempotency-Key: "k1"\r\n' in made.head()
+
+
+@pytest.mark.parametrize(
+    "name", [b"X_Forwarded_For", b"x-forwarded_for", b"Content_Length", b"TRANSFER_ENCODING"]
+)
+def test_a_name_that_cgi_would_take_for_one_of_ours_is_dropped(name):
+    for _ in range(2):
+        assert name.lower() not in request((name, b"5")).head().lower()
+    assert b"x_plain: 1" in request((b"x_plain", b"1")).head()

@@ -480,3 +480,18 @@ async def test_a_mistake_of_ours_ends_one_connection_and_is_told(rig, monkeypatc
     assert await client.rest() == b""
     assert isinstance(told[0], ZeroDivisionError)
     rig.loop.set_exception_handler(handler)
+
+
+async def test_one_connection_too_many_is_told_so_and_closed(rig):
+    await rig.up()
+    rig.worker.most_clients = 1
+    first = await rig.client()
+    await rig.until(lambda: rig.worker.clients)
+
+    second = await rig.client()
+    said = await second.reader.read()
+
+    assert said.startswith(b"HTTP/1.1 503 ")
+    assert b'"error": "crowded"' in said
+    first.send(rig.get())
+    assert (await first.answer()).status == 200

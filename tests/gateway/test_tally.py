@@ -64,3 +64,33 @@ def test_another_life_has_counts_of_its_own():
 
     assert tally.instance("web", "web-1", 2)["requests"] == 0
     assert tally.service("api")["p50"] is None
+
+
+def test_how_it_is_with_an_instance_is_told_over_all_of_its_lives():
+    tally = Tally()
+
+    tally.take(1, counts(5, generation=1))
+    tally.take(2, counts(5, generation=2))
+
+    assert tally.instances("web") == {"web-1": {"in_flight": 2, "ejected": 0, "breakers_open": 2}}
+    assert tally.instances("api") == {}
+
+
+def test_a_worker_of_a_former_version_which_tells_less_is_counted_as_far_as_it_goes():
+    tally = Tally()
+
+    tally.take(1, counts(5))
+
+    totals = tally.totals("web")
+    assert totals.sums["requests"] == 5
+    assert (totals.durations, totals.micros) == ({}, 0)
+
+
+def test_totals_are_a_copy_of_what_is_kept():
+    tally = Tally()
+    tally.take(1, counts(5))
+    tally.lost(1)
+
+    tally.totals("web").sums["requests"] += 1
+
+    assert tally.totals("web").sums["requests"] == 5

@@ -284,11 +284,19 @@ async def test_a_missing_folder_is_told(run, tmp_path):
         run("true", cwd=tmp_path / "gone")
 
 
-async def test_a_log_that_cannot_be_written_is_told(run, tmp_path):
-    with pytest.raises(
-        EnvironmentProblem, match=r"cannot write log '.*/gone/log': No such file or directory"
-    ):
-        run("true", log=tmp_path / "gone" / "log")
+async def test_a_folder_of_logs_that_was_deleted_is_made_again(run, tmp_path):
+    process = run("echo", "words", log=tmp_path / "gone" / "log")
+
+    assert await process.wait() == "exit code 0"
+    assert (tmp_path / "gone" / "log").read_text() == "words\n"
+
+
+async def test_a_service_without_a_log_is_better_than_none(run, tmp_path):
+    (tmp_path / "in-the-way").touch()
+
+    process = run("echo", "words", log=tmp_path / "in-the-way" / "log")
+
+    assert await process.wait() == "exit code 0"
 
 
 async def test_a_process_can_run_as_another_user(run, tmp_path):

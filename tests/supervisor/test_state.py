@@ -40,12 +40,12 @@ def saved(path):
     return state
 
 
-def test_without_a_file_nothing_is_known(path):
+def test_without_a_file_nothing_is_known_and_what_may_run_is_looked_for(path):
     state, trouble = State.load(path)
 
     assert (state.lives, state.workers, state.instances, state.scale) == ([], {}, {}, {})
     assert trouble is None
-    assert not state.doubtful
+    assert state.doubtful
 
 
 def test_what_was_saved_is_known_again(path, saved):

@@ -273,6 +273,40 @@ services:
     ]
 
 
+def test_an_admin_listener_that_clashes_is_told_at_its_place_whatever_else_is_wrong(write):
+    file = write("""\
+gateway:
+  workers: none
+  admin: http://127.0.0.1:8080
+services:
+  web: { command: run, listen: "http://0.0.0.0:8080" }
+""")
+
+    problems = problems_of(file)
+
+    assert problems == [
+        "2:12: gateway.workers: found 'none', allowed: auto, or a whole number from 1 to 256",
+        "3:10: gateway.admin: http://127.0.0.1:8080 is taken by services.web, which listens on http://0.0.0.0:8080",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("admin", "message"),
+    [
+        ("9901", "9901 is not a listener: write http://HOST:PORT, as in http://0.0.0.0:8080"),
+        ("http://127.0.0.1:0", "port 0 cannot be: allowed are 1 to 65535"),
+        (
+            "http://1.2.3:80",
+            "'1.2.3' is not a host: write a name or an IP address, as in http://0.0.0.0:8080",
+        ),
+    ],
+)
+def test_an_admin_address_that_cannot_be_is_told_as_a_listener_is(write, admin, message):
+    file = write(f"gateway: {{ admin: {admin} }}\nservices: {{ web: {{ command: run }} }}\n")
+
+    assert problems_of(file) == [f"1:19: gateway.admin: {message}"]
+
+
 def test_a_single_env_file_is_told_without_an_index(write):
     file = write(service("env_file: gone.env"))
 

@@ -6,7 +6,7 @@ import socket
 from typing import Any
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError, NotRunning
-from mainstay.supervisor.procfs import stat
+from mainstay.supervisor.orphan import marked
 from mainstay.supervisor.rundir import CONTROL, RunDir
 
 
@@ -69,17 +69,5 @@ def ask(
 
 
 def left_over(run: RunDir) -> int:
-    """Count the processes that a supervisor which was killed has left running."""
-    try:
-        # Only looked at: a damaged file is for the next `up` to find and to put aside.
-        written = json.loads(run.state.read_bytes())
-        workers = written["workers"]
-        remembered = [*written["lives"], *(workers.values() if isinstance(workers, dict) else workers)]
-        return sum(_still_runs(record["pid"], record["started"]) for record in remembered)
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
-
-
-def _still_runs(pid: int, started: int) -> bool:
-    now = stat(pid) if pid else None
-    return now is not None and now.alive and now.started == started
+    """Count the processes that a supervisor which was killed has left running, by the mark that they bear."""
+    return len(marked(run.path))

@@ -46,21 +46,24 @@ def up(
 
     What a killed supervisor left running is taken over as it is, not started again.
     """
-    system = load(file)
-    run = option.run_dir(system.file, run_dir)
-    holder = run.holder()
-    if holder is not None:
-        raise AlreadyRunning(f"'{system.name}' is already running, pid {holder}; `mainstay status` shows it")
-    if detach:
-        _detached(system, run, keep_going=keep_going, as_json=json)
-        return
     ready = _Ready()
     try:
+        system = load(file)
+        run = option.run_dir(system.file, run_dir)
+        holder = run.holder()
+        if holder is not None:
+            raise AlreadyRunning(
+                f"'{system.name}' is already running, pid {holder}; `mainstay status` shows it"
+            )
+        if detach:
+            _detached(system, run, keep_going=keep_going, as_json=json)
+            return
         run.take()
         try:
             asyncio.run(_serve(system, run, ready, strict=not keep_going, as_json=json))
         finally:
             run.release()
+        ready.tell({"error": "it was stopped before all was ready", "exit_code": 1})
     except MainstayError as problem:
         if not ready.tell({"error": str(problem), "exit_code": problem.exit_code}):
             raise

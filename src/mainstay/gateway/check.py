@@ -1,11 +1,15 @@
 """Active health checks: ask an instance whether it is there, and hear its answer."""
 
 import asyncio
+import errno
 import re
 
+from mainstay.base.errors import EnvironmentProblem
 from mainstay.base.probe import ProbeResult
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?\r?\n")
+# As in `connection.OURS`, which is not imported so that this stays apart from the traffic.
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 _MOST = 65536
 _GOOD = range(200, 400)
 
@@ -19,6 +23,9 @@ async def check(host: str, port: int, path: str | None, limit: float) -> ProbeRe
         path: What to GET; 2xx and 3xx are good. None: `OPTIONS *`, the ping of HTTP (RFC 9110 §9.3.7);
             any HTTP answer shows that the process answers, so any is good.
         limit: Seconds for the whole of it, connection included.
+
+    Raises:
+        EnvironmentProblem: we ourselves are out of descriptors, ports or memory; that proves nothing.
     """
     loop = asyncio.get_running_loop()
     begun = loop.time()
@@ -30,6 +37,8 @@ async def check(host: str, port: int, path: str | None, limit: float) -> ProbeRe
     except ConnectionRefusedError:
         ok, said = False, "connection refused"
     except OSError as error:
+        if error.errno in _OURS:
+            raise EnvironmentProblem(f"cannot check: {(error.strerror or str(error)).lower()}") from error
         ok, said = False, (error.strerror or str(error)).lower()
     return ProbeResult(ok, said, loop.time() - begun)
 

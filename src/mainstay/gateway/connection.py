@@ -1,6 +1,7 @@
 """HOT. Connections to instances: what is sent there, and what comes back."""
 
 import asyncio
+import errno
 import select
 from math import inf
 from time import monotonic
@@ -337,6 +338,10 @@ class UpstreamConnection(asyncio.Protocol):
         )
 
 
+OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+"""Errors of making a connection that say nothing of the other end."""
+
+
 async def connect(
     instance: "Upstream", loop: asyncio.AbstractEventLoop, limit: float
 ) -> UpstreamConnection | Outcome:
@@ -346,6 +351,9 @@ async def connect(
             _, connection = await loop.create_connection(
                 lambda: UpstreamConnection(instance, loop), instance.host, instance.port
             )
-    except (OSError, TimeoutError):
+    except TimeoutError:
         return REFUSED
+    except OSError as problem:
+        # Out of descriptors, ports or memory: that is ours, and proves nothing against the instance.
+        return STALE if problem.errno in OURS else REFUSED
     return connection

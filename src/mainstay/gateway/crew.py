@@ -54,8 +54,12 @@ Spawn = Callable[[int, dict[str, int]], WorkerProcess]
 """Starts a worker by its number, with listening sockets by service."""
 
 
-def bind(address: Address, who: str) -> socket.socket:
+def bind(address: Address, key: str) -> socket.socket:
     """Open a listening socket.
+
+    Args:
+        address: Where to listen.
+        key: The key of the system file that says so; errors name it.
 
     Raises:
         EnvironmentProblem: the address is in use, or not this machine's.
@@ -70,11 +74,11 @@ def bind(address: Address, who: str) -> socket.socket:
     except OSError as problem:
         made.close()
         raise EnvironmentProblem(
-            f"services.{who}.listen: cannot listen on {host}:{port}: {(problem.strerror or str(problem)).lower()}"
+            f"{key}: cannot listen on {host}:{port}: {(problem.strerror or str(problem)).lower()}"
         ) from problem
     except OverflowError as problem:
         made.close()
-        raise EnvironmentProblem(f"services.{who}.listen: no such port: {port}") from problem
+        raise EnvironmentProblem(f"{key}: no such port: {port}") from problem
     made.setblocking(False)
     return made
 
@@ -162,7 +166,7 @@ class Crew:
         """
         for name, address in self._wanted.items():
             if name not in self._sockets:
-                self._sockets[name] = bind(address, name)
+                self._sockets[name] = bind(address, f"services.{name}.listen")
 
     async def start(self) -> None:
         """Start the workers that are missing, wait until each of them serves, and part with those that do not fit."""
@@ -258,10 +262,7 @@ class Crew:
     def _exited(self, member: Member, reason: str) -> None:
         if self.members.get(member.number) is member:
             del self.members[member.number]
-        member.gone = True
-        if member.writer is None:
-            self.tally.lost(member.number)
-        # Otherwise its last counts may still be on the line, whose end is at hand.
+        self._count_out(member)
         for idle in self._idle.values():
             idle.discard(member.number)
         self._news.set()
@@ -276,6 +277,13 @@ class Crew:
         self._deaths = 0 if lived > _STABLE else self._deaths + 1
         rest = min(_REST_CAP, _REST * 2 ** (self._deaths - 1)) if self._deaths else 0.0
         self._loop.call_later(rest, self._replace, member.number)
+
+    def _count_out(self, member: Member) -> None:
+        """Keep what a worker that has ended had counted."""
+        member.gone = True
+        if member.writer is None:
+            self.tally.lost(member.process.pid)
+        # Otherwise its last counts may still be on the line, whose end is at hand.
 
     def _replace(self, number: int) -> None:
         if self._closing or number in self.members:
@@ -329,6 +337,8 @@ class Crew:
             else:
                 member.process.signal(9)
         await self._gone(misfits, self._table.drain + 1.0)
+        for member in misfits:
+            self._count_out(member)
 
     async def _accept(self) -> None:
         while True:
@@ -374,7 +384,7 @@ class Crew:
                 member.writer = None
             writer.close()
             if member.gone:
-                self.tally.lost(member.number)
+                self.tally.lost(member.process.pid)
             self._news.set()
 
     def _welcome(self, hello: dict[str, Any], handed: list[socket.socket]) -> Member | None:
@@ -397,7 +407,8 @@ class Crew:
     def _heard(self, member: Member, message: dict[str, Any]) -> None:
         kind = message.pop("type", None)
         if kind == "counts":
-            self.tally.take(member.number, message)
+            # Not by its number, which the next one has while this one's last words may still be on the line.
+            self.tally.take(member.process.pid, message)
         elif kind == "applied":
             member.version = message["version"]
             member.ready.set()

@@ -147,7 +147,10 @@ class Request:
             if name in _passed_to_instances:
                 lines.append(b": ".join((name, value)))
                 continue
-            kind = _REQUEST_KINDS.get(name.lower())
+            lower = name.lower()
+            kind = _REQUEST_KINDS.get(lower)
+            if kind is None and b"_" in lower and lower.replace(b"_", b"-") in _REQUEST_KINDS:
+                continue  # CGI and its heirs take `X_Forwarded_For` for the field that only we may set
             if kind is None:
                 lines.append(b": ".join((name, value)))
                 if len(_passed_to_instances) < _REMEMBERED:
@@ -167,7 +170,7 @@ class Request:
             elif kind == _CODING:
                 self._transfer_coding(value.strip(b" \t"))
             elif kind == _KEY:
-                self.keyed = True
+                self.keyed = bool(value.strip(b" \t"))
                 lines.append(b": ".join((name, value)))
             elif kind == _EXPECT and self.http11:
                 self.expects = True
@@ -227,6 +230,8 @@ class Request:
         if listed:
             # RFC 9110 §7.6.1: what Connection lists is for us alone.
             lines[:] = _unlisted(lines, listed)
+            if b"idempotency-key" in listed:
+                self.keyed = False  # the instance does not get it
         lines.append(_VIA_11 if self.http11 else _VIA_10)
         lines.append(forwarded + host)
         if self.length == CHUNKED:

@@ -73,6 +73,10 @@ class ClientConnection(Reader):
         # Accepted just before the worker stopped: served, but not kept.
         self.closing = self.worker.stopping
         self._wait(self.heard_at + HEADER_TIME)
+        if len(self.worker.clients) > self.worker.most_clients:
+            self.write(page.answer("crowded", close=True, retry_after=1.0, date=self.worker.date))
+            self.route.refused += 1
+            self.finish(self.heard_at, linger=True)
 
     def eof_received(self) -> bool:
         """Take the client's end; what it asked for before is still answered (RFC 9112 §9.6)."""

@@ -30,11 +30,14 @@ class Route:
         "cancelled",
         "classes",
         "dice",
+        "durations",
         "failures",
         "former",
         "in_flight",
         "latency",
+        "micros",
         "name",
+        "past",
         "policy",
         "pool",
         "refused",
@@ -66,8 +69,14 @@ class Route:
         self.retries = 0
         self.in_flight = 0
         self.classes = [0] * 6
+        # Whole microseconds: sums of them are the same in whatever order workers are added up.
+        self.micros = 0
         self.latency: dict[int, int] = {}
         self.before: dict[int, int] = {}
+        # What `before` and `latency` have forgotten.
+        self.durations: dict[int, int] = {}
+        # By instance: attempts, and those that failed, at lives that have left the pool.
+        self.past: dict[str, tuple[int, int]] = {}
 
     def count(self, status: int, seconds: float) -> None:
         """Count an answered request by its status and latency."""
@@ -75,6 +84,7 @@ class Route:
         self.classes[status // 100 if status < 600 else 5] += 1  # noqa: PLR2004 - the last class
         if status >= _SERVER_ERROR:
             self.failures += 1
+        self.micros += int(seconds * 1e6)
         index = bucket(seconds)
         self.latency[index] = self.latency.get(index, 0) + 1
 
@@ -88,6 +98,7 @@ class Route:
             if id(member) not in staying:
                 member.leaving = True
                 member.close()
+                self._keep(member)
         for row, member in zip(rows, members, strict=True):
             if row.state == DRAINING and not member.leaving:
                 self.pool.drain(now, member)
@@ -105,11 +116,13 @@ class Route:
         for member in members:
             member.leaving = True
             member.close()
+            self._keep(member)
             if member.busy:
                 self.former.add(member)
 
     def turn(self) -> None:
-        """Forget the older half of the latencies."""
+        """Forget the older half of the latencies, except in the sums over all time."""
+        self.durations = merged((self.durations, self.before))
         self.before, self.latency = self.latency, {}
         for member in self.pool.members:
             member.before, member.latency = member.latency, {}
@@ -117,6 +130,8 @@ class Route:
     def left(self, instance: Upstream) -> None:
         """Take it that nothing is under way any more at an instance that takes no more."""
         self.former.discard(instance)
+        if not any(member is instance for member in self.pool.members):
+            self._keep(instance)
         for member in self.pool.members:
             if member.key == instance.key:
                 self._tell_if_idle(member)
@@ -124,6 +139,20 @@ class Route:
     def _tell_if_idle(self, member: Upstream) -> None:
         if member.leaving and not member.busy and all(one.key != member.key for one in self.former):
             self._left(member)
+
+    def _keep(self, member: Upstream) -> None:
+        """Keep what was counted of a life outside the pool; what it still has under way is added when it ends."""
+        attempts, failures = self.past.get(member.name, (0, 0))
+        self.past[member.name] = (attempts + member.requests, failures + member.failures)
+        member.requests = member.failures = 0
+
+    def _attempts(self) -> dict[str, tuple[int, int]]:
+        """Give attempts and failed ones by instance, over all of its lives."""
+        sums = dict(self.past)
+        for member in self.pool.members:
+            attempts, failures = sums.get(member.name, (0, 0))
+            sums[member.name] = (attempts + member.requests, failures + member.failures)
+        return sums
 
     def counted(self) -> dict[str, Any]:
         """Give all that was counted, as plain values."""
@@ -137,6 +166,9 @@ class Route:
             "in_flight": self.in_flight,
             "classes": self.classes,
             "latency": merged((self.before, self.latency)),
+            "durations": merged((self.durations, self.before, self.latency)),
+            "micros": self.micros,
+            "attempts": self._attempts(),
             "panicking": self.pool.panicking,
             "instances": [
                 {

@@ -11,6 +11,7 @@ import contextlib
 import gc
 import json
 import os
+import resource
 import signal
 import socket
 from email.utils import formatdate
@@ -20,6 +21,7 @@ import uvloop
 
 from mainstay.base.clock import SystemClock
 from mainstay.base.dice import Dice
+from mainstay.base.errors import EnvironmentProblem
 from mainstay.base.facts import Fact
 from mainstay.gateway.check import check
 from mainstay.gateway.http import ClientConnection
@@ -50,6 +52,8 @@ class Worker:
         self.drain_limit = 10.0
         self.routes: dict[str, Route] = {}
         self.clients: set[ClientConnection] = set()
+        self.most_clients = 2**20
+        """Client connections at once; beyond, one is told so and closed, before descriptors run out."""
         self.version = 0
         self.date = b""
         self.stopping = False
@@ -197,9 +201,14 @@ class Worker:
         await asyncio.sleep(self._dice.between(0, spec.every))
         while True:
             begun = self.loop.time()
-            result = await check(member.host, member.port, route.settings.path, spec.timeout)
+            try:
+                result = await check(member.host, member.port, route.settings.path, spec.timeout)
+            except EnvironmentProblem:
+                result = None  # we could not even ask, which proves nothing
             now = self.loop.time()
-            if result.ok:
+            if result is None:
+                pass
+            elif result.ok:
                 route.pool.passed(now, member)
             else:
                 route.pool.failed(now, member)
@@ -238,6 +247,9 @@ def main(argv: list[str] | None = None) -> None:
 
 
 async def _serve(number: int, listeners: dict[str, socket.socket], link: str) -> None:
+    # As many connections as the machine allows us; some are kept back for instances, checks and the link.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # What a request is made of goes when it ends: nothing is left in circles, so that looking for some
     # every few requests is time lost. What is there already is left out of the search for good.
     gc.collect()
@@ -245,6 +257,7 @@ async def _serve(number: int, listeners: dict[str, socket.socket], link: str) ->
     gc.set_threshold(50_000, 20, 20)
     loop = asyncio.get_running_loop()
     worker = Worker(number, listeners, loop)
+    worker.most_clients = most * 3 // 4
     loop.add_signal_handler(signal.SIGTERM, worker.stop)
     # Ctrl-C goes to the whole foreground group; the supervisor decides when traffic ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -7,13 +7,17 @@ meanwhile: it is found by its session, which keeps its number for as long as it 
 
 import contextlib
 import os
+import select
 import signal
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mainstay.supervisor import environment, procfs
 from mainstay.supervisor.procfs import Stat
 from mainstay.supervisor.state import LifeRecord
+
+_PATIENCE = 2.0
 
 
 def end_unrecorded(run_dir: Path, meant: Iterable[LifeRecord]) -> list[int]:
@@ -25,6 +29,15 @@ def end_unrecorded(run_dir: Path, meant: Iterable[LifeRecord]) -> list[int]:
 def end_marked(run_dir: Path) -> list[int]:
     """Kill every process that bears the mark of a run directory, when nothing else is known; give their pids."""
     return _end(lambda pid, _: _mark(pid, run_dir) is not None)
+
+
+def marked(run_dir: Path) -> list[int]:
+    """Give the pids of the processes that bear the mark of a run directory."""
+    return [
+        pid
+        for pid in procfs.pids()
+        if pid != os.getpid() and _matches(pid, lambda pid, _: _mark(pid, run_dir) is not None)
+    ]
 
 
 def end_rest(gone: Iterable[LifeRecord]) -> list[int]:
@@ -47,6 +60,7 @@ def _mark(pid: int, run_dir: Path) -> tuple[str, str] | None:
 
 def _end(ours: Callable[[int, Stat], bool]) -> list[int]:
     ended = []
+    watched: list[int] = []
     for pid in procfs.pids():
         if pid == os.getpid() or not _matches(pid, ours):
             continue
@@ -59,6 +73,11 @@ def _end(ours: Callable[[int, Stat], bool]) -> list[int]:
             if _matches(pid, ours):
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
                 ended.append(pid)
+        watched.append(fd)
+    # What they held, a port above all, is free only when they have ended.
+    deadline = time.monotonic() + _PATIENCE
+    for fd in watched:
+        select.select([fd], [], [], max(0.0, deadline - time.monotonic()))
         os.close(fd)
     return ended
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -57,10 +57,7 @@ def spawn(  # noqa: PLR0913 - a process takes as many things to start
     if not cwd.is_dir():
         raise EnvironmentProblem(f"folder '{cwd}' does not exist")
     become = account(user) if user is not None else None
-    try:
-        output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as problem:
-        raise EnvironmentProblem(f"cannot write log '{log}': {problem.strerror}") from problem
+    output = _output(log)
     try:
         return _start(argv, cwd, env, output, become, pass_fds)
     except (OSError, ValueError) as problem:
@@ -69,6 +66,15 @@ def spawn(  # noqa: PLR0913 - a process takes as many things to start
         raise EnvironmentProblem(f"cannot start '{argv[0]}': {problem}") from problem
     finally:
         os.close(output)
+
+
+def _output(log: Path) -> int:
+    """Open a log; where that cannot be, a service without a log is better than none."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    with suppress(OSError):
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(log, flags, 0o600)
+    return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
 
 def _start(  # noqa: PLR0913, PLR0917 - likewise

@@ -99,6 +99,8 @@ class State:
         try:
             written = path.read_bytes()
         except FileNotFoundError:
+            # A system's first start, or somebody has deleted it: then what it told of may still be running.
+            state.doubtful = True
             return state, None
         except OSError as problem:
             raise EnvironmentProblem(f"cannot read '{path}': {problem.strerror}") from problem

@@ -8,6 +8,7 @@ from pathlib import Path
 from mainstay.base.errors import SpecError
 from mainstay.base.units import format_duration
 from mainstay.system.envfile import read_env_file
+from mainstay.system.listener import Listener
 from mainstay.system.place import Path as KeyPath
 from mainstay.system.schema import Service
 
@@ -16,7 +17,11 @@ Finding = tuple[KeyPath, str]
 
 
 def check(
-    services: Mapping[str, Service], names: Iterable[str], zones: list[str], folder: Path
+    services: Mapping[str, Service],
+    names: Iterable[str],
+    zones: list[str],
+    folder: Path,
+    admin: Listener | None = None,
 ) -> list[Finding]:
     """Check services against one another and against the machine.
 
@@ -25,11 +30,13 @@ def check(
         names: Of all services in the file, so that nobody is told that a wrong one is not there.
         zones: Of the system.
         folder: The system file's.
+        admin: The gateway's own listener, if there is one.
     """
     findings = list(_zones(zones))
     for name, service in services.items():
         findings += [(("services", name, *path), message) for path, message in _service(service, folder)]
-    return [*findings, *_listeners(services), *_unknown_needs(services, set(names)), *_circles(services)]
+    findings += [*_listeners(services), *_admin(admin, services)]
+    return [*findings, *_unknown_needs(services, set(names)), *_circles(services)]
 
 
 def _zones(zones: list[str]) -> Iterator[Finding]:
@@ -101,6 +108,16 @@ def _listeners(services: Mapping[str, Service]) -> Iterator[Finding]:
                 )
                 break
         others.append((name, service))
+
+
+def _admin(admin: Listener | None, services: Mapping[str, Service]) -> Iterator[Finding]:
+    for name, service in services.items():
+        if admin is not None and service.listen is not None and admin.overlaps(service.listen):
+            yield (
+                ("gateway", "admin"),
+                f"{admin} is taken by services.{name}, which listens on {service.listen}",
+            )
+            return
 
 
 def _unknown_needs(services: Mapping[str, Service], names: set[str]) -> Iterator[Finding]:

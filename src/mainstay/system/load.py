@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from mainstay.base.errors import Problem, SystemFileError
 from mainstay.system.check import check
 from mainstay.system.document import Document, read_document
+from mainstay.system.listener import Listener
 from mainstay.system.place import Path as KeyPath
 from mainstay.system.place import written
-from mainstay.system.schema import Service, System
+from mainstay.system.schema import Gateway, Service, System
 from mainstay.system.value import SLUG
 from mainstay.system.wording import tell
 
@@ -87,7 +88,8 @@ def _system(document: Document, file: Path) -> tuple[System | None, list[Problem
     names = {
         path[1] for path in document.keys if path[0] == "services" and len(path) == len(("services", "NAME"))
     }
-    for path, message in check(services, {str(name) for name in names}, _zones(content), file.parent):
+    findings = check(services, {str(name) for name in names}, _zones(content), file.parent, _admin(content))
+    for path, message in findings:
         shown_path = path if path in document.values else _without_index(path)
         problems.append(Problem(*document.place(shown_path), written(shown_path), message))
     return system, problems
@@ -101,6 +103,15 @@ def _without_index(path: KeyPath) -> KeyPath:
 def _zones(content: object) -> list[str]:
     zones = content.get("zones") if isinstance(content, dict) else None
     return [str(zone) for zone in zones] if isinstance(zones, list) else []
+
+
+def _admin(content: object) -> Listener | None:
+    gateway = content.get("gateway") if isinstance(content, dict) else None
+    written = gateway.get("admin") if isinstance(gateway, dict) else None
+    try:
+        return Gateway.model_validate({"admin": written}).admin
+    except ValidationError:  # what is wrong with it is told already
+        return None
 
 
 def _sound_services(content: object) -> dict[str, Service]:

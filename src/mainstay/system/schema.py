@@ -54,7 +54,9 @@ class Service(Section):
     command: Command
     """What to run, in the foreground. Text is run by `/bin/sh` when it has shell syntax (`&&`, `$NAME`, `>`)
     and directly otherwise; a list is always run directly. Each instance gets PORT, where it must listen on
-    127.0.0.1 or all addresses, and MAINSTAY_INSTANCE, MAINSTAY_ZONE and MAINSTAY_SERVICE."""
+    127.0.0.1 or all addresses, and MAINSTAY_INSTANCE, MAINSTAY_ZONE and MAINSTAY_SERVICE. A `${NAME}` of
+    Mainstay's own environment becomes part of the text, which a shell then reads: pass a value that others
+    control through `env`, and write `"$NAME"`."""
 
     instances: Annotated[int, Whole(1, 1000)] = 2
     """How many of it run. Two is the least that survives the loss of one."""
@@ -222,6 +224,10 @@ class Gateway(Section):
 
     limits: Limits = Limits()
     """What a client may send."""
+
+    admin: Listen | None = None
+    """The address where the supervisor tells how things are: `/metrics` for Prometheus, `/livez` and `/readyz`.
+    None by default: nobody should get a port that they did not ask for. It asks for no password."""
 
     def worker_count(self) -> int:
         """Give the number of workers on this machine."""

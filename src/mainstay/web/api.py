@@ -12,7 +12,8 @@ Errors are `{"version": 1, "error": message, "exit_code": n}`, with the exit cod
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from difflib import get_close_matches
 from typing import Any
 
@@ -23,6 +24,7 @@ from starlette.routing import Route
 
 from mainstay.base.errors import MainstayError
 from mainstay.control import Control
+from mainstay.web import admin
 
 _MOST = 1000
 
@@ -39,7 +41,15 @@ def application(control: Control, stop: Callable[[], None]) -> Starlette:
     Args:
         control: What to ask.
         stop: Called when a caller wants all of it to end.
+
+    While it is served, so is the admin listener, if the system has one.
     """
+
+    @asynccontextmanager
+    async def beside(app: Starlette) -> AsyncIterator[None]:
+        del app
+        async with admin.listening(control):
+            yield
 
     async def status(request: Request) -> Response:
         del request
@@ -72,7 +82,8 @@ def application(control: Control, stop: Callable[[], None]) -> Starlette:
             Route("/v1/services/{service}/restart", _told(restart), methods=["POST"]),
             Route("/v1/services/{service}/scale", _told(scale), methods=["POST"]),
             Route("/v1/stop", end, methods=["POST"]),
-        ]
+        ],
+        lifespan=beside,
     )
 
 

@@ -18,11 +18,27 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Starlette, sock: socket.socket) -> AsyncIterator[None]:
-    """Serve `app` on `sock` within the block."""
+async def serving(app: Starlette, sock: socket.socket, *, grace: int | None = None) -> AsyncIterator[None]:
+    """Serve `app` on `sock` within the block.
+
+    Args:
+        app: What to serve, with what its lifespan brings along.
+        sock: Bound already; closed when it is over.
+        grace: Seconds that requests under way have at the end; by default as long as they take.
+    """
     import asyncio  # noqa: PLC0415 - here for its one use
 
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", loop="asyncio")
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="error",  # that somebody sent nonsense is no news
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        ws="none",
+        loop="asyncio",
+        timeout_graceful_shutdown=grace,
+    )
     server = _Server(config)
     task = asyncio.get_running_loop().create_task(server.serve(sockets=[sock]))
     try:
