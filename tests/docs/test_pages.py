@@ -129,10 +129,12 @@ def test_every_page_can_be_reached_from_the_index(page: Path) -> None:
     assert page == index or page.resolve() in linked
 
 
-@pytest.mark.parametrize("text", _blocks({"yaml"}))
+def _whole_files() -> list[ParameterSet]:
+    return [block for block in _blocks({"yaml"}) if "services:" in str(block.values[0]).splitlines()]
+
+
+@pytest.mark.parametrize("text", _whole_files())
 def test_every_system_file_loads(text: str, tmp_path: Path) -> None:
-    if "services:" not in text.splitlines():
-        pytest.skip("a part of one")
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "mainstay.yaml").write_text(text, encoding="utf-8")

@@ -97,7 +97,7 @@ async def test_every_arrival_is_sent_once_and_answered():
 
 async def test_both_populations_of_connections_are_there():
     async with serving(well) as server:
-        load = against(server.port, fresh=0.5)
+        load = against(server.port, fresh=0.5, rate=40.0, seconds=1.0)
 
         await load.run()
 
