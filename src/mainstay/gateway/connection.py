@@ -24,6 +24,10 @@ extensions that never end would fill the memory."""
 _MARGIN = 1.0
 _DISCARD = 65536
 _POLLED = select.POLLIN | select.POLLHUP | select.POLLERR
+_STARTS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
+_FIRST = ord("H")
+_BODILESS = frozenset({b"GET", b"HEAD", b"DELETE", b"OPTIONS"})
+"""Methods whose body means nothing (RFC 9110 §9.3.1), so that some instances do not read one."""
 
 
 class UnfitError(Exception):
@@ -37,15 +41,18 @@ class UpstreamConnection(asyncio.Protocol):
         "_barren",
         "_bytes",
         "_discarding",
+        "_doubted",
         "_ended",
         "_got",
         "_headers",
         "_held_back",
         "_parser",
+        "_poll",
         "_reason",
         "_response",
         "_reuse",
         "_sent",
+        "_sole",
         "_tail",
         "_unsent",
         "closed",
@@ -69,16 +76,21 @@ class UpstreamConnection(asyncio.Protocol):
         self.keep_for = IDLE
         self.closed = False
         self.paused = False
+        self._poll = select.poll()
         self._parser = httptools.HttpResponseParser(self)
         self._response: Response | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._reason = b""
         self._discarding = False
         self._bytes = False
+        # Whether it is HTTP/1.1 or 1.0 has not been seen yet.
+        self._doubted = True
         self._tail = False
         self._ended = False
         self._reuse = False
         self._sent = False
+        # Nothing else may be sent here.
+        self._sole = False
         self._held_back = False
         self._unsent = inf
         # Bytes of body so far, and bytes read since there was one.
@@ -90,6 +102,7 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self.transport = transport  # type: ignore[assignment]
+        self._poll.register(transport.get_extra_info("socket").fileno(), _POLLED)
         self.instance.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -98,7 +111,14 @@ class UpstreamConnection(asyncio.Protocol):
             # RFC 9112 §6.3: bytes that nobody asked for are never the next answer.
             self.close()
             return
-        self._bytes = True
+        if not self._bytes:
+            self._bytes = True
+            self._doubted = not data.startswith(_STARTS)
+            if self._doubted and data[0] != _FIRST:
+                # The parser would take RTSP and ICE, and skip empty lines, which are the end of something else.
+                self.close()
+                self.fail(RESET)
+                return
         got = self._got
         try:
             self._parser.feed_data(data)
@@ -161,6 +181,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._response = None
         self._sent = last
         self._got = self._barren = 0
+        if exchange.request.length not in (NONE, 0) and exchange.request.method in _BODILESS:
+            self._sole = True
         self.transport.write(data)
 
     def more(self, data: bytes, *, last: bool) -> None:
@@ -169,15 +191,9 @@ class UpstreamConnection(asyncio.Protocol):
         if data:
             self.transport.write(data)
 
-    def alive(self, idempotent: bool) -> bool:
-        """Tell whether the other end still has it open; looks into the socket when a mistake would be dear."""
-        if self.closed or self.transport.is_closing():
-            return False
-        if idempotent:
-            return True
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), _POLLED)
-        return not poll.poll(0)
+    def alive(self) -> bool:
+        """Tell whether the other end still has it open, and has sent nothing that nobody asked for."""
+        return not self.closed and not self.transport.is_closing() and not self._poll.poll(0)
 
     def spare(self, now: float) -> None:
         """Keep a connection that was made for a request which no longer needs it."""
@@ -277,13 +293,17 @@ class UpstreamConnection(asyncio.Protocol):
         response = Response(status, self._reason)
         head = exchange.request.method == b"HEAD"
         response.read(self._headers, exchange.date(), bodiless=head or status < 200 or status in (204, 304))  # noqa: PLR2004 - interim
-        if response.fault or status < 100 or status == 101:  # noqa: PLR2004 - no upgrade was offered
+        if response.fault or not 100 <= status < 600 or status == 101:  # noqa: PLR2004 - no upgrade was offered
             raise UnfitError
-        if response.length == CHUNKED and self._parser.get_http_version() != "1.1":
-            raise UnfitError  # RFC 9112 §6.1: such a length cannot be trusted
+        if self._doubted or response.length == CHUNKED:
+            # RFC 9112 §6.1: before 1.1 such a length cannot be trusted.
+            fit = ("1.1",) if response.length == CHUNKED else ("1.1", "1.0")
+            if self._parser.get_http_version() not in fit:
+                raise UnfitError
         if status < 200:  # noqa: PLR2004 - interim
             if status != 100:  # noqa: PLR2004 - that one is asked for, and answered, by us
                 exchange.interim(response)
+            self._doubted = True
             return
         if response.keep_for is not None:
             self.keep_for = min(IDLE, max(0.0, response.keep_for - _MARGIN))
@@ -332,6 +352,7 @@ class UpstreamConnection(asyncio.Protocol):
         return (
             self._reuse
             and self._sent
+            and not self._sole
             and not self.closed
             and not self.instance.leaving
             and not self.transport.get_write_buffer_size()

@@ -18,7 +18,21 @@ CHUNKED = -2
 Headers = Sequence[tuple[bytes, bytes]]
 
 # What a name asks for. Anything not in these tables is passed on.
-_HOST, _LENGTH, _CODING, _CONNECTION, _EXPECT, _ACCEPT, _DROP, _DATE, _RETRY, _KEEP, _KEY = range(11)
+(
+    _HOST,
+    _LENGTH,
+    _CODING,
+    _CONNECTION,
+    _EXPECT,
+    _ACCEPT,
+    _DROP,
+    _DATE,
+    _RETRY,
+    _KEEP,
+    _KEY,
+    _VIA,
+    _MAX_FORWARDS,
+) = range(13)
 
 _REQUEST_KINDS: dict[bytes, int] = {
     b"host": _HOST,
@@ -28,6 +42,8 @@ _REQUEST_KINDS: dict[bytes, int] = {
     b"expect": _EXPECT,
     b"idempotency-key": _KEY,
     b"accept": _ACCEPT,
+    b"via": _VIA,
+    b"max-forwards": _MAX_FORWARDS,
     # RFC 9110 §7.6.1: fields for one connection only.
     b"proxy-connection": _DROP,
     b"keep-alive": _DROP,
@@ -56,11 +72,16 @@ _RESPONSE_KINDS: dict[bytes, int] = {
     b"trailer": _DROP,
 }
 # reg-name, IPv4 or [IPv6], with an optional port (RFC 9110 §4.2, RFC 3986 §3.2)
-_AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::[0-9]{0,5})?")
-_ABSOLUTE = re.compile(rb"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
+_AUTHORITY = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?"
+)
+_ABSOLUTE = re.compile(rb"http(s?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 _MAX_DIGITS = 18
-# Every byte that a target may have; `#` would begin a fragment, which is nobody's business but the client's.
-_TARGET_BYTES = bytes(byte for byte in range(0x21, 0x100) if byte not in b"#\x7f")
+# Every byte that a target may have (beyond the RFC's, what browsers leave as it is); `#` would begin a
+# fragment, which is nobody's business but the client's.
+_TARGET_BYTES = bytes(byte for byte in range(0x21, 0x7F) if byte not in b"#")
+# What a reason phrase may have (RFC 9112 §4).
+_REASON_BYTES = b"\t" + bytes(byte for byte in range(0x20, 0x100) if byte != 0x7F)  # noqa: PLR2004 - DEL
 # What Connection says nearly always, and what asks nothing of us: how long it stays, the parser tells.
 _USUAL = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
 
@@ -84,13 +105,9 @@ def tokens(value: bytes) -> list[bytes]:
     return [part.strip(b" \t").lower() for part in value.split(b",")]
 
 
-def forwarded_for(peer: bytes) -> bytes:
-    """Write what an instance is told of a client, up to where the host it asked for follows."""
-    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: " % peer
-
-
-_VIA_11 = b"Via: 1.1 mainstay"
-_VIA_10 = b"Via: 1.0 mainstay"
+def forwarded_for(peer: bytes, name: bytes = b"mainstay") -> bytes:
+    """Write what an instance is told of a client: from our name in `Via` to where the host it asked for follows."""
+    return b"%b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: " % (name, peer)
 
 
 class Request:
@@ -172,6 +189,13 @@ class Request:
             elif kind == _KEY:
                 self.keyed = bool(value.strip(b" \t"))
                 lines.append(b": ".join((name, value)))
+            elif kind == _VIA:
+                # RFC 9110 §7.6: what has been here before would come for ever.
+                if forwarded[: forwarded.index(b"\r\n")] in value:
+                    self.fault = "loop"
+                lines.append(b": ".join((name, value)))
+            elif kind == _MAX_FORWARDS:
+                lines.append(self._one_hop_less(name, value.strip(b" \t")))
             elif kind == _EXPECT and self.http11:
                 self.expects = True
                 if value.strip(b" \t").lower() != b"100-continue":
@@ -179,6 +203,17 @@ class Request:
         host = self._aim(host, hosts)
         if self.fault is None:
             self._finish(host or b"", listed, forwarded)
+
+    def _one_hop_less(self, name: bytes, value: bytes) -> bytes:
+        """Count this hop where hops are counted (RFC 9110 §7.6.2); elsewhere the field means nothing."""
+        if self.method == b"OPTIONS":
+            if not value.isdigit() or len(value) > _MAX_DIGITS:
+                self.fault = "bad_request"
+            elif int(value) == 0:
+                self.fault = self.fault or "last_hop"
+            else:
+                value = b"%d" % (int(value) - 1)
+        return b": ".join((name, value))
 
     def _content_length(self, value: bytes) -> None:
         try:
@@ -207,10 +242,13 @@ class Request:
         absolute = _ABSOLUTE.fullmatch(target) if target[:1] not in (b"/", b"*") else None
         if absolute is not None:
             # RFC 9112 §3.2.2: the target's authority replaces Host.
-            if not absolute[1] or (host is not None and not _sound(host)):
+            if absolute[1]:
+                # RFC 9110 §7.4: what is to be secret is not answered where it is not.
+                self.fault = self.fault or "misdirected"
+            if not absolute[2] or (host is not None and not _sound(host)):
                 self.fault = "bad_host"
-            host = absolute[1] if hosts or not self.http11 else None
-            path = absolute[2]
+            host = absolute[2] if hosts or not self.http11 else None
+            path = absolute[3]
             self.target = path if path[:1] == b"/" else b"/" + path
             if self.method == b"OPTIONS" and not path:
                 self.target = b"*"
@@ -232,8 +270,7 @@ class Request:
             lines[:] = _unlisted(lines, listed)
             if b"idempotency-key" in listed:
                 self.keyed = False  # the instance does not get it
-        lines.append(_VIA_11 if self.http11 else _VIA_10)
-        lines.append(forwarded + host)
+        lines.append((b"Via: 1.1 " if self.http11 else b"Via: 1.0 ") + forwarded + host)
         if self.length == CHUNKED:
             lines.append(b"Transfer-Encoding: chunked")
         elif self.length >= 0:
@@ -271,6 +308,7 @@ class Response:
         """
         listed: list[bytes] = []
         told: bytes | None = None
+        ours = date
         lines = self.lines
         for name, value in headers:
             if name in _passed_to_clients:
@@ -305,6 +343,8 @@ class Response:
             self._told(told)
         if listed:
             lines[:] = _unlisted(lines, listed)
+            if b"date" in listed:
+                date = ours
         if date:
             lines.append(date)
         if bodiless:
@@ -328,7 +368,9 @@ class Response:
         """Write the head that the client gets."""
         first = _first_lines.get((self.status, self.reason))
         if first is None:
-            first = b"HTTP/1.1 %d %b" % (self.status, self.reason)
+            # A phrase means nothing (RFC 9112 §4), so one that may not stand there is left out.
+            sound = not self.reason.translate(None, _REASON_BYTES)
+            first = b"HTTP/1.1 %d %b" % (self.status, self.reason if sound else b"")
             if len(_first_lines) < _REMEMBERED:
                 _first_lines[self.status, self.reason] = first
         self.lines.append(b"\r\n")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mainstay.gateway import page
 from mainstay.gateway.exchange import Exchange
 from mainstay.gateway.head import Request, forwarded_for
+from mainstay.gateway.hop import name_of
 from mainstay.gateway.reader import Reader
 from mainstay.gateway.wheel import TICK
 
@@ -67,7 +68,8 @@ class ClientConnection(Reader):
         """Take the transport."""
         self.transport = transport  # type: ignore[assignment]
         address = transport.get_extra_info("peername")
-        self._forwarded = forwarded_for(address[0].encode() if address else b"unknown")
+        name = name_of(self.worker.listeners.get(self.route.name))
+        self._forwarded = forwarded_for(address[0].encode() if address else b"unknown", name)
         self.worker.clients.add(self)
         self.heard_at = monotonic()
         # Accepted just before the worker stopped: served, but not kept.

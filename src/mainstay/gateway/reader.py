@@ -13,21 +13,26 @@ if TYPE_CHECKING:
     from mainstay.gateway.worker import Worker
 
 _UNSUPPORTED = (b"CONNECT", b"TRACE")
+_HTTP11 = b" HTTP/1.1\r\n"
+_HTTP10 = b" HTTP/1.0\r\n"
+_END = b"\r\n\r\n"
+"""What ends a head, and also a body in chunks: nothing else does for this parser."""
 
 
 class Reader(asyncio.Protocol):
     """The reading half of a client's connection; `ClientConnection` is the other."""
 
     __slots__ = (
-        "_came",
         "_deaf",
         "_forwarded",
         "_fresh",
         "_headers",
         "_parser",
+        "_raw",
         "_reading",
         "_replaying",
         "_size",
+        "_tail",
         "_url",
         "heard_at",
         "loop",
@@ -46,9 +51,11 @@ class Reader(asyncio.Protocol):
         self._reading: Request | None = None
         self._headers: list[tuple[bytes, bytes]] | None = None
         self._url = b""
-        # Bytes read of a head, or of a body's framing, since anything came of them.
+        # The head so far, in the very bytes that came, and the last of them that were read of chunks.
+        self._raw = b""
+        self._tail = b""
+        # Bytes read of a body's framing since anything came of them.
         self._size = 0
-        self._came = 0
         self._forwarded = b""
         self._fresh = False
         self._replaying = False
@@ -79,51 +86,105 @@ class Reader(asyncio.Protocol):
 
     # --- the loop tells us ---
 
-    def data_received(self, data: bytes) -> None:  # noqa: C901 - one step for each end a read may have
+    def data_received(self, data: bytes) -> None:
         """Read what came; a request may begin with its head."""
         if self._deaf:
             return
         self.heard_at = monotonic()
-        self._came = len(data)
         before = self._reading
         size = before.size if before is not None else 0
-        rest: bytes | memoryview = data
-        while True:
-            try:
-                self._parser.feed_data(rest)
-            except httptools.HttpParserUpgrade as upgrade:
-                # A view: hundreds of offers in one read must not copy the rest hundreds of times.
-                rest = memoryview(rest)[upgrade.args[0] :]
-                if self._deaf:
-                    return  # type: ignore[unreachable] # the parser calls us back
-                self._decline()
-                if rest:
-                    continue
-            except httptools.HttpParserCallbackError as error:
-                self._fail(error)
-                return
-            except httptools.HttpParserError as error:
-                if not self._deaf:
-                    self._refuse(_fault(error))
-                return
-            break
+        if before is None and not self._raw and data.find(_END) == len(data) - 4:
+            self._raw = data  # one head and nothing else: nearly always
+            self._feed(data)
+        else:
+            self._feed_pieces(data)
         if self._deaf:
             return  # type: ignore[unreachable] # the parser calls us back
-        if self._headers is not None:
-            self._bound_head(len(data))
+        if self._raw:
+            self._bound_head()
         elif before is not None and before is self._reading:
             self._bound_framing(len(data), before.size - size)
 
-    def _bound_head(self, count: int) -> None:
-        """Refuse a head that never ends: what is not parsed yet is kept by the parser."""
-        if self._fresh:
-            self._fresh = False
-            self._size = 0
-            self._head_began()
-            return
-        self._size += count
-        if self._size > self.worker.limits.head:
+    def _feed_pieces(self, data: bytes) -> None:
+        """Give the parser one head, or what belongs to one body, at a time.
+
+        It would take several messages at once, but not tell where each begins, and it forgives what
+        must not be forgiven there: `_other_line` looks at the bytes themselves.
+        """
+        view = memoryview(data)
+        at = 0
+        while at < len(data) and not self._deaf:
+            request = self._reading
+            if request is None:
+                end = self._end_of_head(data, at)
+            elif request.length == CHUNKED:
+                end = self._end_of_chunks(data, at)
+            else:
+                end = min(len(data), at + request.length - request.size)
+            self._feed(view[at:end] if at or end < len(data) else data)
+            at = end
+            if self._raw and (self._headers is None or self._raw[-4:] == _END):
+                self._skip_blank()
+
+    def _feed(self, piece: bytes | memoryview) -> None:
+        try:
+            self._parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            # It comes with the end of a head, and so of the piece.
+            if not self._deaf:
+                self._decline()
+        except httptools.HttpParserCallbackError as error:
+            self._fail(error)
+        except httptools.HttpParserError as error:
+            if not self._deaf:
+                self._refuse(_fault(error))
+
+    def _end_of_head(self, data: bytes, at: int) -> int:
+        """Give where the head ends, or what has come of it, which is kept."""
+        raw = self._raw
+        if not raw:
+            found = data.find(_END, at)
+            end = len(data) if found < 0 else found + 4
+            self._raw = data[at:end]
+            return end
+        # Its beginning came before, so this is the first piece of what has come now.
+        raw += data
+        found = raw.find(_END, max(0, len(self._raw) - 3))
+        end = len(data) if found < 0 else found + 4 - len(self._raw)
+        self._raw = raw if found < 0 else raw[: found + 4]
+        return end
+
+    def _end_of_chunks(self, data: bytes, at: int) -> int:
+        """Give where the chunks may end, at the soonest: how many there are only the parser knows."""
+        tail = self._tail
+        if tail:
+            found = (tail + data[at : at + 3]).find(_END)
+            if found >= 0:
+                self._tail = b""
+                return at + found + 4 - len(tail)
+        found = data.find(_END, at)
+        if found >= 0:
+            self._tail = b""
+            return found + 4
+        self._tail = (tail + data[max(at, len(data) - 3) :])[-3:]
+        return len(data)
+
+    def _skip_blank(self) -> None:
+        """Forget empty lines before a request (RFC 9112 §2.2), and refuse what is neither these nor a head."""
+        lines, rest = divmod(len(self._raw), 2)
+        if self._raw != b"\r\n" * lines + b"\r" * rest:
+            if not self._deaf:
+                self._refuse("bad_request")
+        elif not rest:
+            self._raw = b""
+
+    def _bound_head(self) -> None:
+        """Refuse a head that never ends; give one that did not come at once its time."""
+        if len(self._raw) > self.worker.limits.head:
             self._refuse(self._what_is_large())
+        elif self._fresh:
+            self._fresh = False
+            self._head_began()
 
     def _bound_framing(self, count: int, moved: int) -> None:
         """Refuse chunk extensions and trailers that never end."""
@@ -138,7 +199,6 @@ class Reader(asyncio.Protocol):
         if not self._replaying:
             self._headers = []
             self._url = b""
-            self._size = 0
             self._fresh = True
 
     def on_url(self, url: bytes) -> None:
@@ -155,20 +215,25 @@ class Reader(asyncio.Protocol):
         if self._replaying:
             return
         headers, self._headers = self._headers or [], None
+        raw, self._raw = self._raw, b""
         self._size = 0
+        self._tail = b""
         if self._deaf:
             return
         parser = self._parser
-        version = parser.get_http_version()
-        request = Request(
-            parser.get_method(), self._url, http11=version == "1.1", keep_alive=parser.should_keep_alive()
-        )
-        if version not in ("1.1", "1.0"):
-            request.fault = "version"
-        elif request.method in _UNSUPPORTED:
-            request.fault = "method"
-        elif self._too_large(headers):
-            request.fault = self._what_is_large()
+        method, limits = parser.get_method(), self.worker.limits
+        line = method + b" " + self._url
+        fault = None
+        http11 = raw.startswith(line + _HTTP11)
+        if not http11 and not raw.startswith(line + _HTTP10):
+            http11, fault = _other_line(raw, line, parser.get_http_version())
+        request = Request(method, self._url, http11=http11, keep_alive=parser.should_keep_alive())
+        if method in _UNSUPPORTED:
+            request.fault = fault or "method"
+        elif len(raw) > limits.head or len(headers) > limits.headers:
+            request.fault = fault or self._what_is_large()
+        elif fault is not None:
+            request.fault = fault
         else:
             request.read(headers, self._forwarded)
         if request.fault is not None:
@@ -182,7 +247,7 @@ class Reader(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body."""
         request = self._reading
-        if request is not None and not self._deaf:
+        if request is not None and data and not self._deaf:
             request.size += len(data)
             self._more(request, data)
 
@@ -212,14 +277,6 @@ class Reader(asyncio.Protocol):
             self._parser.feed_data(b"POST / HTTP/1.1\r\nHost: .\r\n%b\r\n\r\n" % framing)
             self._replaying = False
 
-    def _too_large(self, headers: list[tuple[bytes, bytes]]) -> bool:
-        limits = self.worker.limits
-        if len(headers) > limits.headers:
-            return True
-        if self._fresh and self._came <= limits.head:
-            return False  # it is a part of one read that is no larger
-        return len(self._url) + sum(len(name) + len(value) + 4 for name, value in headers) > limits.head
-
     def _what_is_large(self) -> str:
         return "uri_too_long" if len(self._url) > self.worker.limits.head // 2 else "head_too_large"
 
@@ -230,6 +287,17 @@ class Reader(asyncio.Protocol):
             {"message": "a request could not be worked on", "exception": error.__context__ or error}
         )
         self.transport.abort()
+
+
+def _other_line(raw: bytes, line: bytes, version: str) -> tuple[bool, str | None]:
+    """Tell whether it is HTTP/1.1, and what is wrong, of a head that does not begin as most do."""
+    if version not in ("1.1", "1.0"):
+        return False, "version"
+    # One empty line may come before (RFC 9112 §2.2). The parser takes more: spaces, RTSP/1.0, ICE/1.0.
+    empty = raw.startswith(b"\r\n")
+    if empty and raw.startswith(line + _HTTP11, 2):
+        return True, None
+    return False, None if empty and raw.startswith(line + _HTTP10, 2) else "bad_request"
 
 
 def _fault(error: httptools.HttpParserError) -> str:

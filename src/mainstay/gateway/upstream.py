@@ -63,7 +63,7 @@ class Upstream(Target):
             if not idempotent and FRESH < rest <= connection.keep_for and not connection.closed:
                 return None  # the others have been idle for longer; they still serve what may be repeated
             idle.pop()
-            if rest <= connection.keep_for and connection.alive(idempotent):
+            if rest <= connection.keep_for and connection.alive():
                 return connection
             connection.close()
         return None
