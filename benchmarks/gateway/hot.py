@@ -15,7 +15,7 @@ import time
 from benchmarks.gateway.cost import HEADERS
 from mainstay.gateway.connection import UpstreamConnection
 from mainstay.gateway.http import ClientConnection
-from mainstay.gateway.table import Row, Settings, Table
+from mainstay.gateway.table import Door, Row, Rule, Settings, Table
 from mainstay.gateway.worker import Worker
 
 REQUEST = (
@@ -67,7 +67,8 @@ async def main(rounds: int, profile: bool) -> None:
     worker = Worker(1, {}, loop)
     worker.date = b"Date: x"
     rows = [Row(service="web", instance=f"web-{n}", generation=1, host="127.0.0.1", port=9) for n in range(3)]
-    worker.apply(Table(version=1, services={"web": Settings(health=None)}, rows=rows))
+    doors = {"web": Door(rules=[Rule(service="web")])}
+    worker.apply(Table(version=1, doors=doors, services={"web": Settings(health=None)}, rows=rows))
     route = worker.routes["web"]
     ups = []
     for member in route.pool.members:
@@ -75,7 +76,7 @@ async def main(rounds: int, profile: bool) -> None:
         connection.connection_made(Transport())  # type: ignore[arg-type]
         connection.spare(time.monotonic())
         ups.append(connection)
-    client = ClientConnection(worker, route)
+    client = ClientConnection(worker, worker.entrances["web"])
     out = Transport()
     client.connection_made(out)  # type: ignore[arg-type]
 

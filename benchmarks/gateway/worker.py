@@ -8,7 +8,7 @@ import sys
 
 import uvloop
 
-from mainstay.gateway.table import Row, Settings, Table
+from mainstay.gateway.table import Door, Row, Rule, Settings, Table
 from mainstay.gateway.worker import BACKLOG, Worker
 
 
@@ -23,7 +23,14 @@ async def main(port: int, origins: list[int]) -> None:
         Row(service="web", instance=f"web-{n}", generation=1, host="127.0.0.1", port=origin)
         for n, origin in enumerate(origins)
     ]
-    worker.apply(Table(version=1, services={"web": Settings(path="/")}, rows=rows))
+    worker.apply(
+        Table(
+            version=1,
+            doors={"web": Door(rules=[Rule(service="web")])},
+            services={"web": Settings(path="/")},
+            rows=rows,
+        )
+    )
     await worker.serve()
     await worker.run("no-supervisor")
 

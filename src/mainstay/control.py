@@ -21,7 +21,7 @@ from mainstay.base.facts import Fact, InstanceEjected, WorkerExited
 from mainstay.base.probe import ProbeResult
 from mainstay.gateway.check import check
 from mainstay.gateway.crew import Crew, bind
-from mainstay.gateway.table import DRAINING, UP, Limits, Row, Settings, Table
+from mainstay.gateway.table import DRAINING, UP, Door, Limits, Row, Rule, Settings, Table
 from mainstay.gateway.tally import Tally
 from mainstay.supervisor.environment import INSTANCE, RUN_DIR
 from mainstay.supervisor.life import Life
@@ -93,10 +93,10 @@ class Control:
         self._crew = Crew(
             size=system.gateway.worker_count(),
             listeners={
-                name: (service.listen.host, service.listen.port)
-                for name, service in system.services.items()
-                if service.listen is not None
+                name: (opening.listener.host, opening.listener.port)
+                for name, opening in system.openings().items()
             },
+            keys={name: opening.key for name, opening in system.openings().items()},
             door=rundir.bind_unix(GATEWAY),
             spawn=self._spawn_worker,
             emit=self._emit,
@@ -239,6 +239,7 @@ class Control:
             version=self._version,
             limits=Limits(head=limits.head, headers=limits.headers),
             drain=self.system.gateway.drain,
+            doors=doors(self.system),
             services={
                 name: settings(service) for name, service in self.system.services.items() if service.listen
             },
@@ -361,12 +362,12 @@ class Control:
         ]
 
     def _service(self, name: str, instances: list[dict[str, Any]]) -> dict[str, Any]:
-        service = self.system.services[name]
+        listener = self.system.listener_of(name)
         mine = [row for row in instances if row["service"] == name]
         up = sum(row["state"] in _SERVES for row in mine)
         return {
             "service": name,
-            "listen": str(service.listen) if service.listen is not None else None,
+            "listen": str(listener) if listener is not None else None,
             "instances": len({row["instance"] for row in mine}),
             "up": up,
             **self._crew.tally.service(name),
@@ -376,6 +377,19 @@ class Control:
         counted = self._crew.tally.instance(row["service"], row["instance"], row["generation"])
         used = self._usage.of(row["pid"])
         return {**row, **counted, "cpu": used.cpu if used else None, "memory": used.memory if used else None}
+
+
+def doors(system: System) -> dict[str, Door]:
+    """Say whose the requests are that come to each listening socket."""
+    rules: dict[str, list[Rule]] = {name: [] for name in system.openings()}
+    for name, service in system.services.items():
+        if service.listen is None:
+            continue
+        at = service.listen if isinstance(service.listen, str) else name
+        rules[at] += [
+            Rule(service=name, host=route.host or "", path=route.path or "") for route in service.routes
+        ] or [Rule(service=name)]
+    return {name: Door(rules=its) for name, its in rules.items()}
 
 
 def settings(service: Service) -> Settings:

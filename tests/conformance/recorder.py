@@ -53,7 +53,9 @@ class Recorder:
             wire += data
             while True:
                 taken = take_request(bytes(wire), at)
-                early = bool(self.answers) and self.answers[0].get("early") and wire.find(b"\r\n\r\n", at) >= 0
+                early = (
+                    bool(self.answers) and self.answers[0].get("early") and wire.find(b"\r\n\r\n", at) >= 0
+                )
                 if taken is not None:
                     self.messages.append(taken[0])
                     at = taken[1]

@@ -100,7 +100,10 @@ def check_reached(message, wanted, name):
     if "line" in wanted:
         assert message.first == wire_bytes(wanted["line"])
     for field, value in wanted.get("has", {}).items():
-        values = [wire_bytes(one).replace(b"{name}", name) for one in (value if isinstance(value, list) else [value])]
+        values = [
+            wire_bytes(one).replace(b"{name}", name)
+            for one in (value if isinstance(value, list) else [value])
+        ]
         assert message.all(field) == values, message.head
     for field in wanted.get("lacks", ()):
         assert not message.all(field), (field, message.head)
@@ -115,9 +118,11 @@ def check_reached(message, wanted, name):
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_case(rig, case):
+async def test_case(rig, case):  # noqa: C901, PLR0912 - a case from end to end
     origin = Recorder(scripted(case.get("origin")))
-    await rig.up(0, limits=Limits(**case.get("limits", {})), **({"hold": case["hold"]} if "hold" in case else {}))
+    await rig.up(
+        0, limits=Limits(**case.get("limits", {})), **({"hold": case["hold"]} if "hold" in case else {})
+    )
     await origin.listen()
     rig.origins.append(origin)
     rig.rows.append(rig.row(origin, 1))

@@ -9,7 +9,7 @@ import struct
 import pytest
 import uvloop
 
-from mainstay.gateway.table import Limits, Row, Settings, Table
+from mainstay.gateway.table import Door, Limits, Row, Rule, Settings, Table
 from mainstay.gateway.worker import Worker
 from mainstay.redundancy.pool import PoolSpec
 from mainstay.tolerance.call import CallSpec
@@ -265,8 +265,15 @@ class Rig:
 
     def apply(self):
         self.version += 1
-        services = {"web": self.settings}
-        self.worker.apply(Table(version=self.version, services=services, rows=self.rows, limits=self.limits))
+        self.worker.apply(
+            Table(
+                version=self.version,
+                doors={"web": Door(rules=[Rule(service="web")])},
+                services={"web": self.settings},
+                rows=self.rows,
+                limits=self.limits,
+            )
+        )
 
     async def client(self, **how):
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20, **how)

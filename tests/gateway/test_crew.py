@@ -13,7 +13,7 @@ import pytest
 from mainstay.base.clock import SystemClock
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.gateway.crew import Crew
-from mainstay.gateway.table import Row, Settings, Table
+from mainstay.gateway.table import Door, Row, Rule, Settings, Table
 from mainstay.supervisor.process import Process
 
 
@@ -54,6 +54,7 @@ class Stage:
         return Crew(
             size=size,
             listeners={"web": ("127.0.0.1", self.port)},
+            keys={"web": "services.web.listen"},
             door=bound,
             spawn=self.spawn,
             emit=lambda fact: self.facts.append(type(fact).__name__),
@@ -65,7 +66,11 @@ class Stage:
     def table(self, version=1, **row):
         fields = {name: getattr(self.row, name) for name in Row.__slots__} | row
         return Table(
-            version=version, services={"web": Settings(health=None)}, rows=[Row(**fields)], drain=2.0
+            version=version,
+            doors={"web": Door(rules=[Rule(service="web")])},
+            services={"web": Settings(health=None)},
+            rows=[Row(**fields)],
+            drain=2.0,
         )
 
     async def open(self, size=2):

@@ -4,12 +4,10 @@ import pwd
 import pytest
 
 from mainstay.system.check import check
-from mainstay.system.listener import Listener
 from mainstay.system.mechanism import Breaker, Health, Outlier, Retry
 from mainstay.system.schema import Service
 
 WEB = Service(command="run")
-PORTS = {"web": 80, "api": 81}
 
 
 def findings(tmp_path, services, zones=()):
@@ -52,40 +50,6 @@ def test_a_folder_that_is_a_file_is_told(tmp_path):
     assert findings(tmp_path, {"web": Service(command="run", cwd="file")}) == [
         (("services", "web", "cwd"), f"is not a folder: {tmp_path.resolve()}/file")
     ]
-
-
-def test_the_third_listener_is_told_only_its_first_clash(tmp_path):
-    services = {name: Service(command="run", listen="http://0.0.0.0:80") for name in ("a", "b", "c")}
-
-    told = findings(tmp_path, services)
-
-    assert [path for path, _ in told] == [("services", "b", "listen"), ("services", "c", "listen")]
-    assert all("is taken by services.a" in message for _, message in told)
-
-
-@pytest.mark.parametrize("admin", ["127.0.0.1", "0.0.0.0", "localhost"])
-def test_an_admin_listener_may_not_be_that_of_a_service(tmp_path, admin):
-    services = {
-        name: Service(command="run", listen=f"http://127.0.0.1:{port}") for name, port in PORTS.items()
-    }
-
-    told = check(services, services, [], tmp_path, Listener(admin, 81))
-
-    assert told == [
-        (
-            ("gateway", "admin"),
-            f"http://{admin}:81 is taken by services.api, which listens on http://127.0.0.1:81",
-        )
-    ]
-
-
-def test_an_admin_listener_of_its_own_is_no_problem(tmp_path):
-    services = {
-        name: Service(command="run", listen=f"http://127.0.0.1:{port}") for name, port in PORTS.items()
-    }
-
-    assert check(services, services, [], tmp_path, Listener("127.0.0.1", 82)) == []
-    assert check(services, services, [], tmp_path, Listener("127.0.0.2", 81)) == []
 
 
 def test_a_need_for_a_service_that_is_itself_wrong_is_no_problem(tmp_path):

@@ -11,7 +11,7 @@ from mainstay.system.load import LARGEST, folder_slug, load
 from mainstay.system.schema import System
 
 SERVICE_KEYS = (
-    "command, instances, listen, cwd, env, env_file, user, health, timeouts, retry, idempotency, breaker, outlier, balance, "
+    "command, instances, listen, routes, cwd, env, env_file, user, health, timeouts, retry, idempotency, breaker, outlier, balance, "
     "slow_start, failover, hold, restart, ready_within, drain, stop_timeout, needs, logs"
 )
 NAME_RULE = "allowed are small letters, digits and hyphens, beginning with a letter, up to 63"
@@ -86,7 +86,10 @@ ONE_PROBLEM = [
         service("slow-start: 1s"),
         f"4:5: services.web.slow-start: unknown key; did you mean slow_start? allowed: {SERVICE_KEYS}",
     ),
-    ("databases: {}\n" + service(""), "1:1: databases: unknown key; allowed: name, zones, gateway, services"),
+    (
+        "databases: {}\n" + service(""),
+        "1:1: databases: unknown key; allowed: name, zones, gateway, listeners, services",
+    ),
     (
         "gateway: {limits: {heads: 1KB}}\n" + service(""),
         "1:20: gateway.limits.heads: unknown key; did you mean head? allowed: head, headers",
@@ -151,7 +154,10 @@ ONE_PROBLEM = [
     ),
     (
         service("listen: 8080"),
-        "4:13: services.web.listen: 8080 is not a listener: write http://HOST:PORT, as in http://0.0.0.0:8080",
+        (
+            "4:13: services.web.listen: 8080 is not a listener: write http://HOST:PORT, as in http://0.0.0.0:8080, "
+            "or the name of one under listeners"
+        ),
     ),
     (
         service("listen: http://0.0.0.0:70000"),
@@ -256,7 +262,7 @@ services:
     problems = problems_of(file)
 
     assert problems == [
-        "1:1: nam: unknown key; did you mean name? allowed: name, zones, gateway, services",
+        "1:1: nam: unknown key; did you mean name? allowed: name, zones, gateway, listeners, services",
         f"4:5: services.web.comand: unknown key; did you mean command? allowed: {SERVICE_KEYS}",
         "5:16: services.web.instances: must be from 1 to 1000, not 0",
         "7:13: services.web.needs[0]: there is no service dbb; did you mean db?",

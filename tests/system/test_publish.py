@@ -5,12 +5,27 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from mainstay.base.errors import SystemFileError
+from mainstay.system.entrance import Entrance, ServiceRoute
 from mainstay.system.load import load
 from mainstay.system.mechanism import Breaker, Health, Logs, Outlier, Restart, Retry, Timeouts
 from mainstay.system.publish import json_schema, reference
 from mainstay.system.schema import Gateway, Limits, Service, System
 
-SECTIONS = [System, Gateway, Limits, Service, Health, Timeouts, Retry, Breaker, Outlier, Restart, Logs]
+SECTIONS = [
+    System,
+    Gateway,
+    Limits,
+    Entrance,
+    Service,
+    ServiceRoute,
+    Health,
+    Timeouts,
+    Retry,
+    Breaker,
+    Outlier,
+    Restart,
+    Logs,
+]
 
 GOOD = """\
 name: shop

@@ -51,7 +51,7 @@ class WorkerProcess(Protocol):
 
 
 Spawn = Callable[[int, dict[str, int]], WorkerProcess]
-"""Starts a worker by its number, with listening sockets by service."""
+"""Starts a worker by its number, with listening sockets by name."""
 
 
 def bind(address: Address, key: str) -> socket.socket:
@@ -106,6 +106,7 @@ class Crew:
         *,
         size: int,
         listeners: Mapping[str, Address],
+        keys: Mapping[str, str],
         door: socket.socket,
         spawn: Spawn,
         emit: Emit,
@@ -117,7 +118,8 @@ class Crew:
 
         Args:
             size: How many workers; 0 when nothing listens.
-            listeners: Where each service listens.
+            listeners: Where to listen, by the names of the listening sockets.
+            keys: The keys of the system file that say so; errors name them.
             door: The Unix socket that workers come to; bound, not yet listening.
             spawn: Starts a worker.
             emit: Takes the crew's facts.
@@ -130,6 +132,7 @@ class Crew:
         self._misfits: list[Member] = []
         self._size = size if listeners else 0
         self._wanted = dict(listeners)
+        self._keys = keys
         self._sockets: dict[str, socket.socket] = {}
         self._door = door
         self._spawn = spawn
@@ -166,7 +169,7 @@ class Crew:
         """
         for name, address in self._wanted.items():
             if name not in self._sockets:
-                self._sockets[name] = bind(address, f"services.{name}.listen")
+                self._sockets[name] = bind(address, self._keys[name])
 
     async def start(self) -> None:
         """Start the workers that are missing, wait until each of them serves, and part with those that do not fit."""

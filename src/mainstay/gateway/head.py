@@ -118,6 +118,7 @@ class Request:
         "complete",
         "expects",
         "fault",
+        "host",
         "html",
         "http11",
         "idempotent",
@@ -134,6 +135,7 @@ class Request:
     def __init__(self, method: bytes, target: bytes, *, http11: bool, keep_alive: bool) -> None:
         self.method = method
         self.target = target
+        self.host = b""
         self.http11 = http11
         self.keep_alive = keep_alive
         self.idempotent = method in IDEMPOTENT_METHODS
@@ -200,9 +202,9 @@ class Request:
                 self.expects = True
                 if value.strip(b" \t").lower() != b"100-continue":
                     self.fault = "expectation"
-        host = self._aim(host, hosts)
+        self.host = self._aim(host, hosts) or b""
         if self.fault is None:
-            self._finish(host or b"", listed, forwarded)
+            self._finish(self.host, listed, forwarded)
 
     def _one_hop_less(self, name: bytes, value: bytes) -> bytes:
         """Count this hop where hops are counted (RFC 9110 §7.6.2); elsewhere the field means nothing."""

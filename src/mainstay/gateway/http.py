@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from mainstay.gateway import page
 from mainstay.gateway.exchange import Exchange
 from mainstay.gateway.head import Request, forwarded_for
-from mainstay.gateway.hop import name_of
 from mainstay.gateway.reader import Reader
 from mainstay.gateway.wheel import TICK
 
 if TYPE_CHECKING:
-    from mainstay.gateway.route import Route
+    from mainstay.gateway.entrance import Entrance
     from mainstay.gateway.worker import Worker
 
 QUEUE = 16
@@ -48,8 +47,8 @@ class ClientConnection(Reader):
         "stalled",
     )
 
-    def __init__(self, worker: "Worker", route: "Route") -> None:
-        super().__init__(worker, route)
+    def __init__(self, worker: "Worker", entrance: "Entrance") -> None:
+        super().__init__(worker, entrance)
         self.closing = False
         self.paused = False
         self.stalled = False
@@ -68,8 +67,7 @@ class ClientConnection(Reader):
         """Take the transport."""
         self.transport = transport  # type: ignore[assignment]
         address = transport.get_extra_info("peername")
-        name = name_of(self.worker.listeners.get(self.route.name))
-        self._forwarded = forwarded_for(address[0].encode() if address else b"unknown", name)
+        self._forwarded = forwarded_for(address[0].encode() if address else b"unknown", self.entrance.via)
         self.worker.clients.add(self)
         self.heard_at = monotonic()
         # Accepted just before the worker stopped: served, but not kept.
@@ -272,6 +270,13 @@ class ClientConnection(Reader):
         if request.fault is not None:
             self._reject(request, now)
             return
+        entrance = self.entrance
+        route = entrance.sole or entrance.find(request)
+        if route is None:
+            request.fault = "no_route"
+            self._reject(request, now)
+            return
+        self.route = route
         exchange = self._exchange = Exchange(self, request, now)
         exchange.begin(now)
 

@@ -12,6 +12,7 @@ REASONS: dict[str, tuple[int, str]] = {
         503,
         "No instance of this service is ready to answer. It may be starting; please try again shortly.",
     ),
+    "no_route": (404, "No service is known here for this host and path."),
     "unreachable": (
         503,
         "No instance of this service could be reached. Nothing was sent, so it is safe to try again.",

@@ -9,7 +9,7 @@ import httptools
 from mainstay.gateway.head import CHUNKED, NONE, Request
 
 if TYPE_CHECKING:
-    from mainstay.gateway.route import Route
+    from mainstay.gateway.entrance import Entrance
     from mainstay.gateway.worker import Worker
 
 _UNSUPPORTED = (b"CONNECT", b"TRACE")
@@ -34,6 +34,7 @@ class Reader(asyncio.Protocol):
         "_size",
         "_tail",
         "_url",
+        "entrance",
         "heard_at",
         "loop",
         "route",
@@ -41,9 +42,11 @@ class Reader(asyncio.Protocol):
         "worker",
     )
 
-    def __init__(self, worker: "Worker", route: "Route") -> None:
+    def __init__(self, worker: "Worker", entrance: "Entrance") -> None:
         self.worker = worker
-        self.route = route
+        self.entrance = entrance
+        # Of the request that is worked on; before there is one, where such is counted.
+        self.route = entrance.home
         self.loop = worker.loop
         self.transport: asyncio.Transport = None  # type: ignore[assignment] # told by connection_made
         self.heard_at = 0.0

@@ -49,6 +49,24 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Requests of one listener that are for one service."""
+
+    service: str
+    host: str = ""
+    """In small letters; empty: every host."""
+    path: str = ""
+    """What the path begins with, by whole segments; empty: every path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """How the traffic of one listening socket is taken."""
+
+    rules: list[Rule]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What a request may be at most."""
 
@@ -66,6 +84,8 @@ class Table:
     limits: Limits = field(default_factory=Limits)
     drain: float = 10.0
     """Seconds that requests in progress have when the worker is told to stop."""
+    doors: dict[str, Door] = field(default_factory=dict)
+    """By the names of the listening sockets."""
     services: dict[str, Settings] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
 

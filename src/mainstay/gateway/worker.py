@@ -24,10 +24,12 @@ from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.base.facts import Fact
 from mainstay.gateway.check import check
+from mainstay.gateway.entrance import Entrance
+from mainstay.gateway.hop import name_of
 from mainstay.gateway.http import ClientConnection
 from mainstay.gateway.link import Link
 from mainstay.gateway.route import Route
-from mainstay.gateway.table import Limits, Row, Table
+from mainstay.gateway.table import Limits, Row, Settings, Table
 from mainstay.gateway.upstream import Upstream
 from mainstay.gateway.wheel import Wheel
 
@@ -51,6 +53,7 @@ class Worker:
         self.limits = Limits()
         self.drain_limit = 10.0
         self.routes: dict[str, Route] = {}
+        self.entrances: dict[str, Entrance] = {}
         self.clients: set[ClientConnection] = set()
         self.most_clients = 2**20
         """Client connections at once; beyond, one is told so and closed, before descriptors run out."""
@@ -115,15 +118,26 @@ class Worker:
         for name, route in self.routes.items():
             if name not in table.services:
                 route.apply(now, [])
+        for name, door in table.doors.items():
+            self._entrance(name).apply(door, self.routes)
         self._watch()
+
+    def _entrance(self, name: str) -> Entrance:
+        entrance = self.entrances.get(name)
+        if entrance is None:
+            # Counts what is no service's; it is nobody's traffic, so no supervisor is told.
+            nowhere = Route("", Settings(health=None), self._dice, self.tell, self._left)
+            entrance = Entrance(name, name_of(self.listeners.get(name)), nowhere)
+            self.entrances[name] = entrance
+        return entrance
 
     async def serve(self) -> None:
         """Accept connections; called when the first table has come."""
         for name, listener in self.listeners.items():
-            route = self.routes.get(name)
-            if route is not None and name not in self._servers and not self.stopping:
+            entrance = self.entrances.get(name)
+            if entrance is not None and name not in self._servers and not self.stopping:
                 self._servers[name] = await self.loop.create_server(
-                    partial(ClientConnection, self, route), sock=listener, backlog=BACKLOG
+                    partial(ClientConnection, self, entrance), sock=listener, backlog=BACKLOG
                 )
 
     def stop(self) -> None:
@@ -237,7 +251,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="mainstay-gateway-worker")
     parser.add_argument("--number", type=int, required=True)
     parser.add_argument("--link", required=True, help="the supervisor's socket")
-    parser.add_argument("--listeners", required=True, help="JSON: service name to inherited descriptor")
+    parser.add_argument(
+        "--listeners", required=True, help="JSON: name of the listening socket to inherited descriptor"
+    )
     options = parser.parse_args(argv)
     listeners = {name: socket.socket(fileno=fd) for name, fd in json.loads(options.listeners).items()}
     for listener in listeners.values():

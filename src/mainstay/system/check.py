@@ -8,12 +8,8 @@ from pathlib import Path
 from mainstay.base.errors import SpecError
 from mainstay.base.units import format_duration
 from mainstay.system.envfile import read_env_file
-from mainstay.system.listener import Listener
-from mainstay.system.place import Path as KeyPath
+from mainstay.system.place import Finding
 from mainstay.system.schema import Service
-
-Finding = tuple[KeyPath, str]
-"""Where, and what is wrong."""
 
 
 def check(
@@ -21,7 +17,6 @@ def check(
     names: Iterable[str],
     zones: list[str],
     folder: Path,
-    admin: Listener | None = None,
 ) -> list[Finding]:
     """Check services against one another and against the machine.
 
@@ -30,12 +25,10 @@ def check(
         names: Of all services in the file, so that nobody is told that a wrong one is not there.
         zones: Of the system.
         folder: The system file's.
-        admin: The gateway's own listener, if there is one.
     """
     findings = list(_zones(zones))
     for name, service in services.items():
         findings += [(("services", name, *path), message) for path, message in _service(service, folder)]
-    findings += [*_listeners(services), *_admin(admin, services)]
     return [*findings, *_unknown_needs(services, set(names)), *_circles(services)]
 
 
@@ -92,32 +85,6 @@ def _is_user(name: str) -> bool:
     except KeyError:
         return False
     return True
-
-
-def _listeners(services: Mapping[str, Service]) -> Iterator[Finding]:
-    seen: dict[int, list[tuple[str, Service]]] = {}
-    for name, service in services.items():
-        if service.listen is None:
-            continue
-        others = seen.setdefault(service.listen.port, [])
-        for other, its in others:
-            if its.listen is not None and service.listen.overlaps(its.listen):
-                yield (
-                    ("services", name, "listen"),
-                    f"{service.listen} is taken by services.{other}, which listens on {its.listen}",
-                )
-                break
-        others.append((name, service))
-
-
-def _admin(admin: Listener | None, services: Mapping[str, Service]) -> Iterator[Finding]:
-    for name, service in services.items():
-        if admin is not None and service.listen is not None and admin.overlaps(service.listen):
-            yield (
-                ("gateway", "admin"),
-                f"{admin} is taken by services.{name}, which listens on {service.listen}",
-            )
-            return
 
 
 def _unknown_needs(services: Mapping[str, Service], names: set[str]) -> Iterator[Finding]:

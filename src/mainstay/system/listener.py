@@ -1,14 +1,17 @@
-"""Where a service takes its traffic, as the system file tells it: `http://HOST:PORT`."""
+"""Where traffic is taken, as the system file tells it: `http://HOST:PORT`, or the name of a shared listener."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated, NamedTuple
 
 from pydantic import PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
-from mainstay.system.value import shown, wrong
+from mainstay.system.value import SLUG, shown, wrong
 
-_LISTEN = re.compile(r"http://(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})")
+SCHEMES = ("http",)
+"""What is spoken at listeners."""
+_LISTEN = re.compile(rf"({'|'.join(SCHEMES)})://(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{{1,5}})")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")  # RFC 1123 §2.1
 _LAST_PORT = 65535
@@ -20,10 +23,12 @@ class Listener(NamedTuple):
     host: str
     """A name or an IP address, without brackets."""
     port: int
+    scheme: str = "http"
+    """One of `SCHEMES`."""
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{self.scheme}://{host}:{self.port}"
 
     def overlaps(self, other: "Listener") -> bool:
         """Tell whether both cannot be listened on at once."""
@@ -48,14 +53,28 @@ def _listener(written: object) -> Listener:
     match = _LISTEN.fullmatch(written) if isinstance(written, str) else None
     if match is None:
         raise wrong(f"{shown(written)} is not a listener: write http://HOST:PORT, as in http://0.0.0.0:8080")
-    host, port = match[1] or match[2], int(match[3])
+    host, port = match[2] or match[3], int(match[4])
     if not 0 < port <= _LAST_PORT:
         raise wrong(f"port {port} cannot be: allowed are 1 to {_LAST_PORT}")
     address = _address(host)
     looks_numeric = ":" in host or re.fullmatch(r"[0-9.]+", host)
     if isinstance(address, str) and (looks_numeric or not _HOST.fullmatch(host)):
         raise wrong(f"'{host}' is not a host: write a name or an IP address, as in http://0.0.0.0:8080")
-    return Listener(host, port)
+    return Listener(host, port, match[1])
+
+
+def _listener_or_name(written: object) -> Listener | str:
+    if isinstance(written, str) and SLUG.fullmatch(written):
+        return written
+    try:
+        return _listener(written)
+    except PydanticCustomError:
+        if isinstance(written, str) and "://" in written:
+            raise
+        raise wrong(
+            f"{shown(written)} is not a listener: write http://HOST:PORT, as in http://0.0.0.0:8080, "
+            "or the name of one under listeners"
+        ) from None
 
 
 Listen = Annotated[
@@ -66,3 +85,16 @@ Listen = Annotated[
     ),
 ]
 """The address that clients use."""
+
+ListenAt = Annotated[
+    Listener | str,
+    PlainValidator(_listener_or_name),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^(?:{_LISTEN.pattern}|{SLUG.pattern})$",
+            "examples": ["http://0.0.0.0:8080"],
+        }
+    ),
+]
+"""The address that clients use, or the name of a listener that several services share."""

@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,7 +12,9 @@ from pydantic import ValidationError
 from mainstay.base.errors import Problem, SystemFileError
 from mainstay.system.check import check
 from mainstay.system.document import Document, read_document
+from mainstay.system.entrance import Entrance
 from mainstay.system.listener import Listener
+from mainstay.system.opening import check_openings
 from mainstay.system.place import Path as KeyPath
 from mainstay.system.place import written
 from mainstay.system.schema import Gateway, Service, System
@@ -88,7 +91,11 @@ def _system(document: Document, file: Path) -> tuple[System | None, list[Problem
     names = {
         path[1] for path in document.keys if path[0] == "services" and len(path) == len(("services", "NAME"))
     }
-    findings = check(services, {str(name) for name in names}, _zones(content), file.parent, _admin(content))
+    shared = system.listeners if system else _sound_listeners(content)
+    findings = [
+        *check(services, {str(name) for name in names}, _zones(content), file.parent),
+        *check_openings(services, shared, _admin(content)),
+    ]
     for path, message in findings:
         shown_path = path if path in document.values else _without_index(path)
         problems.append(Problem(*document.place(shown_path), written(shown_path), message))
@@ -128,6 +135,16 @@ def _sound_services(content: object) -> dict[str, Service]:
             right = {key: value for key, value in keys.items() if key not in wrong}
             # A command is required; without one there would be nothing to look at.
             sound[name] = Service.model_validate({"command": "true", **right})
+    return sound
+
+
+def _sound_listeners(content: object) -> dict[str, Entrance]:
+    """Give the shared listeners whose address can be read; what is wrong with others is told already."""
+    listeners = content.get("listeners") if isinstance(content, dict) else None
+    sound: dict[str, Entrance] = {}
+    for name, keys in list(listeners.items())[:1000] if isinstance(listeners, dict) else ():
+        with suppress(ValidationError):
+            sound[name] = Entrance.model_validate({"at": keys.get("at") if isinstance(keys, dict) else None})
     return sound
 
 

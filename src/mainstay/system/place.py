@@ -6,6 +6,10 @@ Path = tuple[str | int, ...]
 """Where in the document: `("services", "web", "needs", 0)`."""
 
 
+Finding = tuple[Path, str]
+"""Where, and what is wrong."""
+
+
 class Place(NamedTuple):
     """Where in the text, counted from 1; 0 means the file as a whole."""
 

@@ -14,6 +14,7 @@ from mainstay.base.units import (
     format_share,
     format_size,
 )
+from mainstay.system.entrance import Entrance, ServiceRoute
 from mainstay.system.mechanism import Section
 from mainstay.system.schema import Gateway, Limits, Service, System
 
@@ -94,7 +95,9 @@ def reference() -> str:
         ("the file itself", System),
         ("gateway", Gateway),
         ("gateway.limits", Limits),
+        ("listeners.NAME", Entrance),
         ("services.NAME", Service),
+        ("services.NAME.routes[]", ServiceRoute),
     ]
     for key, field in Service.model_fields.items():
         section = section_of(field)

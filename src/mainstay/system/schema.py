@@ -5,8 +5,10 @@
     System
     ├── name, zones
     ├── gateway       Gateway ── limits
+    ├── listeners
+    │   └── NAME      Entrance
     └── services
-        └── NAME      Service ── health, timeouts, retry, breaker, outlier, restart, logs
+        └── NAME      Service ── routes, health, timeouts, retry, breaker, outlier, restart, logs
 
 All of it is frozen. The published JSON Schema and the reference are generated from here.
 """
@@ -22,8 +24,9 @@ from mainstay.redundancy.health import HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.redundancy.pool import PoolSpec
 from mainstay.system.command import Command, argv, executable_problem
+from mainstay.system.entrance import Entrance, Opening, ServiceRoute
 from mainstay.system.envfile import read_env_file
-from mainstay.system.listener import Listen
+from mainstay.system.listener import Listen, ListenAt, Listener
 from mainstay.system.mechanism import Breaker, Health, Logs, Outlier, Restart, Retry, Section, Timeouts
 from mainstay.system.value import (
     Balance,
@@ -61,9 +64,14 @@ class Service(Section):
     instances: Annotated[int, Whole(1, 1000)] = 2
     """How many of it run. Two is the least that survives the loss of one."""
 
-    listen: Listen | None = None
-    """The address that clients use; the gateway listens there and spreads requests over the instances.
-    Without it the service takes no requests through the gateway."""
+    listen: ListenAt | None = None
+    """The address that clients use; the gateway listens there and spreads requests over the instances. Or the
+    name of one of the system's `listeners`, which several services may share. Without it the service takes no
+    requests through the gateway."""
+
+    routes: list[ServiceRoute] = Field(default_factory=list, max_length=10_000)
+    """Which requests it takes of those that come to a shared listener. Without any it takes what no other
+    service takes."""
 
     cwd: File = Path()
     """The folder that it runs in, relative to the system file's own, which is the default."""
@@ -252,6 +260,10 @@ class System(Section):
     gateway: Gateway = Gateway()
     """The processes that take the traffic."""
 
+    listeners: Annotated[dict[Slug, Entrance], Field(max_length=250)] = Field(default_factory=dict)
+    """Listeners by name, for services that share one. A service that has one for itself tells the address at
+    its own `listen`."""
+
     services: Annotated[dict[Slug, Service], Field(min_length=1, max_length=1000)]
     """The services by name: at least one, at most 1000."""
 
@@ -266,6 +278,23 @@ class System(Section):
     def folder(self) -> Path:
         """The folder of that file, which all paths in it are relative to."""
         return self._file.parent
+
+    def openings(self) -> dict[str, Opening]:
+        """Give the listening sockets that it needs: shared ones by their name, others by their service's."""
+        shared = {
+            name: Opening(entrance.at, f"listeners.{name}.at", entrance)
+            for name, entrance in self.listeners.items()
+        }
+        return shared | {
+            name: Opening(service.listen, f"services.{name}.listen", Entrance(at=service.listen))
+            for name, service in self.services.items()
+            if isinstance(service.listen, Listener)
+        }
+
+    def listener_of(self, service: str) -> Listener | None:
+        """Give where a service takes its traffic; None when it takes none."""
+        listen = self.services[service].listen
+        return self.listeners[listen].at if isinstance(listen, str) else listen
 
     def model_post_init(self, context: Mapping[str, Path] | None) -> None:
         """Keep where it was read from: the validation context's `file`, or `mainstay.yaml` in this folder."""

@@ -1,0 +1,86 @@
+"""What must hold between listeners, and between them and the services that take traffic there."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+
+from mainstay.system.entrance import Entrance
+from mainstay.system.listener import Listener
+from mainstay.system.place import Finding, Path, written
+from mainstay.system.schema import Service
+
+Services = Mapping[str, Service]
+Shared = Mapping[str, Entrance]
+
+
+def check_openings(services: Services, shared: Shared, admin: Listener | None) -> Iterator[Finding]:
+    """Check listeners against one another, and the services that share one.
+
+    Args:
+        services: Those that could be read.
+        shared: The system's `listeners`.
+        admin: The gateway's own, if there is one.
+    """
+    yield from _clashes(services, shared, admin)
+    yield from _names(services, shared)
+    for name, service in services.items():
+        yield from _use(name, service, shared)
+    yield from _same_requests(services, shared)
+
+
+def _clashes(services: Services, shared: Shared, admin: Listener | None) -> Iterator[Finding]:
+    wanted: list[tuple[Path, Listener]] = [
+        (("listeners", name, "at"), one.at) for name, one in shared.items()
+    ]
+    wanted += [
+        (("services", name, "listen"), service.listen)
+        for name, service in services.items()
+        if isinstance(service.listen, Listener)
+    ]
+    if admin is not None:
+        wanted.append((("gateway", "admin"), admin))
+    seen: dict[int, list[tuple[Path, Listener]]] = {}
+    for path, listener in wanted:
+        others = seen.setdefault(listener.port, [])
+        for other, its in others:
+            if listener.overlaps(its):
+                yield path, f"{listener} is taken by {written(other[:-1])}, which listens on {its}"
+                break
+        others.append((path, listener))
+
+
+def _names(services: Services, shared: Shared) -> Iterator[Finding]:
+    used = {service.listen for service in services.values()}
+    for name in shared:
+        # One name for both would make their metrics and sockets one.
+        if name in services and isinstance(services[name].listen, Listener):
+            yield ("listeners", name), f"services.{name} has a listener of its own under the same name"
+        elif name not in used:
+            yield ("listeners", name), "no service takes traffic here: name it as `listen` of one"
+
+
+def _use(name: str, service: Service, shared: Shared) -> Iterator[Finding]:
+    listen = service.listen
+    if isinstance(listen, str) and listen not in shared:
+        near = get_close_matches(listen, shared, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        yield ("services", name, "listen"), f"there is no listener {listen} under listeners{hint}"
+    if service.routes and not isinstance(listen, str):
+        yield (
+            ("services", name, "routes"),
+            "only a shared listener has routes: put its address under listeners, and its name here as `listen`",
+        )
+
+
+def _same_requests(services: Services, shared: Shared) -> Iterator[Finding]:
+    seen: dict[tuple[str, str, str], Path] = {}
+    for name, service in services.items():
+        if not isinstance(service.listen, str) or service.listen not in shared:
+            continue
+        asked: list[tuple[Path, str, str]] = [
+            (("services", name, "routes", place), route.host or "", (route.path or "/").rstrip("/"))
+            for place, route in enumerate(service.routes)
+        ]
+        for path, host, prefix in asked or [(("services", name, "listen"), "", "")]:
+            other = seen.setdefault((service.listen, host, prefix), path)
+            if other != path:
+                yield path, f"takes the same requests of listeners.{service.listen} as {written(other)}"
