@@ -19,6 +19,7 @@ from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.base.facts import Fact, InstanceEjected, WorkerExited
 from mainstay.base.probe import ProbeResult
+from mainstay.gateway import remote
 from mainstay.gateway.check import check
 from mainstay.gateway.crew import Crew, bind
 from mainstay.gateway.table import DRAINING, UP, Door, Limits, Row, Rule, Settings, Table
@@ -234,6 +235,7 @@ class Control:
             )
             for life in self._supervisor.rotation()
         ]
+        rows += remote.rows(self.system)
         limits = self.system.gateway.limits
         return Table(
             version=self._version,
@@ -305,8 +307,7 @@ class Control:
 
     def status(self) -> dict[str, Any]:
         """Give the whole state as plain values; docs/reference/json.md tells its shape."""
-        rows = self._supervisor.status()
-        instances = [self._instance(row) for row in rows]
+        instances = [self._instance(row) for row in self._all_rows()]
         return {
             "version": STATUS_VERSION,
             "system": self.system.name,
@@ -345,7 +346,10 @@ class Control:
 
     def rows(self) -> list[dict[str, Any]]:
         """Give a line for each instance, as the supervisor sees it; while one replaces another, for both."""
-        return [{**row, "serves": row["state"] in _SERVES} for row in self._supervisor.status()]
+        return [{**row, "serves": row["state"] in _SERVES} for row in self._all_rows()]
+
+    def _all_rows(self) -> list[dict[str, Any]]:
+        return [*self._supervisor.status(), *remote.status(self.system, self._crew.tally)]
 
     def missing(self) -> list[dict[str, Any]]:
         """Give the services of which no instance takes requests."""

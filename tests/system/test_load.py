@@ -11,7 +11,7 @@ from mainstay.system.load import LARGEST, folder_slug, load
 from mainstay.system.schema import System
 
 SERVICE_KEYS = (
-    "command, instances, listen, routes, cwd, env, env_file, user, health, timeouts, retry, idempotency, breaker, outlier, balance, "
+    "command, addresses, host, instances, listen, routes, cwd, env, env_file, user, health, timeouts, retry, idempotency, breaker, outlier, balance, "
     "slow_start, failover, hold, restart, ready_within, drain, stop_timeout, needs, logs"
 )
 NAME_RULE = "allowed are small letters, digits and hyphens, beginning with a letter, up to 63"
@@ -72,7 +72,10 @@ ONE_PROBLEM = [
     ("services:", "1:1: services: has no value: write '' if it is to be empty"),
     ("services: [web]", "1:11: services: must be a mapping of keys, not a list"),
     ("services: {web: run}", "1:17: services.web: must be a mapping of keys, not 'run'"),
-    ("services: {web: {instances: 1}}", "1:12: services.web.command: is required, but missing"),
+    (
+        "services: {web: {instances: 1}}",
+        "1:17: services.web: must have either a command or addresses; it has neither",
+    ),
     (
         "services: {web: {comand: run}}",
         f"1:18: services.web.comand: unknown key; did you mean command? allowed: {SERVICE_KEYS}",
@@ -522,6 +525,7 @@ KEYS = [
     "services",
     "web",
     "command",
+    "addresses",
     "listen",
     "health",
     "off",

@@ -133,7 +133,7 @@ def test_the_reference_tells_types_and_defaults():
     text = reference()
 
     for row in (
-        "| `command` | text or list | required |",
+        "| `command` | text or list | none |",
         "| `name` | text | none |",
         "| `instances` | whole number, 1 to 1000 | `2` |",
         "| `listen` | text, as in `http://0.0.0.0:8080` | none |",

@@ -150,7 +150,7 @@ class Attempts:
             body = [b"%x\r\n%b\r\n" % (len(part), part) for part in body]
             if request.complete:
                 body.append(b"0\r\n\r\n")
-        head = request.head()
+        head = request.head(connection.instance.authority)
         connection.send(self, b"".join([head, *body]), last=request.complete)  # type: ignore[arg-type] # it is one
         if not request.whole:
             request.body = []

@@ -280,8 +280,14 @@ class Request:
         lines.append(b"\r\n")
         lines.insert(0, b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, self.target, host))
 
-    def head(self) -> bytes:
-        """Write the head that an instance gets."""
+    def head(self, authority: bytes = b"") -> bytes:
+        """Write the head that an instance gets.
+
+        Args:
+            authority: What it is told as `Host`; empty: what the client asked for.
+        """
+        if authority:
+            self.lines[0] = b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, self.target, authority)
         return b"\r\n".join(self.lines)
 
 

@@ -26,6 +26,8 @@ class Row:
     port: int
     zone: str = ""
     state: str = UP
+    authority: str = ""
+    """What it is told as `Host`; empty: what the client asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

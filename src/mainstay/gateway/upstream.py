@@ -22,6 +22,7 @@ class Upstream(Target):
     """One life of an instance as a worker sees it: its place in the pool, and its connections."""
 
     __slots__ = (
+        "authority",
         "before",
         "busy",
         "connections",
@@ -45,6 +46,7 @@ class Upstream(Target):
             breaker=breaker,
         )
         self.route = route
+        self.authority = row.authority.encode()
         self.leaving = False
         self.idle: deque[UpstreamConnection] = deque()
         self.connections: set[UpstreamConnection] = set()

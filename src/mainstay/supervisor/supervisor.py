@@ -69,10 +69,14 @@ class Supervisor:
             emit=emit,
             ports=Ports(dice.fork("ports")),
         )
-        self._waves = waves({name: service.needs for name, service in system.services.items()})
+        run = {name: service for name, service in system.services.items() if service.command is not None}
+        # What others run is there or not; nobody here can start it first.
+        self._waves = waves(
+            {name: [need for need in service.needs if need in run] for name, service in run.items()}
+        )
         self._services = {
             name: Replicas(self._context, name, service, scaled(service.instances, state.scale.get(name)))
-            for name, service in system.services.items()
+            for name, service in run.items()
         }
         self._unwanted = Replicas(self._context, "", former(), 0)
         self._changes = Changes(self._context)
@@ -287,6 +291,8 @@ class Supervisor:
         return [*self._services.values(), self._unwanted]
 
     def _find(self, service: str) -> Replicas:
+        if service in self._context.system.services and service not in self._services:
+            raise MainstayError(f"{service} has addresses: Mainstay does not run what is there")
         if service not in self._services:
             raise MainstayError(f"no service '{service}': there are {', '.join(self._services)}")
         return self._services[service]

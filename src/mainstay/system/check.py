@@ -40,7 +40,30 @@ def _zones(zones: list[str]) -> Iterator[Finding]:
         seen.add(zone)
 
 
+_OF_COMMANDS = (
+    *("instances", "cwd", "env", "env_file", "user", "failover"),
+    *("restart", "ready_within", "drain", "stop_timeout", "needs", "logs"),
+)
+"""Keys that say how a command is run and replaced."""
+
+
+def _addressed(service: Service) -> Iterator[Finding]:
+    if not service.addresses:
+        return
+    for key in _OF_COMMANDS:
+        if key in service.model_fields_set:
+            yield (key,), "means nothing with addresses: Mainstay does not run what is there"
+    if service.listen is None:
+        yield ("addresses",), "needs `listen` as well: nobody could send requests there"
+    seen = set()
+    for place, address in enumerate(service.addresses):
+        if address in seen:
+            yield ("addresses", place), f"{address} is there twice"
+        seen.add(address)
+
+
 def _service(service: Service, folder: Path) -> Iterator[Finding]:
+    yield from _addressed(service)
     cwd = service.working_folder(folder)
     if not cwd.is_dir():
         yield ("cwd",), f"{'is not a folder' if cwd.exists() else 'no such folder'}: {cwd}"

@@ -44,7 +44,8 @@ def _word(written: object) -> str:
 
 
 Command = Annotated[
-    str | list[str],
+    # None is what a service without one has; nobody can write it.
+    str | list[str] | None,
     PlainValidator(_command),
     WithJsonSchema(
         {

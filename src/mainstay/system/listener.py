@@ -47,6 +47,14 @@ def _address(host: str) -> IPv4Address | IPv6Address | str:
         return host.lower()
 
 
+def is_host(host: str) -> bool:
+    """Tell whether it may be a name or an IP address (without brackets)."""
+    if not isinstance(_address(host), str):
+        return True
+    looks_numeric = ":" in host or re.fullmatch(r"[0-9.]+", host)
+    return not looks_numeric and _HOST.fullmatch(host) is not None
+
+
 def _listener(written: object) -> Listener:
     if isinstance(written, Listener):
         return written
@@ -56,9 +64,7 @@ def _listener(written: object) -> Listener:
     host, port = match[2] or match[3], int(match[4])
     if not 0 < port <= _LAST_PORT:
         raise wrong(f"port {port} cannot be: allowed are 1 to {_LAST_PORT}")
-    address = _address(host)
-    looks_numeric = ":" in host or re.fullmatch(r"[0-9.]+", host)
-    if isinstance(address, str) and (looks_numeric or not _HOST.fullmatch(host)):
+    if not is_host(host):
         raise wrong(f"'{host}' is not a host: write a name or an IP address, as in http://0.0.0.0:8080")
     return Listener(host, port, match[1])
 

@@ -133,8 +133,10 @@ def _sound_services(content: object) -> dict[str, Service]:
         except ValidationError as error:
             wrong = {key for each in error.errors() for key in each["loc"][:1]}
             right = {key: value for key, value in keys.items() if key not in wrong}
-            # A command is required; without one there would be nothing to look at.
-            sound[name] = Service.model_validate({"command": "true", **right})
+            # One of these is required; without any there would be nothing to look at.
+            if "command" in right or not right.get("addresses"):
+                right = {"command": "true", **right, "addresses": []}
+            sound[name] = Service.model_validate(right)
     return sound
 
 

@@ -18,11 +18,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from mainstay.redundancy.health import HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.redundancy.pool import PoolSpec
+from mainstay.system.address import At
 from mainstay.system.command import Command, argv, executable_problem
 from mainstay.system.entrance import Entrance, Opening, ServiceRoute
 from mainstay.system.envfile import read_env_file
@@ -38,6 +39,7 @@ from mainstay.system.value import (
     Files,
     Honoured,
     OrOff,
+    OwnHost,
     Size,
     SizeOrZero,
     Slug,
@@ -45,6 +47,7 @@ from mainstay.system.value import (
     Text,
     Whole,
     Workers,
+    wrong,
 )
 from mainstay.tolerance.breaker import BreakerSpec
 from mainstay.tolerance.call import CallSpec
@@ -52,14 +55,28 @@ from mainstay.tolerance.retry import RetrySpec
 
 
 class Service(Section):
-    """Something that takes requests: one command, run several times over."""
+    """Something that takes requests: one command, run several times over, or the addresses of what others run."""
 
-    command: Command
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["command"]}, {"required": ["addresses"]}]}
+    )
+
+    command: Command = None
     """What to run, in the foreground. Text is run by `/bin/sh` when it has shell syntax (`&&`, `$NAME`, `>`)
     and directly otherwise; a list is always run directly. Each instance gets PORT, where it must listen on
     127.0.0.1 or all addresses, and MAINSTAY_INSTANCE, MAINSTAY_ZONE and MAINSTAY_SERVICE. A `${NAME}` of
     Mainstay's own environment becomes part of the text, which a shell then reads: pass a value that others
     control through `env`, and write `"$NAME"`."""
+
+    addresses: list[At] = Field(default_factory=list, max_length=1000)
+    """Where instances are reached that Mainstay does not run, in place of `command`: another machine's, or
+    somebody else's service. They get the same health checks, balancing, failover and time limits. A name is
+    looked up for each new connection."""
+
+    host: OwnHost | None = None
+    """What an instance is told as `Host`: `client`, what the client asked for, or `address`, its own. By
+    default `client` for a `command`, and `address` for `addresses`, since others' servers answer to their own
+    name only. `X-Forwarded-Host` always has the client's."""
 
     instances: Annotated[int, Whole(1, 1000)] = 2
     """How many of it run. Two is the least that survives the loss of one."""
@@ -137,7 +154,8 @@ class Service(Section):
     """How long it may take to end after SIGTERM, before SIGKILL."""
 
     needs: list[Slug] = Field(default_factory=list, max_length=1000)
-    """Services that must be ready before this one starts; it is stopped before them."""
+    """Services that must be ready before this one starts; it is stopped before them. What is reached by
+    `addresses` is not waited for."""
 
     logs: Logs = Logs()
     """How much of its output is kept."""
@@ -149,6 +167,18 @@ class Service(Section):
             return {**written, "health": "off"}
         return written
 
+    @model_validator(mode="after")
+    def _run_or_reached(self) -> "Service":
+        if (self.command is None) is not bool(self.addresses):
+            found = "both" if self.command is not None else "neither"
+            raise wrong(f"must have either a command or addresses; it has {found}")
+        return self
+
+    @property
+    def told_own_host(self) -> bool:
+        """Whether instances are told their own address as `Host`."""
+        return bool(self.addresses) if self.host is None else self.host
+
     def argv(self, values: Mapping[str, str] | None = None) -> list[str]:
         """Give the words to execute.
 
@@ -156,6 +186,7 @@ class Service(Section):
             values: The instance's environment, for `${PORT}` and the like in a command told as a list;
                 one told as text is run by a shell if it names any.
         """
+        assert self.command is not None
         return argv(self.command, values)
 
     def working_folder(self, folder: Path) -> Path:
@@ -174,12 +205,14 @@ class Service(Section):
         return values | self.env
 
     def executable_problem(self, folder: Path, path: str | None = None) -> str | None:
-        """Tell why its command cannot be started, or None when it can or a shell will find out.
+        """Tell why its command cannot be started, or None when it can, a shell will find out, or it has none.
 
         Args:
             folder: The system file's.
             path: Where to look for programs, unless `env` tells a PATH; by default Mainstay's own PATH.
         """
+        if self.command is None:
+            return None
         path = self.env.get("PATH", os.environ.get("PATH", os.defpath) if path is None else path)
         return executable_problem(self.command, self.working_folder(folder), path)
 

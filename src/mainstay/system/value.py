@@ -279,6 +279,16 @@ Honoured = Annotated[
 """Who honours idempotency keys."""
 
 
+def _hosts_name(written: object) -> bool:
+    if written not in ("client", "address"):
+        raise wrong(f"found {shown(written)}, allowed: client, address")
+    return written == "address"
+
+
+OwnHost = Annotated[bool, PlainValidator(_hosts_name), WithJsonSchema({"enum": ["client", "address"]})]
+"""Whose idea of its host an instance is told; true means its own."""
+
+
 def _switch(written: object) -> bool:
     if written not in ("on", "off"):
         raise wrong(f"found {shown(written)}, allowed: on, off")

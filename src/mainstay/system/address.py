@@ -1,0 +1,60 @@
+"""Where somebody else's instance is reached, as the system file tells it: `http://HOST` or `http://HOST:PORT`."""
+
+import re
+from typing import Annotated, NamedTuple
+
+from pydantic import PlainValidator, WithJsonSchema
+
+from mainstay.system.listener import is_host
+from mainstay.system.value import shown, wrong
+
+PORTS = {"http": 80}
+"""What can be spoken there, each with its own port."""
+_ADDRESS = re.compile(
+    rf"({'|'.join(PORTS)})://(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::([0-9]{{1,5}}))?/?"
+)
+_LAST_PORT = 65535
+
+
+class Address(NamedTuple):
+    """Where an instance is reached that Mainstay does not run."""
+
+    host: str
+    """A name or an IP address, without brackets. A name is looked up for each new connection."""
+    port: int
+    scheme: str = "http"
+    """One of `PORTS`."""
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """Host and port as `Host` has them (RFC 9110 §7.2): the scheme's own port is left out."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def _address(written: object) -> Address:
+    if isinstance(written, Address):
+        return written
+    match = _ADDRESS.fullmatch(written) if isinstance(written, str) else None
+    if match is None:
+        allowed = " or ".join(f"{scheme}://HOST:PORT" for scheme in PORTS)
+        raise wrong(f"{shown(written)} is not an address: write {allowed}, without a path")
+    host, port = match[2] or match[3], int(match[4] or PORTS[match[1]])
+    if not 0 < port <= _LAST_PORT:
+        raise wrong(f"port {port} cannot be: allowed are 1 to {_LAST_PORT}")
+    if not is_host(host):
+        raise wrong(f"'{host}' is not a host: write a name or an IP address")
+    return Address(host, port, match[1])
+
+
+At = Annotated[
+    Address,
+    PlainValidator(_address),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{_ADDRESS.pattern}$", "examples": ["http://10.0.0.7:8080"]}
+    ),
+]
+"""Where an instance is reached."""
