@@ -20,14 +20,14 @@ async def main(port: int, origins: list[int]) -> None:
     worker = Worker(1, {"web": listener}, loop)
     loop.add_signal_handler(signal.SIGTERM, worker.stop)
     rows = [
-        Row(service="web", instance=f"web-{n}", generation=1, host="127.0.0.1", port=origin)
+        Row(service="web", instance=f"web-{n}", generation=1, host="127.0.0.1", port=origin, path="/")
         for n, origin in enumerate(origins)
     ]
     worker.apply(
         Table(
             version=1,
             doors={"web": Door(rules=[Rule(service="web")])},
-            services={"web": Settings(path="/")},
+            services={"web": Settings()},
             rows=rows,
         )
     )

@@ -217,7 +217,7 @@ class Control:
         health = service.health
         limit = health.timeout if health is not None else service.timeouts.connect
         try:
-            return await check(host, port, health.path if health is not None else None, limit)
+            return await check(host, port, service.health_path(), limit)
         except EnvironmentProblem as problem:
             return ProbeResult(ok=False, said=str(problem), seconds=0.0)
 
@@ -232,6 +232,7 @@ class Control:
                 port=life.port,
                 zone=life.zone,
                 state=DRAINING if life.state == DRAINING else UP,
+                path=life.path,
             )
             for life in self._supervisor.rotation()
         ]
@@ -400,7 +401,6 @@ def settings(service: Service) -> Settings:
     """Say how the gateway is to treat a service's traffic."""
     return Settings(
         health=service.health_spec(),
-        path=service.health.path if service.health is not None else None,
         pool=service.pool_spec(),
         call=service.call_spec(),
         breaker=service.breaker_spec(),

@@ -222,6 +222,7 @@ class Rig:
         self.line = self.worker._link = Line()
         self.version = 0
         self.settings = None
+        self.path = None
         self.rows = []
 
     @property
@@ -232,8 +233,9 @@ class Rig:
     def members(self):
         return self.route.pool.members
 
-    async def up(self, count=1, *, limits=None, call=None, pool=None, **settings):
+    async def up(self, count=1, *, limits=None, call=None, pool=None, path=None, **settings):
         """Serve with so many origins; settings as in `Settings`, with short names for specs."""
+        self.path = path
         settings.setdefault("health", None)
         settings.setdefault("breaker", None)
         self.settings = Settings(
@@ -261,6 +263,7 @@ class Rig:
             host="127.0.0.1",
             port=origin.port,
             state=state,
+            path=self.path,
         )
 
     def apply(self):
@@ -324,7 +327,7 @@ class Rig:
         """Give what is there only while requests are under way."""
         left = [*self.worker.clients, *(["deadlines"] * len(self.worker.wheel))]
         for route in self.worker.routes.values():
-            left += [*route.tasks, *route.former, *(["in flight"] * route.in_flight)]
+            left += [*route.tasks, *(["in flight"] * route.in_flight)]
             for member in route.pool.members:
                 left += [*member.busy, *(["at an instance"] * member.in_flight)]
         return left

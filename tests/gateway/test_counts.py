@@ -48,7 +48,7 @@ async def test_attempts_at_a_life_that_left_are_kept_to_the_last(rig):
     assert rig.route.counted()["instances"][0]["requests"] == 0
 
 
-async def test_attempts_by_former_settings_are_kept(rig):
+async def test_attempts_under_former_settings_are_kept(rig):
     origin = await rig.up()
     await rig.ask(rig.get())
     gate = waiting(origin)

@@ -3,8 +3,13 @@ import time
 from dataclasses import replace
 
 from mainstay.base.facts import InstanceEjected
+from mainstay.base.outcome import REFUSED
 from mainstay.gateway.table import Table
 from mainstay.redundancy.health import HealthSpec
+from mainstay.redundancy.outlier import OutlierSpec
+from mainstay.redundancy.pool import PoolSpec
+from mainstay.tolerance.breaker import CLOSED, HALF_OPEN, BreakerSpec
+from mainstay.tolerance.call import CallSpec
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 QUICK = HealthSpec(every=0.05, timeout=0.04)
@@ -138,7 +143,8 @@ async def test_in_panic_nobody_is_sent_away(rig):
 async def test_new_settings_are_checked_by_their_own_spec(rig):
     origin = await rig.up(health=HealthSpec(every=30.0), path="/old")
 
-    rig.settings = replace(rig.settings, health=QUICK, path="/new")
+    rig.settings = replace(rig.settings, health=QUICK)
+    rig.rows = [replace(rig.rows[0], path="/new")]
     rig.apply()
     await rig.until(lambda: origin.requests)
 
@@ -166,3 +172,87 @@ async def test_facts_are_told_in_wall_time(rig):
     (fact,) = rig.line.facts("InstanceEjected")
     assert abs(fact["at"] - time.time()) < 1
     assert abs(fact["until"] - fact["at"] - 5) < 0.001
+
+
+async def test_other_settings_keep_connections_ejections_and_what_was_counted(rig):
+    origins = await rig.up(3, pool={"outlier": OutlierSpec(refused=1, base=30.0)}, breaker=BreakerSpec())
+    client = await rig.client()
+    for _ in range(3):
+        await client.ask(rig.get())
+    rig.route.pool.observe(rig.loop.time(), rig.members[0], REFUSED)
+    rig.members[1].breaker.state = HALF_OPEN
+    before = list(rig.members)
+
+    rig.settings = replace(
+        rig.settings,
+        idle=1.0,
+        call=CallSpec(attempt=1.0, request=3.0),
+        pool=PoolSpec(balance="least", outlier=OutlierSpec(refused=5)),
+        breaker=BreakerSpec(rate=0.9),
+        health=HealthSpec(),
+    )
+    rig.apply()
+    await client.ask(rig.get())
+
+    assert rig.members == before
+    assert [member.ejected_until is not None for member in rig.members] == [True, False, False]
+    assert rig.members[1].breaker.state is HALF_OPEN
+    assert [origin.connections for origin in origins] == [1, 1, 1]
+    assert rig.route.policy.spec.attempt == 1.0
+    assert sum(member.requests for member in rig.members) == 4
+
+
+async def test_a_breaker_that_is_switched_off_and_on_again_is_a_new_one(rig):
+    origin = await rig.up(breaker=BreakerSpec())
+    gate = waiting(origin)
+    client = await rig.client()
+    client.send(rig.get())
+    await rig.until(lambda: origin.requests)
+
+    rig.settings = replace(rig.settings, breaker=None)
+    rig.apply()
+    off = rig.members[0].breaker
+    rig.settings = replace(rig.settings, breaker=BreakerSpec())
+    rig.apply()
+    gate.set()
+
+    assert (await client.answer()).status == 200
+    assert off is None
+    assert rig.members[0].breaker.state is CLOSED
+
+
+async def test_checks_that_are_switched_off_end_and_what_was_down_is_used(rig):
+    sick, _ = await rig.up(2, health=QUICK, path="/health")
+    sick.answer = lambda r: b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
+    await rig.until(lambda: rig.members[0].health.state.value == "down")
+
+    rig.settings = replace(rig.settings, health=None)
+    rig.apply()
+
+    assert rig.worker._checks == {}
+    assert rig.members[0].health.usable
+
+
+async def test_two_lives_of_one_service_are_each_checked_by_what_their_own_definition_asks_for(rig):
+    old, new = await rig.up(2, health=QUICK, path="/old")
+    old.requests.clear()
+    new.requests.clear()
+
+    rig.rows = [rig.rows[0], replace(rig.rows[1], generation=2, path="/new")]
+    rig.apply()
+    await rig.until(lambda: {b"/new"} == {r.target for r in new.requests[-1:]} and old.requests)
+
+    assert {r.target for r in old.requests} == {b"/old"}
+
+
+async def test_what_an_instance_is_told_as_host_can_change_while_it_lives(rig):
+    origin = await rig.up()
+    client = await rig.client()
+    await client.ask(rig.get())
+
+    rig.rows = [replace(rig.rows[0], authority="own.example")]
+    rig.apply()
+    await client.ask(rig.get())
+
+    assert [r.get("host") for r in origin.requests] == ["example.test", "own.example"]
+    assert origin.connections == 1

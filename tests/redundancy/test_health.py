@@ -8,6 +8,7 @@ from mainstay.redundancy.health import (
     DOWN,
     DRAINED,
     DRAINING,
+    EXCUSED,
     FELL,
     ROSE,
     SLIPPED,
@@ -190,8 +191,45 @@ def test_every_move_of_the_table_can_be_made():
                     act = {"p": health.passed, "f": health.failed, "d": health.drain}[letter]
                     if act(0.0):
                         seen.add((before, health.because))
+                before = health.state
+                if health.configure(0.0, None):
+                    seen.add((before, health.because))
     strict = Health(HealthSpec(down_after=1), known_up=True)
     strict.failed(0.0)
     seen.add((UP, strict.because))
 
     assert seen == set(TRANSITIONS)
+
+
+def test_by_another_spec_the_failures_so_far_still_count():
+    health = Health(HealthSpec(down_after=5), known_up=True)
+    health.failed(1.0)
+    health.failed(2.0)
+
+    changed = health.configure(3.0, HealthSpec(down_after=3))
+
+    assert changed is False
+    assert health.state is SUSPECT
+    assert health.failed(4.0) is True
+    assert health.state is DOWN
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+def test_who_is_no_longer_checked_is_up(failures):
+    health = Health(SPEC, known_up=True)
+    for now in range(failures):
+        health.failed(float(now))
+
+    changed = health.configure(5.0, None)
+
+    assert changed is True
+    assert (health.state, health.usable, health.because, health.since) == (UP, True, EXCUSED, 5.0)
+    assert health.failed(6.0) is False
+
+
+def test_who_is_draining_is_so_checked_or_not():
+    health = Health(SPEC, known_up=True)
+    health.drain(1.0)
+
+    assert health.configure(2.0, None) is False
+    assert health.state is DRAINING

@@ -167,3 +167,15 @@ def test_it_is_an_outlier_exactly_when_a_limit_is_reached_since_the_last_good_an
         since = script[:end][::-1]
         since = since[: since.index(OK)] if OK in since else since
         assert verdict is (outcome in limits and since.count(outcome) >= limits[outcome])
+
+
+def test_by_another_spec_what_was_counted_and_ejected_so_far_still_counts():
+    outlier = Outlier(SPEC)
+    first = outlier.eject(0.0, Dice(1))
+    outlier.observe(FAILED)
+    outlier.observe(FAILED)
+
+    outlier.configure(OutlierSpec(failed=3, base=2.0, cap=10.0))
+
+    assert outlier.observe(FAILED)
+    assert outlier.eject(first, Dice(1)) - first > 1.5 * first

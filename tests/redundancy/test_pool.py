@@ -38,6 +38,9 @@ class Stage:
         chosen = {self.pool.pick(now, tried) for _ in range(times)}
         return {None if it is None else it.name for it in chosen}
 
+    def told(self, kind):
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
     def take_down(self, instance, now=0.0):
         self.pool.failed(now, instance)
         self.pool.failed(now, instance)
@@ -590,3 +593,53 @@ def test_whatever_happens_only_members_that_may_be_are_picked(script, keep):
 
     panics = [type(fact) for fact in facts if isinstance(fact, PanicBegan | PanicEnded)]
     assert panics == [PanicBegan, PanicEnded] * (len(panics) // 2) + [PanicBegan] * (len(panics) % 2)
+
+
+def test_by_another_spec_an_ejected_member_stays_ejected():
+    stage = Stage(member("a"), member("b"), member("c"))
+    stage.pool.observe(0.0, stage.pool.members[0], REFUSED)
+
+    stage.pool.configure(1.0, PoolSpec(balance="least", outlier=OutlierSpec(refused=3)))
+
+    assert stage.picked(1.0) == {"b", "c"}
+    assert stage.picked(3.0) == {"a", "b", "c"}
+    assert not stage.told(PanicBegan)
+
+
+def test_with_another_way_to_balance_the_next_one_is_chosen_by_it():
+    stage = Stage(member("a"), member("b"), spec=PoolSpec(balance="round_robin"))
+    stage.pool.members[0].in_flight = 5
+
+    stage.pool.configure(0.0, PoolSpec(balance="least"))
+
+    assert stage.picked(times=20) == {"b"}
+
+
+def test_without_outlier_detection_the_ejected_are_back_and_nobody_is_ejected_any_more():
+    stage = Stage(member("a"), member("b"), member("c"))
+    stage.pool.observe(0.0, stage.pool.members[0], REFUSED)
+
+    stage.pool.configure(0.1, PoolSpec(outlier=None))
+    stage.pool.observe(0.2, stage.pool.members[1], REFUSED)
+
+    assert stage.picked(0.2) == {"a", "b", "c"}
+    assert stage.told(InstanceReturned)
+
+
+def test_with_outlier_detection_from_now_on_members_are_watched():
+    stage = Stage(member("a"), member("b"), spec=PoolSpec(outlier=None))
+
+    stage.pool.configure(0.0, OUTLIERS)
+    stage.pool.observe(0.0, stage.pool.members[0], REFUSED)
+
+    assert stage.picked() == {"b"}
+
+
+def test_members_that_are_no_longer_checked_are_used_again():
+    stage = Stage(member("a"), member("b"))
+    stage.take_down(stage.pool.members[0])
+
+    stage.pool.check_by(1.0, None)
+
+    assert stage.picked(1.0) == {"a", "b"}
+    assert stage.told(HealthChanged)[-1].after == "up"

@@ -537,3 +537,59 @@ def test_whatever_happens_it_can_always_close_again(spec, script, seed):
             breaker.settle(now, permit, OK)
 
     assert breaker.state is CLOSED
+
+
+def test_by_another_spec_it_stays_open_and_what_was_counted_still_counts(loaded):
+    tripped, counting = trip(breaker_of(loaded)), breaker_of(loaded)
+    settle(counting, 0.0, RESET, RESET)
+    strict = BreakerSpec(window=10.0, minimum=3, rest=2.0, cap=10.0)
+
+    tripped.configure(strict)
+    counting.configure(strict)
+    settle(counting, 0.0, RESET)
+
+    assert (tripped.state, tripped.admit(1.0)) == (OPEN, None)
+    assert counting.state is OPEN
+
+
+def test_over_another_window_counting_begins_anew_where_it_stands(loaded):
+    breaker = breaker_of(loaded)
+    settle(breaker, 0.0, RESET, RESET, RESET)
+
+    breaker.configure(BreakerSpec(window=5.0, minimum=4))
+    settle(breaker, 0.0, RESET)
+
+    assert breaker.state is CLOSED
+
+
+def test_with_fewer_probes_asked_for_one_that_has_proved_enough_is_not_stuck(loaded):
+    breaker = trip(breaker_of(loaded))
+    settle(breaker, 5.0, OK)
+    assert breaker.state is HALF_OPEN
+
+    breaker.configure(BreakerSpec(window=10.0, minimum=4, rest=2.0, cap=10.0, probes=1))
+    settle(breaker, 5.0, OK)
+
+    assert breaker.state is CLOSED
+
+
+@pytest.mark.parametrize("ramp", [0.0, 1.0])
+def test_with_a_shorter_ramp_it_admits_all_the_sooner(loaded, ramp):
+    slow = BreakerSpec(window=10.0, minimum=4, rest=2.0, cap=10.0, probes=1, ramp=50.0)
+    breaker = trip(breaker_of(loaded, slow, roll=0.99))
+    settle(breaker, 5.0, OK)
+    assert (breaker.state, breaker.admit(6.5)) == (CLOSED, None)
+
+    breaker.configure(BreakerSpec(window=10.0, minimum=4, rest=2.0, cap=10.0, probes=1, ramp=ramp))
+
+    assert breaker.admit(6.5) is not None
+
+
+def test_a_longer_rest_holds_from_the_next_time_on(loaded):
+    breaker = trip(breaker_of(loaded))
+
+    breaker.configure(BreakerSpec(window=10.0, minimum=4, rest=4.0, cap=10.0, probes=1, ramp=0.0))
+    settle(breaker, 5.0, OK)
+    settle(breaker, 20.0, *[RESET] * 4)
+
+    assert breaker.reopens_at == pytest.approx(24.0, abs=0.5)

@@ -91,3 +91,25 @@ def test_retries_never_exceed_the_share_and_the_floor(script):
             taken += budget.withdraw(1.0)
 
         assert taken <= 3.0 + 0.2 * paid + 1e-6
+
+
+def test_by_another_spec_what_was_spent_stays_spent():
+    budget = Budget(BudgetSpec(share=0.5, floor=0.2, window=10.0))
+    for _ in range(10):
+        budget.deposit(0.0)
+    for _ in range(3):
+        budget.withdraw(0.0)
+
+    budget.configure(BudgetSpec(share=0.1, floor=0.4, window=10.0))
+
+    assert budget.balance(0.0) == pytest.approx(4.0 + 1.0 - 3.0)
+
+
+def test_over_another_window_counting_begins_anew():
+    budget = Budget(BudgetSpec(share=0.5, floor=0.2, window=10.0))
+    budget.withdraw(0.0)
+
+    budget.configure(BudgetSpec(share=0.5, floor=1.0, window=4.0))
+    budget.deposit(0.0)
+
+    assert budget.balance(0.0) == pytest.approx(4.5)

@@ -893,3 +893,35 @@ def test_whatever_happens_it_keeps_its_promises(size, kind, spec, breaker, scrip
                 assert (call.because is None) is (before is TRYING and outcome is OK)
         assert sum(stage.in_flight()) == (call.state is TRYING)
         assert call.attempt <= attempts
+
+
+def test_by_another_spec_calls_under_way_go_on_and_retries_that_were_paid_for_stay_paid():
+    stage = Stage()
+    call = stage.call()
+    spent = stage.policy.budget
+    spent.withdraw(0.0)
+    left = spent.balance(0.0)
+
+    stage.policy.configure(CallSpec(attempt=1.0, request=5.0, retry=RetrySpec(attempts=5, backoff=STEADY)))
+
+    assert stage.policy.budget.balance(0.0) == left
+    assert call.settle(0.1, RESET) is TRY
+    assert call.until == pytest.approx(1.1)
+
+
+def test_with_retries_off_a_call_under_way_has_had_its_last_attempt():
+    stage = Stage()
+    call = stage.call()
+
+    stage.policy.configure(CallSpec(attempt=2.0, request=5.0, retry=None))
+
+    assert call.settle(0.1, RESET) is GIVE_UP
+    assert call.because is Because.ATTEMPTS
+
+
+def test_with_retries_on_again_there_is_a_budget_again():
+    stage = Stage(spec=CallSpec(attempt=2.0, request=5.0, retry=None))
+
+    stage.policy.configure(SPEC)
+
+    assert stage.call().settle(0.1, RESET) is TRY

@@ -21,6 +21,7 @@ def rows(system: System) -> list[Row]:
             host=address.host,
             port=address.port,
             authority=address.authority if service.told_own_host else "",
+            path=service.health_path(),
         )
         for name, service in _services(system)
         for address in service.addresses

@@ -32,7 +32,6 @@ class Route:
         "dice",
         "durations",
         "failures",
-        "former",
         "in_flight",
         "latency",
         "micros",
@@ -58,8 +57,6 @@ class Route:
         self.pool: Pool[Upstream] = Pool(settings.pool, name, dice.fork("pool"), emit)
         self.policy: Policy[Upstream] = Policy(settings.call, self.pool, dice.fork("call"))
         self.tasks: set[asyncio.Task[None]] = set()
-        # Lives that left the pool, for other settings, with requests still under way.
-        self.former: set[Upstream] = set()
         # Counted since the worker began; whoever adds up keeps what the dead ones had.
         self.requests = 0
         self.failures = 0
@@ -100,6 +97,8 @@ class Route:
                 member.close()
                 self._keep(member)
         for row, member in zip(rows, members, strict=True):
+            member.path = row.path
+            member.authority = row.authority.encode()
             if row.state == DRAINING and not member.leaving:
                 self.pool.drain(now, member)
                 member.leaving = True
@@ -107,18 +106,16 @@ class Route:
             self._tell_if_idle(member)
 
     def configure(self, now: float, settings: Settings) -> None:
-        """Treat the service's traffic by other settings; requests under way end by the old ones."""
-        members = self.pool.members
+        """Treat the service's traffic by other settings; its instances keep connections and memory."""
         self.settings = settings
-        self.pool = Pool(settings.pool, self.name, self.dice.fork("pool"), self._emit)
-        self.policy = Policy(settings.call, self.pool, self.dice.fork("call"))
-        self.pool.replace(now, ())
-        for member in members:
-            member.leaving = True
-            member.close()
-            self._keep(member)
-            if member.busy:
-                self.former.add(member)
+        self.policy.configure(settings.call)
+        self.pool.configure(now, settings.pool)
+        self.pool.check_by(now, settings.health)
+        for member in self.pool.members:
+            if settings.breaker is None or member.breaker is None:
+                member.breaker = self._breaker(member.name, member.generation)
+            else:
+                member.breaker.configure(settings.breaker)
 
     def turn(self) -> None:
         """Forget the older half of the latencies, except in the sums over all time."""
@@ -129,15 +126,12 @@ class Route:
 
     def left(self, instance: Upstream) -> None:
         """Take it that nothing is under way any more at an instance that takes no more."""
-        self.former.discard(instance)
         if not any(member is instance for member in self.pool.members):
             self._keep(instance)
-        for member in self.pool.members:
-            if member.key == instance.key:
-                self._tell_if_idle(member)
+        self._tell_if_idle(instance)
 
     def _tell_if_idle(self, member: Upstream) -> None:
-        if member.leaving and not member.busy and all(one.key != member.key for one in self.former):
+        if member.leaving and not member.busy:
             self._left(member)
 
     def _keep(self, member: Upstream) -> None:
@@ -176,8 +170,7 @@ class Route:
                     "generation": member.generation,
                     "requests": member.requests,
                     "failures": member.failures,
-                    "in_flight": len(member.busy)
-                    + sum(len(one.busy) for one in self.former if one.key == member.key),
+                    "in_flight": len(member.busy),
                     "latency": merged((member.before, member.latency)),
                     "health": member.health.state.value,
                     "ejected": member.ejected_until is not None,
@@ -188,18 +181,13 @@ class Route:
         }
 
     def _new(self, row: Row) -> Upstream:
-        settings = self.settings
         # The supervisor lists a life only once it has answered, so it starts as up.
-        health = Health(settings.health, known_up=True)
-        who = (row.service, row.instance, row.generation)
-        breaker = (
-            Breaker(
-                settings.breaker,
-                self.dice.fork(f"breaker/{row.instance}/{row.generation}"),
-                self._emit,
-                who=who,
-            )
-            if settings.breaker is not None
-            else None
-        )
-        return Upstream(self, row, health, breaker)
+        health = Health(self.settings.health, known_up=True)
+        return Upstream(self, row, health, self._breaker(row.instance, row.generation))
+
+    def _breaker(self, instance: str, generation: int) -> Breaker | None:
+        spec = self.settings.breaker
+        if spec is None:
+            return None
+        dice = self.dice.fork(f"breaker/{instance}/{generation}")
+        return Breaker(spec, dice, self._emit, who=(self.name, instance, generation))

@@ -28,6 +28,9 @@ class Row:
     state: str = UP
     authority: str = ""
     """What it is told as `Host`; empty: what the client asked for."""
+    path: str | None = None
+    """What its health check asks for; None: `OPTIONS *`, which any answer satisfies. While one definition of a
+    service replaces another, lives of both are here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +38,6 @@ class Settings:
     """How one service's traffic is to be treated."""
 
     health: HealthSpec | None = field(default_factory=HealthSpec)
-    path: str | None = None
-    """What the health check asks for; None: `OPTIONS *`, which any answer satisfies."""
     pool: PoolSpec = field(default_factory=PoolSpec)
     call: CallSpec = field(default_factory=CallSpec)
     breaker: BreakerSpec | None = field(default_factory=BreakerSpec)

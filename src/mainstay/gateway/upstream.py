@@ -30,6 +30,7 @@ class Upstream(Target):
         "idle",
         "latency",
         "leaving",
+        "path",
         "requests",
         "route",
     )
@@ -47,6 +48,7 @@ class Upstream(Target):
         )
         self.route = route
         self.authority = row.authority.encode()
+        self.path = row.path
         self.leaving = False
         self.idle: deque[UpstreamConnection] = deque()
         self.connections: set[UpstreamConnection] = set()

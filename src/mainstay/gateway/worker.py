@@ -32,6 +32,7 @@ from mainstay.gateway.route import Route
 from mainstay.gateway.table import Limits, Row, Settings, Table
 from mainstay.gateway.upstream import Upstream
 from mainstay.gateway.wheel import Wheel
+from mainstay.redundancy.health import HealthSpec
 
 BACKLOG = 4096
 """Connections that may wait to be accepted; the kernel's own limit (net.core.somaxconn) still holds."""
@@ -64,7 +65,7 @@ class Worker:
         self._clock = SystemClock()
         self._dice = Dice(f"{os.getpid()}/{self._clock.wall()}")
         self._servers: dict[str, asyncio.Server] = {}
-        self._checks: dict[tuple[str, str, int], tuple[Upstream, asyncio.Task[None]]] = {}
+        self._checks: dict[tuple[Upstream, HealthSpec, str | None], asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._link: Link | None = None
         self._ends_at = 0.0
@@ -85,7 +86,7 @@ class Worker:
         """Let go of everything that is not a client's."""
         if self._timer is not None:
             self._timer.cancel()
-        ends = [task for _, task in self._checks.values()]
+        ends = list(self._checks.values())
         for route in self.routes.values():
             ends.extend(route.tasks)
             for member in route.pool.members:
@@ -193,30 +194,26 @@ class Worker:
 
     def _watch(self) -> None:
         """Check what is in the table, and nothing else."""
-        wanted: dict[tuple[str, str, int], tuple[Route, Upstream]] = {}
-        for name, route in self.routes.items():
-            if route.settings.health is not None:
-                for member in route.pool.members:
-                    if not member.leaving:
-                        wanted[name, member.name, member.generation] = (route, member)
-        for key, (member, task) in list(self._checks.items()):
-            # With other settings the same life is another member.
-            if key not in wanted or wanted[key][1] is not member:
-                task.cancel()
-                del self._checks[key]
-        for key, (route, member) in wanted.items():
-            if key not in self._checks:
-                self._checks[key] = (member, self.loop.create_task(self._check(route, member)))
+        # By another spec, or asked for something else, the same life is checked anew.
+        wanted = {
+            (member, route.settings.health, member.path)
+            for route in self.routes.values()
+            for member in route.pool.members
+            if route.settings.health is not None and not member.leaving
+        }
+        for gone in self._checks.keys() - wanted:
+            self._checks.pop(gone).cancel()
+        for key in wanted - self._checks.keys():
+            self._checks[key] = self.loop.create_task(self._check(*key))
 
-    async def _check(self, route: Route, member: Upstream) -> None:
-        spec = route.settings.health
-        assert spec is not None
+    async def _check(self, member: Upstream, spec: HealthSpec, path: str | None) -> None:
+        route = member.route
         # Workers and instances out of step: no burst of checks each second.
         await asyncio.sleep(self._dice.between(0, spec.every))
         while True:
             begun = self.loop.time()
             try:
-                result = await check(member.host, member.port, route.settings.path, spec.timeout)
+                result = await check(member.host, member.port, path, spec.timeout)
             except EnvironmentProblem:
                 result = None  # we could not even ask, which proves nothing
             now = self.loop.time()

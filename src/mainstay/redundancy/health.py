@@ -6,9 +6,11 @@
        │              ▲ ◀──cleared──────┘                │
        │              └───────────────rose───────────────┘
        └──fell──▶ DOWN        UP ──fell──▶ DOWN        any but itself ──drained──▶ DRAINING
+                              UNKNOWN, SUSPECT, DOWN ──excused──▶ UP
 
 A new instance is not up before its first success. One failure makes it suspect, `down_after` in a row
 take it down (with `down_after` 1 there is no suspicion), and `up_after` successes in a row bring it back.
+Excused is who is no longer checked at all.
 Draining is final: a replacement is another life with a health of its own.
 """
 
@@ -56,10 +58,11 @@ class Signal(Enum):
     CLEARED = "passed again"
     FELL = "failed too many checks"
     DRAINED = "is being stopped"
+    EXCUSED = "is no longer checked"
 
 
 UNKNOWN, UP, SUSPECT, DOWN, DRAINING = State
-ROSE, SLIPPED, CLEARED, FELL, DRAINED = Signal
+ROSE, SLIPPED, CLEARED, FELL, DRAINED, EXCUSED = Signal
 
 TRANSITIONS: dict[tuple[State, Signal], State] = {
     (UNKNOWN, ROSE): UP,
@@ -73,6 +76,9 @@ TRANSITIONS: dict[tuple[State, Signal], State] = {
     (SUSPECT, DRAINED): DRAINING,
     (DOWN, ROSE): UP,
     (DOWN, DRAINED): DRAINING,
+    (UNKNOWN, EXCUSED): UP,
+    (SUSPECT, EXCUSED): UP,
+    (DOWN, EXCUSED): UP,
 }
 
 
@@ -120,6 +126,13 @@ class Health:
     def drain(self, now: float) -> bool:
         """Take it out of service for good; say whether the state changed."""
         return self.state is not DRAINING and self._fire(DRAINED, now)
+
+    def configure(self, now: float, spec: HealthSpec | None) -> bool:
+        """Count by another spec from now on; say whether the state changed: without one, nothing is against it."""
+        self._spec = spec
+        if spec is not None or self.state is UP or self.state is DRAINING:
+            return False
+        return self._fire(EXCUSED, now)
 
     def _fire(self, signal: Signal, now: float, streak: int = 0) -> bool:
         self.state = TRANSITIONS[self.state, signal]

@@ -50,7 +50,7 @@ class Outlier:
 
     def __init__(self, spec: OutlierSpec) -> None:
         self._spec = spec
-        self._limits = {REFUSED: spec.refused, RESET: spec.reset, TIMEOUT: spec.timeout, FAILED: spec.failed}
+        self._limits = _limits(spec)
         self._counts: dict[Outcome, int] = {}
         self._clean = True
         self._ejections = 0
@@ -74,6 +74,11 @@ class Outlier:
         self._counts.clear()
         self._clean = True
 
+    def configure(self, spec: OutlierSpec) -> None:
+        """Judge by another spec from now on; what was counted still counts."""
+        self._spec = spec
+        self._limits = _limits(spec)
+
     def eject(self, now: float, dice: Dice) -> float:
         """Begin an ejection and give the time at which it ends; what was counted is forgotten."""
         spec = self._spec
@@ -86,3 +91,7 @@ class Outlier:
         self._returned_at = now + length * dice.between(0.9, 1.1)
         self.clear()
         return self._returned_at
+
+
+def _limits(spec: OutlierSpec) -> dict[Outcome, int]:
+    return {REFUSED: spec.refused, RESET: spec.reset, TIMEOUT: spec.timeout, FAILED: spec.failed}

@@ -24,7 +24,7 @@ from mainstay.base.facts import (
 from mainstay.base.outcome import Outcome
 from mainstay.redundancy.balance import BALANCES, I
 from mainstay.redundancy.bound import at_least, one_of
-from mainstay.redundancy.health import DRAINING, SUSPECT, UNKNOWN, UP, State
+from mainstay.redundancy.health import DRAINING, SUSPECT, UNKNOWN, UP, HealthSpec, State
 from mainstay.redundancy.outlier import Outlier, OutlierSpec
 
 
@@ -92,6 +92,29 @@ class Pool(Generic[I]):
             if self._spec.outlier is not None:
                 member.outlier = Outlier(self._spec.outlier)
         self._sort(now)
+
+    def configure(self, now: float, spec: PoolSpec) -> None:
+        """Share the traffic by another spec from now on; members keep what is known of them."""
+        if (spec.balance, spec.slow_start) != (self._spec.balance, self._spec.slow_start):
+            self._choose = BALANCES[spec.balance](spec.slow_start).choose
+        self._spec = spec
+        for member in self.members:
+            if spec.outlier is None:
+                member.outlier = None
+                if member.ejected_until is not None:
+                    self._return(now, member)
+            elif member.outlier is None:
+                member.outlier = Outlier(spec.outlier)
+            else:
+                member.outlier.configure(spec.outlier)
+        self._sort(now)
+
+    def check_by(self, now: float, spec: HealthSpec | None) -> None:
+        """Believe the health checks of all members by another spec from now on."""
+        for member in self.members:
+            before = member.health.state
+            if member.health.configure(now, spec):
+                self._moved(now, member, before)
 
     def pick(self, now: float, tried: Collection[I] = ()) -> I | None:
         """Choose a member for an attempt, never one that was tried; None when there is no other.

@@ -23,6 +23,8 @@ class Life:
     zone: str
     state: str
     """`up`: it may be given requests. `draining`: only those that it has already."""
+    path: str | None = None
+    """What its health check asks for; None: nothing in particular."""
 
 
 Probe = Callable[[Service, str, int], Awaitable[ProbeResult]]

@@ -260,6 +260,7 @@ class Runner:
             port=record.port,
             zone=record.zone,
             state="draining" if self.unit.state is DRAINING else "up",
+            path=self.post.service.health_path(),
         )
 
     def _remember(self, generation: int, reason: str, log: list[str]) -> None:

@@ -220,6 +220,10 @@ class Service(Section):
         """Build what the health machine takes; None when health checks are off."""
         return self.health.spec() if self.health is not None else None
 
+    def health_path(self) -> str | None:
+        """Give what health checks ask for; None: nothing in particular."""
+        return self.health.path if self.health is not None else None
+
     def retry_spec(self) -> RetrySpec | None:
         """Build what the retry policy takes; None when retries are off."""
         return self.retry.spec() if self.retry is not None else None

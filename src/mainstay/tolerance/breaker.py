@@ -116,7 +116,7 @@ class Breaker:
         self._dice = dice
         self._emit = emit
         self._who = who
-        self._faults = CHARGED if spec.count_failed else CHARGED - {FAILED}
+        self._faults = _faults(spec)
         self._window = Window(spec.window)
         # While closed all have the same permit, which dies with the next move; every probe has its own.
         self._permit = 0
@@ -156,6 +156,21 @@ class Breaker:
             self._proved += 1
             if self._proved >= self._spec.probes:
                 self._fire(PROVED, now)
+
+    def configure(self, spec: BreakerSpec) -> None:
+        """Judge by another spec from now on; where it stands, and what was counted, is kept.
+
+        Only what was counted over another window is forgotten. News under permits that are out still counts.
+        """
+        before, self._spec = self._spec, spec
+        self._faults = _faults(spec)
+        if spec.window != before.window:
+            self._window = Window(spec.window)
+        self._rest = spec.rest if self._rest == before.rest else min(spec.cap, self._rest)
+        # One success is left to wait for, or there would be no further probe and no end to it.
+        self._proved = min(self._proved, spec.probes - 1)
+        if self._ramps_until and self._closed_at is not None:
+            self._ramps_until = self._closed_at + spec.ramp
 
     def _probe(self, now: float) -> int | None:
         """Admit a probe, if so many succeeded or are on their way that one more is needed."""
@@ -215,3 +230,7 @@ class Breaker:
                 because=signal.value,
             )
         )
+
+
+def _faults(spec: BreakerSpec) -> frozenset[Outcome]:
+    return CHARGED if spec.count_failed else CHARGED - {FAILED}

@@ -32,14 +32,24 @@ class BudgetSpec:
 class Budget:
     """The budget that all requests to one service share."""
 
-    __slots__ = ("_floor", "_share", "_window", "deposit")
+    __slots__ = ("_floor", "_seconds", "_share", "_window", "deposit")
 
     def __init__(self, spec: BudgetSpec) -> None:
         self._share = spec.share
         self._floor = spec.floor * spec.window
+        self._seconds = spec.window
         self._window = Window(spec.window)
         self.deposit = self._window.event
         """Pay in for one logical request: `deposit(now)`. Bound once, because every request does it."""
+
+    def configure(self, spec: BudgetSpec) -> None:
+        """Allow by another spec from now on; what was counted still counts, unless over another window."""
+        if spec.window != self._seconds:
+            self._seconds = spec.window
+            self._window = Window(spec.window)
+            self.deposit = self._window.event
+        self._share = spec.share
+        self._floor = spec.floor * spec.window
 
     def withdraw(self, now: float) -> bool:
         """Take out one retry; say whether there was one left."""

@@ -137,6 +137,16 @@ class Policy(Generic[T]):
         self.budget = Budget(spec.retry.budget) if spec.retry is not None else None
         """What retries may cost; None when nothing is retried."""
 
+    def configure(self, spec: CallSpec) -> None:
+        """Make calls by another spec from now on, those under way included; what retries have cost is kept."""
+        self.spec = spec
+        if spec.retry is None:
+            self.budget = None
+        elif self.budget is None:
+            self.budget = Budget(spec.retry.budget)
+        else:
+            self.budget.configure(spec.retry.budget)
+
     def call(self, now: float, *, idempotent: bool, keyed: bool = False) -> "Call[T]":
         """Begin one logical request, which pays its share into the budget.
 
