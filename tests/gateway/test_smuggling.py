@@ -73,10 +73,10 @@ REFUSED = {
     "trace": (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
     "unknown method": (b"FETCH / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
     "small letters": (b"get / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    "HTTP/0.9": (b"GET /\r\n\r\n", 505),
+    "HTTP/0.9": (b"GET /\r\n\r\n", 400),
     "HTTP/2.0": (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
     "HTTP/3.0": (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505),
-    "the start of HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    "the start of HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
 }
 
 

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 from mainstay.base.outcome import CHARGED, OK, STALE, Outcome
 from mainstay.gateway.connection import UpstreamConnection, connect
-from mainstay.gateway.head import CHUNKED, Request, Response
+from mainstay.gateway.grammar import CHUNKED
+from mainstay.gateway.request import Request
 from mainstay.tolerance.call import GIVE_UP, PAUSE, TRY, Call, Order
 
 if TYPE_CHECKING:
     from mainstay.gateway.http import ClientConnection
+    from mainstay.gateway.response import Response
     from mainstay.gateway.upstream import Upstream
 
 REPLAY = 65536

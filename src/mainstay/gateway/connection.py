@@ -7,10 +7,10 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-import httptools
-
 from mainstay.base.outcome import REFUSED, RESET, STALE, Outcome
-from mainstay.gateway.head import CHUNKED, NONE, Response
+from mainstay.gateway.chunk import Chunks
+from mainstay.gateway.grammar import CHUNKED, END, NONE
+from mainstay.gateway.response import Response
 
 if TYPE_CHECKING:
     from mainstay.gateway.exchange import Exchange
@@ -18,42 +18,32 @@ if TYPE_CHECKING:
 
 IDLE = 4.0
 """Seconds an idle connection is kept: under Node's and uvicorn's 5 s, so that we close first, not they."""
-BARREN = 262144
-"""Bytes of an answer without any body among them before it is given up: a head, trailers or chunk
-extensions that never end would fill the memory."""
+HEAD = 65536
+"""Bytes of the head of an answer at most, and of the trailers and of the chunk extensions after it: what
+never ends would fill the memory."""
 _MARGIN = 1.0
 _DISCARD = 65536
 _POLLED = select.POLLIN | select.POLLHUP | select.POLLERR
-_STARTS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
-_FIRST = ord("H")
+_START = b"HTTP/1."
 _BODILESS = frozenset({b"GET", b"HEAD", b"DELETE", b"OPTIONS"})
 """Methods whose body means nothing (RFC 9110 §9.3.1), so that some instances do not read one."""
-
-
-class UnfitError(Exception):
-    """An answer that cannot be passed on; it stops the parser."""
 
 
 class UpstreamConnection(asyncio.Protocol):
     """One connection to an instance; it carries one request at a time."""
 
     __slots__ = (
-        "_barren",
-        "_bytes",
+        "_chunks",
         "_discarding",
-        "_doubted",
-        "_ended",
-        "_got",
-        "_headers",
         "_held_back",
-        "_parser",
+        "_left",
         "_poll",
-        "_reason",
+        "_raw",
         "_response",
         "_reuse",
+        "_seen",
         "_sent",
         "_sole",
-        "_tail",
         "_unsent",
         "closed",
         "exchange",
@@ -77,25 +67,22 @@ class UpstreamConnection(asyncio.Protocol):
         self.closed = False
         self.paused = False
         self._poll = select.poll()
-        self._parser = httptools.HttpResponseParser(self)
+        # The answer whose body is coming; of a known length so many bytes are to come, of chunks they tell.
         self._response: Response | None = None
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._reason = b""
+        self._left = 0
+        self._chunks: Chunks | None = None
+        # What has come of a head that is not whole.
+        self._raw = b""
+        # Any byte has come since the request was sent.
+        self._seen = False
+        # What comes is the rest of an answer that nobody wants.
         self._discarding = False
-        self._bytes = False
-        # Whether it is HTTP/1.1 or 1.0 has not been seen yet.
-        self._doubted = True
-        self._tail = False
-        self._ended = False
         self._reuse = False
         self._sent = False
         # Nothing else may be sent here.
         self._sole = False
         self._held_back = False
         self._unsent = inf
-        # Bytes of body so far, and bytes read since there was one.
-        self._got = 0
-        self._barren = 0
 
     # --- the loop tells us ---
 
@@ -111,36 +98,15 @@ class UpstreamConnection(asyncio.Protocol):
             # RFC 9112 §6.3: bytes that nobody asked for are never the next answer.
             self.close()
             return
-        if not self._bytes:
-            self._bytes = True
-            self._doubted = not data.startswith(_STARTS)
-            if self._doubted and data[0] != _FIRST:
-                # The parser would take RTSP and ICE, and skip empty lines, which are the end of something else.
-                self.close()
-                self.fail(RESET)
+        self._seen = True
+        at = 0
+        if self._response is None:
+            if self._raw:
+                data = self._raw + data
+            at = self._heads(data)
+            if self._response is None:
                 return
-        got = self._got
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(
-                error.__context__, UnfitError
-            ):
-                self._tell(error)
-            self._reuse = False
-            if not self._ended:
-                self.close()
-                self.fail(RESET)
-                return
-        if self._ended:
-            self._finish()
-            return
-        self._barren = self._barren + len(data) if self._got == got else 0
-        if self._barren > BARREN:
-            self.close()
-            self.fail(RESET)
-        elif self.exchange is not None:
-            self.exchange.flush()
+        self._body(data, at)
 
     def eof_received(self) -> None:
         """Take the end: for an answer without a length it is the end of the body."""
@@ -154,7 +120,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.closed = True
         self.instance.connections.discard(self)
         if self.exchange is not None:
-            self.fail(RESET if self._bytes or self.used <= 1 else STALE)
+            self.fail(RESET if self._seen or self.used <= 1 else STALE)
         elif self in self.instance.idle:
             self.instance.idle.remove(self)
 
@@ -177,10 +143,9 @@ class UpstreamConnection(asyncio.Protocol):
         """Send the beginning of a request; its answer goes to `exchange`."""
         self.exchange = exchange
         self.used += 1
-        self._bytes = False
+        self._seen = False
         self._response = None
         self._sent = last
-        self._got = self._barren = 0
         if exchange.request.length not in (NONE, 0) and exchange.request.method in _BODILESS:
             self._sole = True
         self.transport.write(data)
@@ -258,84 +223,85 @@ class UpstreamConnection(asyncio.Protocol):
         self.closed = True
         self.transport.close()
 
-    def _tell(self, error: Exception) -> None:
-        """Tell of a mistake of ours, which the parser would hide."""
-        self.loop.call_exception_handler(
-            {"message": "an answer could not be worked on", "exception": error.__context__ or error}
-        )
+    def _break(self) -> None:
+        """Give up an answer that cannot be passed on."""
+        self.close()
+        self.fail(RESET)
 
-    # --- the parser tells us ---
+    # --- heads ---
 
-    def on_message_begin(self) -> None:
-        """Begin an answer; a second one in the same read is nobody's."""
-        if self._ended:
-            raise UnfitError
-        self._headers = []
-        self._reason = b""
-        self._tail = False
-
-    def on_status(self, reason: bytes) -> None:
-        """Keep the reason phrase."""
-        self._reason += reason
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; a trailer is not one (RFC 9110 §6.5.1)."""
-        if not self._tail:
-            self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """Judge the head, and begin the answer."""
-        self._tail = True
-        exchange = self.exchange
-        if self._discarding or exchange is None:
-            return
-        status = self._parser.get_status_code()
-        response = Response(status, self._reason)
-        head = exchange.request.method == b"HEAD"
-        response.read(self._headers, exchange.date(), bodiless=head or status < 200 or status in (204, 304))  # noqa: PLR2004 - interim
-        if response.fault or not 100 <= status < 600 or status == 101:  # noqa: PLR2004 - no upgrade was offered
-            raise UnfitError
-        if self._doubted or response.length == CHUNKED:
-            # RFC 9112 §6.1: before 1.1 such a length cannot be trusted.
-            fit = ("1.1",) if response.length == CHUNKED else ("1.1", "1.0")
-            if self._parser.get_http_version() not in fit:
-                raise UnfitError
-        if status < 200:  # noqa: PLR2004 - interim
-            if status != 100:  # noqa: PLR2004 - that one is asked for, and answered, by us
+    def _heads(self, data: bytes) -> int:
+        """Read interim heads and the final one, as far as they are whole; give where the body begins."""
+        at = 0
+        while (exchange := self.exchange) is not None:
+            end = data.find(END, max(at, len(self._raw) - 3)) + 4
+            if end < 4:  # noqa: PLR2004 - not found
+                self._part(data[at:])
+                return at
+            self._raw = b""
+            to_head = exchange.request.method == b"HEAD"
+            response = Response.read(data[at:end], exchange.date(), to_head=to_head)
+            if response is None or response.status == 101:  # noqa: PLR2004 - no upgrade was offered
+                self._break()
+                return at
+            at = end
+            if response.status >= 200:  # noqa: PLR2004 - final
+                self._begin(exchange, response)
+                break
+            if response.status != 100:  # noqa: PLR2004 - that one is asked for, and answered, by us
                 exchange.interim(response)
-            self._doubted = True
-            return
+        return at
+
+    def _part(self, raw: bytes) -> None:
+        """Keep the beginning of a head, unless it will never be one, or never ends."""
+        if not _START.startswith(raw[: len(_START)]) or len(raw) > HEAD:
+            self._break()
+        else:
+            self._raw = raw
+
+    def _begin(self, exchange: "Exchange", response: Response) -> None:
+        """Begin the answer."""
         if response.keep_for is not None:
             self.keep_for = min(IDLE, max(0.0, response.keep_for - _MARGIN))
         self._response = response
+        self._reuse = response.keep_alive
+        self._left = response.length
+        self._chunks = Chunks(HEAD, HEAD) if response.length == CHUNKED else None
         exchange.answer(response)
-        if head:
-            # The parser waits for the body that the head announces; none will come (RFC 9110 §9.3.2).
-            self._ended = True
-            self._reuse = self._parser.should_keep_alive()
-            self._parser = httptools.HttpResponseParser(self)
 
-    def on_body(self, data: bytes) -> None:
-        """Pass on a piece of the body."""
-        if self._ended:
-            raise UnfitError
-        self._got += len(data)
-        if self.exchange is not None:
-            self.exchange.piece(data)
+    # --- bodies ---
 
-    def on_message_complete(self) -> None:
-        """End the answer, unless it was an interim one, or one that ends with the connection."""
-        if self._ended or (self._response is None and not self._discarding):
+    def _body(self, data: bytes, at: int) -> None:
+        """Pass on what has come of the body; what comes after it is nobody's (RFC 9112 §6.3)."""
+        chunks, left = self._chunks, self._left
+        if chunks is not None:
+            body, at = chunks.feed(data, at)
+            whole = chunks.done
+        elif left >= 0:
+            body = data[at : at + left] if at or len(data) > left else data
+            at += len(body)
+            self._left = left = left - len(body)
+            whole = not left
+        else:
+            body = data[at:] if at else data
+            at = len(data)
+            whole = False
+        exchange = self.exchange
+        if body and exchange is not None:
+            exchange.piece(body)
+        if whole:
+            self._reuse = self._reuse and at == len(data)
+            self._finish()
             return
-        if self._response is not None and self._response.length == NONE:
-            return
-        self._ended = True
-        self._reuse = self._parser.should_keep_alive()
+        if exchange is not None:
+            exchange.flush()
+        if chunks is not None and chunks.broken:
+            self._break()
 
     def _finish(self) -> None:
         exchange, self.exchange = self.exchange, None
-        self._ended = self._discarding = False
-        self._response = None
+        self._discarding = False
+        self._response = self._chunks = None
         # When the instance answered before it had read the whole request, what it left unread must
         # not be taken for the next one (RFC 9112 §9.3).
         if self._fit():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mainstay.gateway.table import Door
 
 if TYPE_CHECKING:
-    from mainstay.gateway.head import Request
+    from mainstay.gateway.request import Request
     from mainstay.gateway.route import Route
 
 

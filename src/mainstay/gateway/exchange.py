@@ -10,7 +10,7 @@ from time import monotonic
 from mainstay.base.outcome import FAILED, OK, REFUSED, RESET, STALE, TIMEOUT, Outcome
 from mainstay.gateway import page
 from mainstay.gateway.attempt import Attempts
-from mainstay.gateway.head import Response
+from mainstay.gateway.response import Response
 from mainstay.tolerance.call import PAUSE, TRY, Because
 
 _STATUS_FAILED = 500

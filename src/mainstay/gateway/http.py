@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from mainstay.gateway import page
 from mainstay.gateway.exchange import Exchange
-from mainstay.gateway.head import Request, forwarded_for
 from mainstay.gateway.reader import Reader
+from mainstay.gateway.request import Request, forwarded_for
 from mainstay.gateway.wheel import TICK
 
 if TYPE_CHECKING:
@@ -139,13 +139,11 @@ class ClientConnection(Reader):
     def _refuse(self, reason: str) -> None:
         """Answer bytes that are no request, when it is their turn; nothing after them can be trusted."""
         self._deaf = True
-        self._headers = None
+        self._raw = b""
         broken, self._reading = self._reading, None
         exchange = self._exchange
         if broken is None:
-            broken = Request(b"GET", b"/", http11=True, keep_alive=False)
-            broken.fault = reason
-            self._take(broken)
+            self._take(Request.refused(reason))
         elif exchange is not None and exchange.request is broken:
             # What it has sent so far may be with an instance; it will never be whole.
             self._exchange = None
@@ -250,7 +248,7 @@ class ClientConnection(Reader):
             else:
                 self.abort()
         else:
-            if self._headers is not None:
+            if self._raw:
                 self.write(page.answer("slow_request", close=True, date=self.worker.date))
                 self.route.refused += 1
             self.finish(now)

@@ -2,28 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.gateway.head import CHUNKED, NONE, Request, Response, forwarded_for, length, tokens
+from mainstay.gateway.grammar import NONE
+from mainstay.gateway.request import Request, forwarded_for, may_begin
 
 
 def request(*headers, method=b"GET", target=b"/", http11=True):
-    made = Request(method, target, http11=http11, keep_alive=True)
-    made.read([(b"Host", b"a"), *headers], forwarded_for(b"1.2.3.4"))
+    made = Request(method, target, http11=http11)
+    made.judge([(b"Host", b"a"), *headers], forwarded_for(b"1.2.3.4"))
     return made
-
-
-@given(st.binary(max_size=25))
-def test_a_length_is_digits_or_nothing(value):
-    plain = 0 < len(value) <= 18 and all(48 <= byte <= 57 for byte in value)
-
-    if plain:
-        assert length(value) == int(value)
-    else:
-        with pytest.raises(ValueError, match=r"^$"):
-            length(value)
-
-
-def test_tokens_are_compared_in_small_letters_without_white_space():
-    assert tokens(b"Close ,\tX-A,,") == [b"close", b"x-a", b"", b""]
 
 
 def test_a_head_is_written_in_one_way():
@@ -46,12 +32,12 @@ def test_thousands_of_listed_names_cost_one_look_at_each_header():
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"])
 def test_what_may_be_repeated_is_known_by_its_method(method):
-    assert Request(method, b"/", http11=True, keep_alive=True).idempotent
+    assert Request(method, b"/", http11=True).idempotent
 
 
 @pytest.mark.parametrize("method", [b"POST", b"PATCH", b"PROPFIND", b"get"])
 def test_what_may_not_be_repeated_too(method):
-    assert not Request(method, b"/", http11=True, keep_alive=True).idempotent
+    assert not Request(method, b"/", http11=True).idempotent
 
 
 @given(
@@ -70,33 +56,6 @@ def test_whatever_comes_it_is_refused_or_has_one_length(headers):
         framing = [x for x in lines if x.startswith((b"content-length:", b"transfer-encoding:"))]
         assert len(framing) == (made.length != NONE)
         assert sum(x.startswith(b"host:") for x in lines) == 1
-
-
-def response(*headers, status=200, bodiless=False):
-    made = Response(status, b"OK")
-    made.read(headers, b"Date: now", bodiless=bodiless)
-    return made
-
-
-def test_an_answer_has_one_length_of_ours():
-    assert response((b"Content-Length", b"5 ")).lines == [b"Date: now", b"Content-Length: 5"]
-    assert response((b"Transfer-Encoding", b"chunked")).length == CHUNKED
-    assert response().length == NONE
-    assert response((b"Content-Length", b"x")).fault
-    assert response((b"Content-Length", b"5"), (b"Content-Length", b"6")).fault
-    assert response((b"Transfer-Encoding", b"chunked"), (b"Transfer-Encoding", b"chunked")).fault
-
-
-@pytest.mark.parametrize(("value", "seconds"), [(b"5", 5.0), (b"5 ", 5.0), (b"soon", None), (b"", None)])
-def test_retry_after_is_read_when_it_is_a_number(value, seconds):
-    assert response((b"Retry-After", value)).seconds_to_wait() == seconds
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"), [(b"timeout=5, max=10", 5.0), (b"max=1", None), (b"timeout=x", None)]
-)
-def test_how_long_an_instance_keeps_a_connection_is_read(value, seconds):
-    assert response((b"Keep-Alive", value)).keep_for == seconds
 
 
 @pytest.mark.parametrize(
@@ -126,3 +85,45 @@ def test_a_name_that_cgi_would_take_for_one_of_ours_is_dropped(name):
     for _ in range(2):
         assert name.lower() not in request((name, b"5")).head().lower()
     assert b"x_plain: 1" in request((b"x_plain", b"1")).head()
+
+
+@pytest.mark.parametrize(
+    ("raw", "may"),
+    [
+        (b"G", True),
+        (b"GET", True),
+        (b"GET /x", True),
+        (b"GET / HTTP/1.1\r\nHo", True),
+        (b"GET / HTTP/2.0\r\n", True),
+        (b"GET /\r\n", False),
+        (b"\x16\x03\x01", False),
+        (b" GET", False),
+        (b"G\x00", False),
+        (b"{", False),
+        (b"nonsense\r\n", False),
+    ],
+)
+def test_what_is_not_even_the_beginning_of_a_request_is_known(raw, may):
+    assert may_begin(raw) is may
+
+
+@pytest.mark.parametrize(
+    ("http11", "values", "stays"),
+    [
+        (True, [], True),
+        (True, [b"Keep-Alive"], True),
+        (True, [b"close"], False),
+        (True, [b"x, CLOSE"], False),
+        (True, [b"close", b"keep-alive"], False),
+        (True, [b"close", b"x"], False),
+        (False, [], False),
+        (False, [b"keep-alive"], True),
+        (False, [b"x, Keep-Alive"], True),
+        (False, [b"keep-alive", b"close"], False),
+        (False, [b"close", b"keep-alive"], False),
+    ],
+)
+def test_how_long_a_client_stays_is_told_by_connection_alone(http11, values, stays):
+    made = request((b"Proxy-Connection", b"close"), *[(b"Connection", one) for one in values], http11=http11)
+
+    assert made.keep_alive is stays

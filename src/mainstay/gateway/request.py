@@ -1,0 +1,322 @@
+"""HOT. Heads of requests: what is refused, and what an instance gets in which words.
+
+Names are compared in lower case and passed on as they came. The first line is read here, by the letter
+of RFC 9112 §3; the fields are read by the parser, and judged here.
+"""
+
+import re
+from collections.abc import Sequence
+
+from mainstay.gateway.grammar import (
+    CHUNKED,
+    CLOSES,
+    DIGITS,
+    NONE,
+    REMEMBERED,
+    STAYS,
+    TOKEN,
+    fields,
+    is_host,
+    length,
+    tokens,
+    unlisted,
+)
+from mainstay.tolerance.retry import IDEMPOTENT_METHODS
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+# What a name asks for. Anything not in this table is passed on.
+(
+    _HOST,
+    _LENGTH,
+    _CODING,
+    _CONNECTION,
+    _EXPECT,
+    _ACCEPT,
+    _DROP,
+    _KEY,
+    _VIA,
+    _MAX_FORWARDS,
+) = range(10)
+
+_KINDS: dict[bytes, int] = {
+    b"host": _HOST,
+    b"content-length": _LENGTH,
+    b"transfer-encoding": _CODING,
+    b"connection": _CONNECTION,
+    b"expect": _EXPECT,
+    b"idempotency-key": _KEY,
+    b"accept": _ACCEPT,
+    b"via": _VIA,
+    b"max-forwards": _MAX_FORWARDS,
+    # RFC 9110 §7.6.1: fields for one connection only.
+    b"proxy-connection": _DROP,
+    b"keep-alive": _DROP,
+    b"te": _DROP,
+    b"upgrade": _DROP,
+    b"http2-settings": _DROP,
+    b"trailer": _DROP,
+    # Only what we saw ourselves is told to the instance: a client could claim anything.
+    b"forwarded": _DROP,
+    b"x-forwarded-for": _DROP,
+    b"x-forwarded-host": _DROP,
+    b"x-forwarded-port": _DROP,
+    b"x-forwarded-proto": _DROP,
+    b"x-real-ip": _DROP,
+}
+# One space between the parts, no fragment, and of the bytes beyond the RFC's what browsers leave as it is.
+_LINE = re.compile(rb"(%b) ([!\"\x24-\x7e]+) HTTP/([0-9]\.[0-9])\r\n" % TOKEN)
+_VERSIONS = {b"1.1": True, b"1.0": False}
+_BEGINNING = re.compile(rb"%b(?: |\Z)" % TOKEN)
+_METHODS = frozenset(
+    b"GET HEAD POST PUT DELETE OPTIONS PATCH ACL BIND CHECKOUT COPY LINK LOCK M-SEARCH MERGE MKACTIVITY "
+    b"MKCALENDAR MKCOL MOVE NOTIFY PROPFIND PROPPATCH PURGE QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE "
+    b"UNBIND UNLINK UNLOCK UNSUBSCRIBE".split(b" ")
+)
+"""What is passed on: the registered methods (RFC 9110 §16.1.2) that ask for no tunnel and no echo, and
+a few that are common without."""
+_ABSOLUTE = re.compile(rb"http(s?)://([^/?#]*)([^#]*)", re.IGNORECASE)
+_HOST_AND_PORT = re.compile(rb"[^/?@]+:[0-9]+")
+
+# Names of fields that are just passed on, in the very bytes they came in: most names of most requests are
+# among a few dozen, and looking one up costs a third of judging it. Bounded, as strangers choose the names.
+_passed: set[bytes] = set()
+
+
+def forwarded_for(peer: bytes, name: bytes = b"mainstay") -> bytes:
+    """Write what an instance is told of a client: from our name in `Via` to where the host it asked for follows."""
+    return b"%b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: " % (name, peer)
+
+
+def too_large(raw: bytes, most: int) -> str:
+    """Say what is too large of a head, or of the beginning of one, that has more than `most` bytes."""
+    line = raw.find(b"\r\n")
+    return "uri_too_long" if (line if line >= 0 else len(raw)) > most // 2 else "head_too_large"
+
+
+def may_begin(raw: bytes) -> bool:
+    """Tell whether this may be the beginning of a request: what is not even that need not be waited for."""
+    line, end, _ = raw.partition(b"\r\n")
+    return _LINE.fullmatch(line + end) is not None if end else _BEGINNING.match(raw) is not None
+
+
+class Request:
+    """One request as it was read, and its head as an instance gets it."""
+
+    __slots__ = (
+        "body",
+        "complete",
+        "expects",
+        "fault",
+        "host",
+        "html",
+        "http11",
+        "idempotent",
+        "keep_alive",
+        "keyed",
+        "length",
+        "lines",
+        "method",
+        "size",
+        "target",
+        "whole",
+    )
+
+    def __init__(self, method: bytes, target: bytes, *, http11: bool) -> None:
+        self.method = method
+        self.target = target
+        self.host = b""
+        self.http11 = http11
+        self.keep_alive = http11
+        self.idempotent = method in IDEMPOTENT_METHODS
+        self.keyed = False
+        self.length = NONE
+        self.expects = False
+        self.html = False
+        self.fault: str | None = None
+        self.lines: list[bytes] = []
+        # The body so far; `whole` turns false when its beginning is no longer kept.
+        self.body: list[bytes] = []
+        self.size = 0
+        self.whole = True
+        self.complete = False
+
+    @classmethod
+    def read(cls, raw: bytes, most: int, forwarded: bytes) -> "Request":
+        """Read a head; `fault` tells what is wrong with it.
+
+        Args:
+            raw: It, from its first byte to the empty line.
+            most: Fields that it may have.
+            forwarded: What `forwarded_for` wrote for the client.
+        """
+        line = _LINE.match(raw)
+        if line is None:
+            return cls.refused("bad_request")
+        method, target, version = line.groups()
+        http11 = _VERSIONS.get(version)
+        if http11 is None:
+            return cls.refused("version", method)
+        if method not in _METHODS:
+            return cls.refused(_unknown(method, target))
+        request = cls(method, target, http11=http11)
+        headers = fields(raw[line.end() :])
+        if headers is None:
+            request.fault = "bad_request"
+        elif len(headers) > most:
+            request.fault = "head_too_large"
+        else:
+            request.judge(headers, forwarded)
+        return request
+
+    @classmethod
+    def refused(cls, fault: str, method: bytes = b"GET") -> "Request":
+        """Give what stands for bytes that are no request."""
+        request = cls(method, b"/", http11=True)
+        request.fault = fault
+        return request
+
+    def judge(self, headers: Headers, forwarded: bytes) -> None:  # noqa: C901, PLR0912 - a branch for each kind
+        """Check the fields and write the lines an instance gets."""
+        host: bytes | None = None
+        hosts = hops = 0
+        listed: list[bytes] = []
+        lines = self.lines
+        for name, value in headers:
+            if name in _passed:
+                lines.append(b": ".join((name, value)))
+                continue
+            lower = name.lower()
+            kind = _KINDS.get(lower)
+            if kind is None and b"_" in lower and lower.replace(b"_", b"-") in _KINDS:
+                continue  # CGI and its heirs take `X_Forwarded_For` for the field that only we may set
+            if kind is None:
+                lines.append(b": ".join((name, value)))
+                if len(_passed) < REMEMBERED:
+                    _passed.add(name)
+            elif kind == _HOST:
+                host = value.strip(b" \t")
+                hosts += 1
+            elif kind == _ACCEPT:
+                self.html = b"text/html" in value
+                lines.append(b": ".join((name, value)))
+            elif kind == _CONNECTION:
+                if self.http11 and value in CLOSES:
+                    self.keep_alive = False
+                elif value not in STAYS or not self.http11:
+                    listed.extend(tokens(value))
+            elif kind == _LENGTH:
+                self._content_length(value.strip(b" \t"))
+            elif kind == _CODING:
+                self._transfer_coding(value.strip(b" \t"))
+            elif kind == _KEY:
+                self.keyed = bool(value.strip(b" \t"))
+                lines.append(b": ".join((name, value)))
+            elif kind == _VIA:
+                # RFC 9110 §7.6: what has been here before would come for ever.
+                if forwarded[: forwarded.index(b"\r\n")] in value:
+                    self.fault = self.fault or "loop"
+                lines.append(b": ".join((name, value)))
+            elif kind == _MAX_FORWARDS:
+                lines.append(self._one_hop_less(name, value.strip(b" \t"), hops))
+                hops += 1
+            elif kind == _EXPECT and self.http11:
+                self._expect(value.strip(b" \t"))
+        self.host = self._aim(host, hosts) or b""
+        if self.fault is None:
+            self._finish(self.host, listed, forwarded)
+
+    def _one_hop_less(self, name: bytes, value: bytes, before: int) -> bytes:
+        """Count this hop where hops are counted (RFC 9110 §7.6.2); elsewhere the field means nothing."""
+        if self.method == b"OPTIONS":
+            if not value.isdigit() or len(value) > DIGITS or before:
+                self.fault = "bad_request"
+            elif int(value) == 0:
+                self.fault = self.fault or "last_hop"
+            else:
+                value = b"%d" % (int(value) - 1)
+        return b": ".join((name, value))
+
+    def _content_length(self, value: bytes) -> None:
+        try:
+            told = length(value)
+        except ValueError:
+            self.fault = "bad_request"
+            return
+        # RFC 9112 §6.3: never both, and never two, even if they are the same.
+        if self.length != NONE:
+            self.fault = "bad_request"
+        self.length = told
+
+    def _transfer_coding(self, value: bytes) -> None:
+        if self.length != NONE or not self.http11:
+            self.fault = "bad_request"
+        elif value.lower() != b"chunked":
+            # RFC 9112 §6.1: a coding that is not understood is 501, unless framing itself is in doubt.
+            *others, last = tokens(value)
+            sound = last == b"chunked" and all(other not in (b"", b"chunked") for other in others)
+            self.fault = "coding" if sound else "bad_request"
+        self.length = CHUNKED
+
+    def _expect(self, value: bytes) -> None:
+        self.expects = True
+        if value.lower() != b"100-continue":
+            self.fault = self.fault or "expectation"
+
+    def _aim(self, host: bytes | None, hosts: int) -> bytes | None:
+        """Check target and Host, and give the host that is meant."""
+        target = self.target
+        absolute = _ABSOLUTE.fullmatch(target) if target[:1] not in (b"/", b"*") else None
+        if absolute is not None:
+            # RFC 9112 §3.2.2: the target's authority replaces Host.
+            if absolute[1]:
+                # RFC 9110 §7.4: what is to be secret is not answered where it is not.
+                self.fault = self.fault or "misdirected"
+            if not absolute[2] or (host is not None and not is_host(host)):
+                self.fault = "bad_host"
+            host = absolute[2] if hosts or not self.http11 else None
+            path = absolute[3]
+            self.target = path if path[:1] == b"/" else b"/" + path
+            if self.method == b"OPTIONS" and not path:
+                self.target = b"*"
+        elif target[:1] != b"/" and not (target == b"*" and self.method == b"OPTIONS"):
+            self.fault = "bad_request"
+        if hosts > 1 or (not host and self.http11) or (host and not is_host(host)):
+            self.fault = "bad_host"
+        return host
+
+    def _finish(self, host: bytes, listed: list[bytes], forwarded: bytes) -> None:
+        lines = self.lines
+        if listed:
+            if b"close" in listed:
+                self.keep_alive = False
+            elif b"keep-alive" in listed and not self.http11:
+                self.keep_alive = True  # RFC 9112 §9.3: what comes before 1.1 must ask to stay
+            # RFC 9110 §7.6.1: what Connection lists is for us alone.
+            lines[:] = unlisted(lines, listed)
+            if b"idempotency-key" in listed:
+                self.keyed = False  # the instance does not get it
+        lines.append((b"Via: 1.1 " if self.http11 else b"Via: 1.0 ") + forwarded + host)
+        if self.length == CHUNKED:
+            lines.append(b"Transfer-Encoding: chunked")
+        elif self.length >= 0:
+            lines.append(b"Content-Length: %d" % self.length)
+        lines.append(b"\r\n")
+        lines.insert(0, b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, self.target, host))
+        self.complete = self.length in (NONE, 0)
+
+    def head(self, authority: bytes = b"") -> bytes:
+        """Write the head that an instance gets.
+
+        Args:
+            authority: What it is told as `Host`; empty: what the client asked for.
+        """
+        if authority:
+            self.lines[0] = b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, self.target, authority)
+        return b"\r\n".join(self.lines)
+
+
+def _unknown(method: bytes, target: bytes) -> str:
+    """Say what is wrong with a request by a method that is not passed on."""
+    # RFC 9112 §3.2.3: CONNECT has a target of its own.
+    return "bad_request" if method == b"CONNECT" and not _HOST_AND_PORT.fullmatch(target) else "method"

@@ -1,0 +1,202 @@
+"""HOT. Heads of answers: what cannot be passed on, and what the client gets in which words.
+
+The first line is read here, by the letter of RFC 9112 §4; the fields are read by the parser, and judged here.
+"""
+
+import re
+from collections.abc import Sequence
+
+from mainstay.gateway.grammar import (
+    CHUNKED,
+    CLOSES,
+    DIGITS,
+    NONE,
+    REMEMBERED,
+    STAYS,
+    TEXT,
+    fields,
+    length,
+    tokens,
+    unlisted,
+)
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+# What a name asks for. Anything not in this table is passed on.
+_LENGTH, _CODING, _CONNECTION, _DROP, _DATE, _RETRY, _KEEP = range(7)
+
+_KINDS: dict[bytes, int] = {
+    b"content-length": _LENGTH,
+    b"transfer-encoding": _CODING,
+    b"connection": _CONNECTION,
+    b"keep-alive": _KEEP,
+    b"date": _DATE,
+    b"retry-after": _RETRY,
+    b"proxy-connection": _DROP,
+    b"te": _DROP,
+    b"upgrade": _DROP,
+    b"trailer": _DROP,
+}
+# The phrase may be left out with its space, as some instances do.
+_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([^\r\n]*))?\r\n")
+_PHRASE = re.compile(rb"%b*" % TEXT)
+_LONGEST_LINE = 64
+
+_passed: set[bytes] = set()
+_first_lines: dict[bytes, tuple[int, bool, bytes]] = {}
+
+
+def first_line(raw: bytes) -> tuple[int, bool, bytes] | None:
+    """Read a status line: the status, whether it is HTTP/1.1, and the line that the client gets.
+
+    Args:
+        raw: It, from its first byte to its CRLF.
+    """
+    known = _first_lines.get(raw)
+    if known is not None:
+        return known
+    line = _LINE.fullmatch(raw)
+    if line is None:
+        return None
+    # A phrase means nothing (RFC 9112 §4), so one that may not stand there is left out.
+    phrase = line[3] if line[3] and _PHRASE.fullmatch(line[3]) else b""
+    read = (int(line[2]), line[1] == b"1", b"HTTP/1.1 %b %b" % (line[2], phrase))
+    if len(_first_lines) < REMEMBERED and len(raw) <= _LONGEST_LINE:
+        _first_lines[raw] = read
+    return read
+
+
+class Response:
+    """The head of an instance's answer, and the lines that the client gets of it."""
+
+    __slots__ = (
+        "fault",
+        "first",
+        "http11",
+        "keep_alive",
+        "keep_for",
+        "length",
+        "lines",
+        "retry_after",
+        "status",
+    )
+
+    def __init__(self, status: int, first: bytes, *, http11: bool = True) -> None:
+        self.status = status
+        self.first = first
+        self.http11 = http11
+        self.keep_alive = http11
+        self.length = NONE
+        self.fault = False
+        self.retry_after: bytes | None = None
+        self.keep_for: float | None = None
+        """How long the instance says it keeps the connection when idle, in seconds."""
+        self.lines: list[bytes] = []
+
+    @classmethod
+    def read(cls, raw: bytes, date: bytes, *, to_head: bool) -> "Response | None":
+        """Read a head; None: it cannot be passed on.
+
+        Args:
+            raw: It, from its first byte to the empty line.
+            date: A `Date` line for an answer that has none (RFC 9110 §6.6.1).
+            to_head: It answers a HEAD request.
+        """
+        end = raw.index(b"\n") + 1
+        first = first_line(raw[:end])
+        if first is None:
+            return None
+        headers = fields(raw[end:])
+        if headers is None:
+            return None
+        status, http11, line = first
+        response = cls(status, line, http11=http11)
+        # RFC 9112 §6.3: no body follows these, whatever the fields say.
+        response.judge(headers, date, bodiless=to_head or status in (204, 304) or status < 200)  # noqa: PLR2004
+        return None if response.fault else response
+
+    def judge(self, headers: Headers, date: bytes, *, bodiless: bool) -> None:  # noqa: C901, PLR0912 - a branch for each kind
+        """Check the fields and write the lines the client gets."""
+        listed: list[bytes] = []
+        told: bytes | None = None
+        closes = False
+        ours = date
+        lines = self.lines
+        for name, value in headers:
+            if name in _passed:
+                lines.append(b": ".join((name, value)))
+                continue
+            kind = _KINDS.get(name.lower())
+            if kind is None:
+                lines.append(b": ".join((name, value)))
+                if len(_passed) < REMEMBERED:
+                    _passed.add(name)
+            elif kind == _DATE:
+                date = b""
+                lines.append(b": ".join((name, value)))
+            elif kind == _LENGTH:
+                if told is not None:
+                    self.fault = True
+                told = value.strip(b" \t")
+            elif kind == _CODING:
+                # RFC 9112 §6.1: before 1.1 such a length cannot be trusted.
+                if value.strip(b" \t").lower() != b"chunked" or self.length == CHUNKED or not self.http11:
+                    self.fault = True
+                self.length = CHUNKED
+            elif kind == _CONNECTION:
+                if value in CLOSES:
+                    closes = True
+                elif value not in STAYS or not self.http11:
+                    listed.extend(tokens(value))
+            elif kind == _RETRY:
+                self.retry_after = value.strip(b" \t")
+                lines.append(b": ".join((name, value)))
+            elif kind == _KEEP:
+                self.keep_for = _keep_alive(value)
+        if listed:
+            if b"keep-alive" in listed:
+                self.keep_alive = True  # RFC 9112 §9.3: what comes before 1.1 must say so
+            closes = closes or b"close" in listed
+            lines[:] = unlisted(lines, listed)
+            if b"date" in listed:
+                date = ours
+        if closes:
+            self.keep_alive = False
+        if date:
+            lines.append(date)
+        self._frame(told, bodiless=bodiless)
+
+    def _frame(self, told: bytes | None, *, bodiless: bool) -> None:
+        """Tell the length in one way, and in none where there may be none (RFC 9110 §8.6)."""
+        if told is not None:
+            try:
+                count = length(told)
+            except ValueError:
+                self.fault = True
+                return
+            if self.length == CHUNKED:
+                self.fault = True
+            self.length = count
+            if not bodiless or (self.status >= 200 and self.status != 204):  # noqa: PLR2004 - RFC 9110 §8.6
+                self.lines.append(b"Content-Length: %d" % count)
+        if bodiless:
+            self.length = 0
+
+    def head(self) -> bytes:
+        """Write the head that the client gets."""
+        self.lines.append(b"\r\n")
+        return b"\r\n".join((self.first, *self.lines))
+
+    def seconds_to_wait(self) -> float | None:
+        """Give `Retry-After` in seconds, when it was given so."""
+        value = self.retry_after
+        return float(length(value)) if value and value.isdigit() and len(value) <= DIGITS else None
+
+
+def _keep_alive(value: bytes) -> float | None:
+    for part in tokens(value):
+        if part.startswith(b"timeout="):
+            seconds = part[8:]
+            if seconds.isdigit() and len(seconds) <= DIGITS:
+                return float(int(seconds))
+    return None

@@ -1,0 +1,71 @@
+import pytest
+
+from mainstay.gateway.grammar import CHUNKED, NONE
+from mainstay.gateway.response import Response, first_line
+
+
+def response(*headers, status=200, bodiless=False):
+    made = Response(status, b"HTTP/1.1 200 OK")
+    made.judge(headers, b"Date: now", bodiless=bodiless)
+    return made
+
+
+def test_an_answer_has_one_length_of_ours():
+    assert response((b"Content-Length", b"5 ")).lines == [b"Date: now", b"Content-Length: 5"]
+    assert response((b"Transfer-Encoding", b"chunked")).length == CHUNKED
+    assert response().length == NONE
+    assert response((b"Content-Length", b"x")).fault
+    assert response((b"Content-Length", b"5"), (b"Content-Length", b"6")).fault
+    assert response((b"Transfer-Encoding", b"chunked"), (b"Transfer-Encoding", b"chunked")).fault
+
+
+@pytest.mark.parametrize(("value", "seconds"), [(b"5", 5.0), (b"5 ", 5.0), (b"soon", None), (b"", None)])
+def test_retry_after_is_read_when_it_is_a_number(value, seconds):
+    assert response((b"Retry-After", value)).seconds_to_wait() == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [(b"timeout=5, max=10", 5.0), (b"max=1", None), (b"timeout=x", None)]
+)
+def test_how_long_an_instance_keeps_a_connection_is_read(value, seconds):
+    assert response((b"Keep-Alive", value)).keep_for == seconds
+
+
+@pytest.mark.parametrize(
+    ("raw", "read"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", (200, True, b"HTTP/1.1 200 OK")),
+        (b"HTTP/1.0 404 Not there\r\n", (404, False, b"HTTP/1.1 404 Not there")),
+        (b"HTTP/1.1 299 \r\n", (299, True, b"HTTP/1.1 299 ")),
+        (b"HTTP/1.1 299\r\n", (299, True, b"HTTP/1.1 299 ")),
+        (b"HTTP/1.1 200 O\x01K\r\n", (200, True, b"HTTP/1.1 200 ")),
+        (b"HTTP/1.1 600 OK\r\n", None),
+        (b"HTTP/1.1 +20 OK\r\n", None),
+        (b"HTTP/1.2 200 OK\r\n", None),
+        (b"HTTP/1.1 200 OK\n", None),
+        (b"HTTP/1.1 200 O\rK\r\n", None),
+        (b"ICY 200 OK\r\n", None),
+    ],
+)
+def test_a_status_line_is_read_by_the_letter_each_time(raw, read):
+    assert [first_line(raw) for _ in range(2)] == [read] * 2
+
+
+@pytest.mark.parametrize(
+    ("http11", "value", "stays"),
+    [
+        (True, b"keep-alive", True),
+        (True, b"x", True),
+        (True, b"close", False),
+        (True, b"X, Close", False),
+        (False, b"x", False),
+        (False, b"Keep-Alive", True),
+        (False, b"keep-alive, close", False),
+    ],
+)
+def test_how_long_an_instance_stays_is_told_by_connection(http11, value, stays):
+    made = Response(200, b"", http11=http11)
+
+    made.judge([(b"Connection", value), (b"Proxy-Connection", b"close")], b"", bodiless=False)
+
+    assert made.keep_alive is stays
