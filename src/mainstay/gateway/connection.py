@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mainstay.base.outcome import REFUSED, RESET, STALE, Outcome
 from mainstay.gateway.chunk import Chunks
-from mainstay.gateway.grammar import CHUNKED, END, NONE
+from mainstay.gateway.grammar import CHUNKED, END, NONE, bare
 from mainstay.gateway.response import Response
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _part(self, raw: bytes) -> None:
         """Keep the beginning of a head, unless it will never be one, or never ends."""
-        if not _START.startswith(raw[: len(_START)]) or len(raw) > HEAD:
+        if not _START.startswith(raw[: len(_START)]) or len(raw) > HEAD or bare(raw, 0):
             self._break()
         else:
             self._raw = raw

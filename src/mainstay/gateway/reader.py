@@ -5,7 +5,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainstay.gateway.chunk import Chunks
-from mainstay.gateway.grammar import CHUNKED, END
+from mainstay.gateway.grammar import CHUNKED, END, bare
 from mainstay.gateway.request import Request, may_begin, too_large
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Reader(asyncio.Protocol):
         if self._deaf:
             return
         self.heard_at = monotonic()
-        if self._reading is None and not self._raw and data[0] != _CR and data.find(END) + 4 == len(data):
+        if self._reading is None and not self._raw and data[0] != _CR and 0 <= len(data) - 4 == data.find(END):
             self._read(data)  # one head and nothing else: nearly always
             return
         at, size = 0, len(data)
@@ -110,7 +110,10 @@ class Reader(asyncio.Protocol):
         else:
             found = data.find(END, at)
         if found < 0:
-            self._part(data[at:] if at else data, fresh=not raw)
+            if bare(data, len(raw) or at):
+                self._refuse("bad_request")
+            else:
+                self._part(data[at:] if at else data, fresh=not raw)
             return at + len(data)
         self._raw = b""
         self._read(data[at : found + 4])

@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing: bytes that no one would think of, against laws that must hold for all bytes."""

@@ -1,0 +1,57 @@
+"""What an instance may answer: no client sees another answer than the instance gave, or half of one as a whole."""
+
+from collections.abc import Callable
+
+from conformance import grammar, readers
+from conformance.held import bounded
+from conformance.laws import (
+    END,
+    KEEP,
+    RESET,
+    check_heard,
+    check_source,
+    check_told,
+    same_told,
+    tell,
+)
+from conformance.leniency import ANSWERS, asked
+from conformance.stage import Stage
+from fuzz.request import cut, repeated
+
+INSTRUMENTED = ["mainstay.gateway"]
+LARGEST = 2048
+TOKENS = grammar.TOKENS
+
+_HOW = 3
+"""Bytes before the instance's own: the request and how the connection ends, and as for requests."""
+_REQUESTS = [(b"GET", 1), (b"GET", 0), (b"HEAD", 1), (b"POST", 1)]
+_ENDS = [KEEP, END, RESET]
+
+
+def seeds() -> list[bytes]:
+    """Give what is known to be worth a look."""
+    ways = len(_REQUESTS) * len(_ENDS)
+    return [bytes([number % ways, 0, 0]) + data for number, data in enumerate(grammar.answers())]
+
+
+def prepare() -> Callable[[bytes], None]:
+    """Make a gateway, and give the function that judges one input."""
+    stage = Stage(call={"retry": None})
+    stage.watch = bounded(stage)
+
+    def judge(data: bytes) -> None:
+        how, data = data[:_HOW], data[_HOW:]
+        if len(how) < _HOW:
+            return
+        data = repeated(data, how[2])
+        method, minor = _REQUESTS[how[0] % len(_REQUESTS)]
+        kind = {"method": method, "then": _ENDS[how[0] // len(_REQUESTS) % len(_ENDS)]}
+        told = tell(stage, [data], minor=minor, **kind)
+        check_told(data, told, **kind)
+        for reader in asked(readers.ANSWERS, ANSWERS, data).values():
+            check_source(data, told, reader, **kind)
+        for reader in asked(readers.ANSWERS, ANSWERS, told.raw).values():
+            check_heard(told, reader, **kind)
+        same_told(told, tell(stage, cut(data, how[1]), minor=minor, **kind))
+
+    return judge
