@@ -1,7 +1,7 @@
 """Fuzz one target for so many seconds, or judge one input again.
 
-    python -m fuzz TARGET [SECONDS]
-    python -m fuzz TARGET FILE
+python -m fuzz TARGET [SECONDS]
+python -m fuzz TARGET FILE
 """
 
 import importlib
@@ -28,7 +28,7 @@ def main(target: str, what: str = "60") -> None:
 
 def fuzz(target: str, seconds: int) -> None:
     """Fuzz; it ends this process, with 0 when nothing was found."""
-    import atheris
+    import atheris  # noqa: PLC0415 - whoever only judges one input again needs none
 
     # What is imported here counts; the parsers of others, and the laws, do not.
     with atheris.instrument_imports(include=_instrumented(target)):
@@ -62,10 +62,12 @@ def _instrumented(target: str) -> list[str]:
 
 
 def _written(token: bytes) -> str:
-    return "".join(chr(byte) if chr(byte).isascii() and chr(byte).isalnum() else f"\\x{byte:02x}" for byte in token)
+    return "".join(
+        chr(byte) if chr(byte).isascii() and chr(byte).isalnum() else f"\\x{byte:02x}" for byte in token
+    )
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
+    if not set(sys.argv[1:2]) & set(TARGETS):
         sys.exit(f"{__doc__}\ntargets: {', '.join(TARGETS)}")
     main(*sys.argv[1:3])

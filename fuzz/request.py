@@ -38,7 +38,7 @@ def prepare() -> Callable[[bytes], None]:
             for reader in asked(readers.REQUESTS, REQUESTS, data).values():
                 check_agreement(data, said, reader(data))
                 check_passed(said, reader)
-        same_talk(said, talk(stage, cut(data, how[0]), apart=bool(how[0] % 2)))
+        same_talk(data, said, talk(stage, cut(data, how[0]), apart=bool(how[0] % 2)))
 
     return judge
 

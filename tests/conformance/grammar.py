@@ -1,5 +1,7 @@
 """Bytes to be misunderstood: the cases' own, others put together from pieces, and what mutation makes of them."""
 
+from itertools import pairwise
+
 from hypothesis import strategies as st
 
 from conformance.laws import END, KEEP
@@ -88,21 +90,74 @@ def _mostly(good, *bad):
 
 
 _CRLF = _mostly(b"\r\n", b"\n", b"\r", b"\r\r\n", b"\n\r", b" \r\n", b"\0\r\n")
-_METHOD = _mostly(b"POST", b"GET", b"HEAD", b"PUT", b"OPTIONS", b"DELETE", b"post", b"PRI", b"G\0T", b"CONNECT")
-_TARGET = _mostly(b"/a", b"/", b"/a?b=c", b"*", b"http://a/x", b"http://b", b"//b", b"/a b", b"/\x80", b"a", b"/a#b", b"http:/a", b"/%0d%0a")
-_VERSION = _mostly(b"HTTP/1.1", b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"http/1.1", b"HTTP/1.1 ", b"HTTP/01.1", b"HTTP/1,1")
+_METHOD = _mostly(
+    b"POST", b"GET", b"HEAD", b"PUT", b"OPTIONS", b"DELETE", b"post", b"PRI", b"G\0T", b"CONNECT"
+)
+_TARGET = _mostly(
+    b"/a",
+    b"/",
+    b"/a?b=c",
+    b"*",
+    b"http://a/x",
+    b"http://b",
+    b"//b",
+    b"/a b",
+    b"/\x80",
+    b"a",
+    b"/a#b",
+    b"http:/a",
+    b"/%0d%0a",
+)
+_VERSION = _mostly(
+    b"HTTP/1.1", b"HTTP/1.0", b"HTTP/1.2", b"HTTP/2.0", b"http/1.1", b"HTTP/1.1 ", b"HTTP/01.1", b"HTTP/1,1"
+)
 _COLON = _mostly(b": ", b":", b" : ", b":\t", b"\t:", b":\r\n ", b"::", b" ")
 _DIGITS = st.one_of(
     st.sampled_from([b"5", b"5", b"0", b"05", b"4", b"6", b"36", b"00000005"]),
-    st.sampled_from([b"+5", b"-5", b"5 5", b"5,5", b"5, 6", b"0x5", b"5_0", b"", b"\xb2", b"18446744073709551621", b"5\0", b"5\v"]),
+    st.sampled_from(
+        [
+            b"+5",
+            b"-5",
+            b"5 5",
+            b"5,5",
+            b"5, 6",
+            b"0x5",
+            b"5_0",
+            b"",
+            b"\xb2",
+            b"18446744073709551621",
+            b"5\0",
+            b"5\v",
+        ]
+    ),
 )
-_CODINGS = _mostly(b"chunked", b"Chunked", b"chunked, chunked", b"gzip, chunked", b"identity", b"xchunked", b"chunked\x0b", b",chunked", b"", b"chunked ;a")
+_CODINGS = _mostly(
+    b"chunked",
+    b"Chunked",
+    b"chunked, chunked",
+    b"gzip, chunked",
+    b"identity",
+    b"xchunked",
+    b"chunked\x0b",
+    b",chunked",
+    b"",
+    b"chunked ;a",
+)
 _FRAMING = st.one_of(
     st.builds(lambda c, d: [(b"Content-Length", c, d)], _COLON, _DIGITS),
     st.builds(lambda c, d: [(b"Transfer-Encoding", c, d)], _COLON, _CODINGS),
-    st.builds(lambda c, d, e: [(b"Content-Length", c, d), (b"content-length", c, e)], _COLON, _DIGITS, _DIGITS),
-    st.builds(lambda c, d, e: [(b"Transfer-Encoding", c, d), (b"Content-Length", c, e)], _COLON, _CODINGS, _DIGITS),
-    st.builds(lambda c, d, e: [(b"TRANSFER-ENCODING", c, d), (b"Transfer-Encoding", c, e)], _COLON, _CODINGS, _CODINGS),
+    st.builds(
+        lambda c, d, e: [(b"Content-Length", c, d), (b"content-length", c, e)], _COLON, _DIGITS, _DIGITS
+    ),
+    st.builds(
+        lambda c, d, e: [(b"Transfer-Encoding", c, d), (b"Content-Length", c, e)], _COLON, _CODINGS, _DIGITS
+    ),
+    st.builds(
+        lambda c, d, e: [(b"TRANSFER-ENCODING", c, d), (b"Transfer-Encoding", c, e)],
+        _COLON,
+        _CODINGS,
+        _CODINGS,
+    ),
     st.just([]),
 )
 _FIELDS = st.lists(
@@ -115,16 +170,57 @@ _FIELDS = st.lists(
     ]),
     max_size=3,
 )  # fmt: skip
-_SIZE = _mostly(b"5", b"05", b"0x5", b"+5", b"5 ", b" 5", b"5;a", b"5;a=b", b'5;a="\n"', b"5;", b"", b"g", b"4", b"6", b"fffffffffffffffff5", b"5\0")
-_CHUNK = st.builds(lambda size, a, data, b: size + a + data + b, _SIZE, _CRLF, _mostly(b"hello", b"hell", b"hello!", b"\r\nabc"), _CRLF)
-_LAST = _mostly(b"0\r\n\r\n", b"0\r\nX: y\r\n\r\n", b"0\r\n", b"0\r\nX\r\n\r\n", b"0\n\n", b"00\r\n\r\n", b"0;a\r\n\r\n", b"-0\r\n\r\n", b"0\r\n\r", b"0\r\nHost: b\r\n\r\n", b"")
+_SIZE = _mostly(
+    b"5",
+    b"05",
+    b"0x5",
+    b"+5",
+    b"5 ",
+    b" 5",
+    b"5;a",
+    b"5;a=b",
+    b'5;a="\n"',
+    b"5;",
+    b"",
+    b"g",
+    b"4",
+    b"6",
+    b"fffffffffffffffff5",
+    b"5\0",
+)
+_CHUNK = st.builds(
+    lambda size, a, data, b: size + a + data + b,
+    _SIZE,
+    _CRLF,
+    _mostly(b"hello", b"hell", b"hello!", b"\r\nabc"),
+    _CRLF,
+)
+_LAST = _mostly(
+    b"0\r\n\r\n",
+    b"0\r\nX: y\r\n\r\n",
+    b"0\r\n",
+    b"0\r\nX\r\n\r\n",
+    b"0\n\n",
+    b"00\r\n\r\n",
+    b"0;a\r\n\r\n",
+    b"-0\r\n\r\n",
+    b"0\r\n\r",
+    b"0\r\nHost: b\r\n\r\n",
+    b"",
+)
 _CHUNKS = st.builds(lambda chunks, last: b"".join(chunks) + last, st.lists(_CHUNK, max_size=3), _LAST)
-_BODY = st.one_of(_CHUNKS, _CHUNKS, st.sampled_from([b"hello", b"hell", b"", SMUGGLED, b"0\r\n\r\n" + SMUGGLED, b"5\r\n" + SMUGGLED]))
+_BODY = st.one_of(
+    _CHUNKS,
+    _CHUNKS,
+    st.sampled_from([b"hello", b"hell", b"", SMUGGLED, b"0\r\n\r\n" + SMUGGLED, b"5\r\n" + SMUGGLED]),
+)
 
 
-def _message(first, crlf, framing, fields, after, body):  # noqa: PLR0913 - the parts of a message
+def _message(first, crlf, framing, fields, after, body):  # noqa: PLR0913, PLR0917 - the parts of a message
     lines = [*fields[:1], *framing, *fields[1:]] if after else [*framing, *fields]
-    return first + b"\r\n" + b"".join(name + colon + value + crlf for name, colon, value in lines) + crlf + body
+    return (
+        first + b"\r\n" + b"".join(name + colon + value + crlf for name, colon, value in lines) + crlf + body
+    )
 
 
 _REQUEST = st.builds(
@@ -134,7 +230,9 @@ _REQUEST = st.builds(
     _METHOD, _TARGET, _VERSION, _CRLF, _FRAMING, _FIELDS, st.booleans(), _BODY,
 )  # fmt: skip
 REQUESTS = st.builds(
-    lambda ones, last: b"".join(ones) + last, st.lists(_REQUEST, min_size=1, max_size=3), st.sampled_from([b"", SMUGGLED])
+    lambda ones, last: b"".join(ones) + last,
+    st.lists(_REQUEST, min_size=1, max_size=3),
+    st.sampled_from([b"", SMUGGLED]),
 )
 """What a client might send that wants to be misunderstood."""
 
@@ -143,7 +241,17 @@ _STATUS = _mostly(
     b"HTTP/1.1 404 X", b"HTTP/1.1 101 X", b"HTTP/1.1 0200 OK", b"HTTP/1.1 20 OK", b"HTTP/2.0 200 OK", b"http/1.1 200 OK", b"HTTP/1.1  200 OK",
     b"HTTP/1.1 200 \0", b" HTTP/1.1 200 OK", b"\r\nHTTP/1.1 200 OK", b"ICY 200 OK", b"HTTP/1.1 2e2 OK", b"HTTP/1.1 600 X",
 )  # fmt: skip
-_INTERIM = st.sampled_from([b"", b"", b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 X\r\nLink: y\r\n\r\n", b"HTTP/1.1 103 X\r\nContent-Length: 5\r\n\r\n", b"HTTP/1.0 100 X\r\n\r\n"])
+_INTERIM = st.sampled_from(
+    [
+        b"",
+        b"",
+        b"",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 103 X\r\nLink: y\r\n\r\n",
+        b"HTTP/1.1 103 X\r\nContent-Length: 5\r\n\r\n",
+        b"HTTP/1.0 100 X\r\n\r\n",
+    ]
+)
 ANSWERS = st.builds(
     lambda interim, status, crlf, framing, fields, after, body, more: interim
     + _message(status, crlf, framing, fields, after, body)
@@ -159,11 +267,14 @@ ANSWERS = st.builds(
 _PLAIN_FIELDS = st.lists(
     st.tuples(
         st.sampled_from(["x-plain", "x-plain-a", "x-plain-b9"]),
-        st.sampled_from([b"y", b"a b", b"a, b; c=\"d\"", b"\xe9\x85\xa0", b"", b"a:b", b"%00", b"(x)\t<y>"]),
+        st.sampled_from([b"y", b"a b", b'a, b; c="d"', b"\xe9\x85\xa0", b"", b"a:b", b"%00", b"(x)\t<y>"]),
     ),
     max_size=4,
 )  # fmt: skip
-_BODIES = st.one_of(st.binary(max_size=40), st.sampled_from([SMUGGLED, b"0\r\n\r\n", b"\r\n\r\n", b"5\r\nhello\r\n", b"\r", b"\n" * 9]))
+_BODIES = st.one_of(
+    st.binary(max_size=40),
+    st.sampled_from([SMUGGLED, b"0\r\n\r\n", b"\r\n\r\n", b"5\r\nhello\r\n", b"\r", b"\n" * 9]),
+)
 _EXTENSIONS = st.sampled_from([b"", b"", b";a", b";a=b", b';a="b c"'])
 _TRAILERS = st.sampled_from([b"", b"", b"X-T: 1\r\n", b"X-T: 1\r\nX-U:\r\n"])
 
@@ -176,7 +287,9 @@ def _in_chunks(draw, body):
         size = draw(st.sampled_from([b"%x", b"%X", b"0%x", b"000%x"])) % count
         wire += size + draw(_EXTENSIONS) + b"\r\n" + body[:count] + b"\r\n"
         body = body[count:]
-    return wire + draw(st.sampled_from([b"0", b"00"])) + draw(_EXTENSIONS) + b"\r\n" + draw(_TRAILERS) + b"\r\n"
+    return (
+        wire + draw(st.sampled_from([b"0", b"00"])) + draw(_EXTENSIONS) + b"\r\n" + draw(_TRAILERS) + b"\r\n"
+    )
 
 
 def _lines(fields, space):
@@ -186,15 +299,23 @@ def _lines(fields, space):
 @st.composite
 def plain_request(draw):
     """Give a request as it is written, and as it is meant."""
-    method = draw(st.sampled_from([b"GET", b"POST", b"PUT", b"DELETE", b"PATCH", b"HEAD", b"OPTIONS", b"PROPFIND"]))
-    target = draw(st.sampled_from([b"/", b"/a/b?c=d&e", b"/%2f..//", b"/a;b=c,d", b"/?", b"/~a!$'()*+", b"/a?b/c?d"]))
+    method = draw(
+        st.sampled_from([b"GET", b"POST", b"PUT", b"DELETE", b"PATCH", b"HEAD", b"OPTIONS", b"PROPFIND"])
+    )
+    target = draw(
+        st.sampled_from([b"/", b"/a/b?c=d&e", b"/%2f..//", b"/a;b=c,d", b"/?", b"/~a!$'()*+", b"/a?b/c?d"])
+    )
     host = draw(st.sampled_from([b"a", b"a.example:8080", b"127.0.0.1", b"[::1]:80", b"xn--a_b"]))
     fields, space = draw(_PLAIN_FIELDS), draw(st.sampled_from([b" ", b"", b"\t", b"  "]))
     framing = draw(st.sampled_from(["none", "length", "chunks"]))
     body = b"" if framing == "none" else draw(_BODIES)
     lines, wire = b"", body
     if framing == "length":
-        lines = draw(st.sampled_from([b"Content-Length: %d\r\n", b"content-length:%d\r\n", b"Content-Length: 000%d\r\n"])) % len(body)
+        lines = draw(
+            st.sampled_from(
+                [b"Content-Length: %d\r\n", b"content-length:%d\r\n", b"Content-Length: 000%d\r\n"]
+            )
+        ) % len(body)
     elif framing == "chunks":
         lines = draw(st.sampled_from([b"Transfer-Encoding: chunked\r\n", b"transfer-encoding:Chunked\r\n"]))
         wire = draw(_in_chunks(body))
@@ -219,7 +340,9 @@ def plain_answer(draw):
         lines, wire = b"Transfer-Encoding: chunked\r\n", draw(_in_chunks(body))
     elif framing == "end":
         version, then = draw(st.sampled_from([0, 1])), END
-    interim = draw(st.sampled_from([b"", b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 X\r\nLink: y\r\n\r\n"]))
+    interim = draw(
+        st.sampled_from([b"", b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 X\r\nLink: y\r\n\r\n"])
+    )
     parts = draw(st.permutations([lines, _lines(fields, space)]))
     head = b"HTTP/1.%d %d%b\r\n%b\r\n" % (version, status, phrase, b"".join(parts))
     return interim + head + wire, Answer(status, body, tuple(fields)), then
@@ -228,4 +351,4 @@ def plain_answer(draw):
 def pieces(data, cuts):
     """Cut bytes at so many places."""
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[one:other] for one, other in zip(places, places[1:], strict=False)]
+    return [data[one:other] for one, other in pairwise(places)]

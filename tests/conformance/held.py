@@ -5,7 +5,18 @@ from collections import deque
 from conformance.laws import must
 
 # What belongs to all connections, and not to one.
-_SHARED = {"Worker", "Route", "Entrance", "Upstream", "Wheel", "Policy", "Pool", "Table", "Settings", "Limits"}
+_SHARED = {
+    "Worker",
+    "Route",
+    "Entrance",
+    "Upstream",
+    "Wheel",
+    "Policy",
+    "Pool",
+    "Table",
+    "Settings",
+    "Limits",
+}
 _ROOM = 65536
 """What a body may take that is kept for another attempt, and an answer that is held until it is whole."""
 
@@ -26,8 +37,7 @@ def held(thing):
             seen.add(id(one))
             for kind in type(one).__mro__:
                 slots = kind.__dict__.get("__slots__", ())
-                for name in (slots,) if isinstance(slots, str) else slots:
-                    waiting.append(getattr(one, name, None))
+                waiting.extend(getattr(one, name, None) for name in slots)
     return count, things
 
 

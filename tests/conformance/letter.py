@@ -192,7 +192,7 @@ def answers(data, methods, *, ended):
     return Reading(seen, CLEAN if at == len(data) else CLOSED)
 
 
-def _answer(data, first, fields, at, method, ended):
+def _answer(data, first, fields, at, method, ended):  # noqa: PLR0913, PLR0917 - what tells where it ends
     """Give status, answer (None for an interim one), and where it ends; status None while it is incomplete."""
     line = _STATUS_LINE.fullmatch(first)
     if line is None:

@@ -4,11 +4,8 @@ They read from bytes that are all there, followed by the end of the connection; 
 more says INCOMPLETE. Limits on sizes are set out of the way: who refuses what is long sees no other message.
 """
 
-import asyncio
 import http.client
 import io
-import logging
-import sys
 from types import SimpleNamespace
 
 import h11
@@ -67,14 +64,19 @@ def waitress_requests(data):
         parser = HTTPRequestParser(_ADJUSTMENTS)
         # What came with the head is one reading, and what is left of it is handed in again, as its channel does.
         while at < len(data) and not parser.completed:
-            taken = parser.received(data[at:])
+            try:
+                taken = parser.received(data[at:])
+            except ValueError as error:  # such as brackets in a target that are no address
+                return Reading(seen, REFUSED, repr(error))
             at += taken
             if not taken and not parser.completed:
                 break
         if parser.error is not None:
             return Reading(seen, REFUSED, parser.error.body)
         if not parser.completed:
-            return Reading(seen, INCOMPLETE if parser.header_plus.strip(b"\r\n") or parser.headers_finished else CLEAN)
+            return Reading(
+                seen, INCOMPLETE if parser.header_plus.strip(b"\r\n") or parser.headers_finished else CLEAN
+            )
         if parser.empty:
             continue
         body = parser.get_body_stream().read()
@@ -112,7 +114,12 @@ def gunicorn_requests(data):
                 return Reading(seen, INCOMPLETE)
             host = [value.encode("latin-1") for name, value in message.headers if name == "HOST"]
             seen.append(
-                Seen(message.method.encode("latin-1"), message.uri.encode("latin-1"), host[0] if host else b"", body)
+                Seen(
+                    message.method.encode("latin-1"),
+                    message.uri.encode("latin-1"),
+                    host[0] if host else b"",
+                    body,
+                )
             )
     except StopIteration:
         return Reading(seen, CLEAN)
@@ -174,6 +181,20 @@ REQUESTS = {
 # --- answers ---
 
 
+def _h11_answer(conn):
+    head, body = None, b""
+    while True:
+        event = conn.next_event()
+        if event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
+            return None
+        if isinstance(event, h11.Response):
+            head = event
+        elif isinstance(event, h11.Data):
+            body += bytes(event.data)
+        elif isinstance(event, h11.EndOfMessage):
+            return Answer(head.status_code, body)
+
+
 def h11_answers(data, methods, *, ended):
     conn = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MUCH)
     seen = []
@@ -184,18 +205,10 @@ def h11_answers(data, methods, *, ended):
         for method in methods:
             conn.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
             conn.send(h11.EndOfMessage())
-            head, body = None, b""
-            while True:
-                event = conn.next_event()
-                if event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
-                    return Reading(seen, INCOMPLETE)
-                if isinstance(event, h11.Response):
-                    head = event
-                elif isinstance(event, h11.Data):
-                    body += bytes(event.data)
-                elif isinstance(event, h11.EndOfMessage):
-                    break
-            seen.append(Answer(head.status_code, body))
+            answer = _h11_answer(conn)
+            if answer is None:
+                return Reading(seen, INCOMPLETE)
+            seen.append(answer)
             if len(seen) < len(methods):
                 conn.start_next_cycle()
     except h11.RemoteProtocolError as error:

@@ -223,7 +223,7 @@ class Stage:
         for _ in range(_TURNS):
             self.loop.call_soon(self.loop.stop)
             self.loop.run_forever()
-            moved = any([end._deliver() for end in (*clients, *self.instances)])
+            moved = sum(end._deliver() for end in (*clients, *self.instances))
             if not self._work() and not moved and not self.loop._ready:
                 return
         raise AssertionError("it never comes to rest")

@@ -60,14 +60,14 @@ def judge_requests(stage, data, cut):
         for reader in asked(readers.REQUESTS, REQUESTS, data).values():
             check_agreement(data, said, reader(data))
             check_passed(said, reader)
-        same_talk(said, talk(stage, [data[:cut], data[cut:]]))
-        same_talk(said, talk(stage, [data[:cut], data[cut:]], apart=False))
+        same_talk(data, said, talk(stage, [data[:cut], data[cut:]]))
+        same_talk(data, said, talk(stage, [data[:cut], data[cut:]], apart=False))
     except Law as law:
         raise AssertionError(data, *law.args) from law
     return said
 
 
-def judge_answer(stage, data, cut, method=b"GET", minor=1, then=KEEP):  # noqa: PLR0913 - what makes an answer
+def judge_answer(stage, data, cut, method=b"GET", minor=1, then=KEEP):  # noqa: PLR0913, PLR0917 - what makes an answer
     how = {"method": method, "then": then}
     try:
         told = tell(stage, [data], minor=minor, **how)
@@ -118,7 +118,9 @@ def test_an_answer_made_of_it_by_mutation_means_the_same_to_everybody(answering)
     for number in range(MUTATIONS):
         data = grammar.mutated(dice, dice.choice(sound if number % 4 else seeds), seeds)
         method, minor = dice.choice(HOW)
-        judge_answer(answering, data, dice.randrange(len(data) + 1), method, minor, dice.choice((KEEP, END, RESET)))
+        judge_answer(
+            answering, data, dice.randrange(len(data) + 1), method, minor, dice.choice((KEEP, END, RESET))
+        )
 
 
 @ALIKE
@@ -157,9 +159,15 @@ def test_every_listed_way_of_reading_is_still_theirs():
     for one in REQUESTS:
         theirs, ours = readers.REQUESTS[one.reader](one.example), letter.requests(one.example)
         assert one.found.search(one.example)
-        assert ([seen[:4] for seen in theirs.seen], theirs.end) != ([seen[:4] for seen in ours.seen], ours.end)
+        assert ([seen[:4] for seen in theirs.seen], theirs.end) != (
+            [seen[:4] for seen in ours.seen],
+            ours.end,
+        )
     for one in ANSWERS:
         theirs = readers.ANSWERS[one.reader](one.example, [b"GET"], ended=True)
         ours = letter.answers(one.example, [b"GET"], ended=True)
         assert one.found.search(one.example)
-        assert ([seen[:2] for seen in theirs.seen], theirs.end) != ([seen[:2] for seen in ours.seen], ours.end)
+        assert ([seen[:2] for seen in theirs.seen], theirs.end) != (
+            [seen[:2] for seen in ours.seen],
+            ours.end,
+        )

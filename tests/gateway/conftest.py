@@ -30,6 +30,16 @@ async def until(condition, limit=5.0):
             await asyncio.sleep(0.002)
 
 
+def left_in(worker):
+    """Give what is there only while requests are under way."""
+    left = [*worker.clients, *(["deadlines"] * len(worker.wheel))]
+    for route in worker.routes.values():
+        left += [*route.tasks, *(["in flight"] * route.in_flight)]
+        for member in route.pool.members:
+            left += [*member.busy, *(["at an instance"] * member.in_flight)]
+    return left
+
+
 class Message:
     """A request or an answer as it was on the wire."""
 
@@ -324,13 +334,7 @@ class Rig:
         return not self.left()
 
     def left(self):
-        """Give what is there only while requests are under way."""
-        left = [*self.worker.clients, *(["deadlines"] * len(self.worker.wheel))]
-        for route in self.worker.routes.values():
-            left += [*route.tasks, *(["in flight"] * route.in_flight)]
-            for member in route.pool.members:
-                left += [*member.busy, *(["at an instance"] * member.in_flight)]
-        return left
+        return left_in(self.worker)
 
 
 @pytest.fixture

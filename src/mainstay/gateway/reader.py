@@ -79,7 +79,12 @@ class Reader(asyncio.Protocol):
         if self._deaf:
             return
         self.heard_at = monotonic()
-        if self._reading is None and not self._raw and data[0] != _CR and 0 <= len(data) - 4 == data.find(END):
+        if (
+            self._reading is None
+            and not self._raw
+            and data[0] != _CR
+            and 0 <= len(data) - 4 == data.find(END)
+        ):
             self._read(data)  # one head and nothing else: nearly always
             return
         at, size = 0, len(data)
