@@ -36,6 +36,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	$(BIN)/python -m benchmarks
 
 # Changes the ideas in small ways, and sees whether a test notices each.

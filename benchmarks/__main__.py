@@ -1,5 +1,5 @@
-"""`make bench`: run all benchmarks."""
+"""`python -m benchmarks`: the gateway against its peers."""
 
-from benchmarks.gateway.cost import main
+from benchmarks.gateway.suite import main
 
 main()

@@ -12,7 +12,7 @@ import pstats
 import socket
 import time
 
-from benchmarks.gateway.cost import HEADERS
+from benchmarks.gateway.request import HEADERS
 from mainstay.gateway.connection import UpstreamConnection
 from mainstay.gateway.http import ClientConnection
 from mainstay.gateway.table import Door, Row, Rule, Settings, Table

@@ -1,0 +1,35 @@
+"""Mainstay as a proxy under test: `mainstay up` with a system file, as a user runs it, supervisor and all."""
+
+import sys
+from pathlib import Path
+
+from benchmarks.gateway.proxy import Place, Proxy, spawn
+
+NAME = "mainstay"
+CONFIG = """\
+name: bench
+gateway: {{ workers: {workers}, admin: http://127.0.0.1:{admin} }}
+services:
+  web:
+    addresses: [{origins}]
+    host: client
+    listen: http://127.0.0.1:{plain}
+    health: {{ path: /, every: 1s, timeout: 500ms }}
+    timeouts: {{ connect: 500ms, attempt: 2s, request: 10s }}
+"""
+
+
+def start(place: Place, *, workers: int = 1) -> Proxy:
+    """Start Mainstay in front of the origins; retries, breakers and metrics are on by default."""
+    place.folder.mkdir()
+    file = place.folder / "mainstay.yaml"
+    file.write_text(
+        CONFIG.format(
+            workers=workers,
+            admin=place.admin,
+            origins=", ".join(f"http://127.0.0.1:{o}" for o in place.origins),
+            plain=place.plain,
+        )
+    )
+    program = str(Path(sys.executable).with_name("mainstay"))
+    return Proxy(NAME, {"plain": place.plain}, [spawn([program, "up"], place)])

@@ -1,0 +1,98 @@
+"""A proxy under test: what it is given, and how it is started and ended."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.gateway import meter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a proxy is told: where to listen, and what it stands in front of."""
+
+    folder: Path
+    """Its own."""
+    plain: int
+    """Port for HTTP."""
+    secure: int
+    """Port for HTTPS."""
+    raw: int
+    """Port of the TCP relay."""
+    admin: int
+    """Port for its metrics."""
+    origins: list[int]
+    cert: Path
+    """Certificate and, in the same file, its key."""
+    cores: str = "0"
+    """The processors that it may use, as `taskset` is told."""
+
+
+@dataclass
+class Proxy:
+    """One proxy that runs."""
+
+    name: str
+    ports: dict[str, int]
+    """By door; a door that it does not have is missing."""
+    processes: list[subprocess.Popen[bytes]]
+    pids: list[int] = field(default_factory=list)
+    """All of its processes, once it answers."""
+    after: list[Callable[[], None]] = field(default_factory=list)
+    """What else is to be let go of."""
+
+    def known(self) -> None:
+        """Look which processes it has become."""
+        self.pids = meter.tree([process.pid for process in self.processes])
+
+    def close(self) -> None:
+        """End it."""
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        for step in self.after:
+            step()
+
+
+def which(name: str) -> str | None:
+    """Find a program, also beside this Python and where root's are."""
+    near = os.pathsep.join((str(Path(sys.executable).parent), "/usr/sbin", "/usr/local/sbin"))
+    return shutil.which(name) or shutil.which(name, path=near)
+
+
+def version(program: str, *argv: str) -> str:
+    """Ask a program for its version: the first thing of digits and dots that it says."""
+    said = subprocess.run([program, *argv], capture_output=True, text=True, check=False)
+    found = re.search(r"\d+\.\d+(\.\d+)?", said.stdout + said.stderr)
+    return found[0] if found else "?"
+
+
+def spawn(argv: list[str], place: Place, *, keep: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+    """Start a program on the processors that are for it; what it says goes into its folder.
+
+    Args:
+        argv: What to run.
+        place: Where.
+        keep: Descriptors that it inherits.
+    """
+    with (place.folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            ["taskset", "-c", place.cores, *argv],
+            stdout=log,
+            stderr=log,
+            cwd=place.folder,
+            pass_fds=keep,
+            # One processor: more threads of Go than that would only be in each other's way.
+            env={"GOMAXPROCS": "1", "HOME": str(place.folder), "PATH": os.environ["PATH"]},
+        )
