@@ -22,13 +22,13 @@ from mainstay.base.probe import ProbeResult
 from mainstay.gateway import remote
 from mainstay.gateway.check import check
 from mainstay.gateway.crew import Crew, bind
-from mainstay.gateway.table import DRAINING, UP, Door, Limits, Row, Rule, Settings, Table
+from mainstay.gateway.table import DRAINING, UP, Door, Limits, LogSettings, Row, Rule, Settings, Table
 from mainstay.gateway.tally import Tally
 from mainstay.supervisor.environment import INSTANCE, RUN_DIR
 from mainstay.supervisor.life import Life
 from mainstay.supervisor.log import rotate
 from mainstay.supervisor.process import Process
-from mainstay.supervisor.rundir import GATEWAY, RunDir
+from mainstay.supervisor.rundir import ACCESS, GATEWAY, RunDir
 from mainstay.supervisor.state import State, WorkerRecord
 from mainstay.supervisor.supervisor import Supervisor
 from mainstay.supervisor.usage import Usage
@@ -123,6 +123,7 @@ class Control:
         """
         if strict:
             self._look_for_programs()
+            self._try_log()
         self._chores = asyncio.get_running_loop().create_task(self._do_chores())
         taken_over = False
         admin: socket.socket | None = None
@@ -161,6 +162,18 @@ class Control:
         ]
         if problems:
             raise EnvironmentProblem("\n".join(problems))
+
+    def _try_log(self) -> None:
+        """Refuse to start with an access log that cannot be written; if it breaks later, that is told."""
+        log = self._log()
+        if log is None:
+            return
+        try:
+            os.close(os.open(log.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as problem:
+            raise EnvironmentProblem(
+                f"gateway.access_log.path: cannot write '{log.path}': {(problem.strerror or str(problem)).lower()}"
+            ) from problem
 
     async def _take_over(self) -> int:
         """Adopt what still runs, and give the number of processes."""
@@ -242,11 +255,21 @@ class Control:
             version=self._version,
             limits=Limits(head=limits.head, headers=limits.headers),
             drain=self.system.gateway.drain,
+            log=self._log(),
             doors=doors(self.system),
             services={
                 name: settings(service) for name, service in self.system.services.items() if service.listen
             },
             rows=rows,
+        )
+
+    def _log(self) -> LogSettings | None:
+        told = self.system.gateway.access_log
+        if told is None:
+            return None
+        path = self._rundir.log(ACCESS) if told.path is None else self.system.folder / told.path
+        return LogSettings(
+            path=str(path), format=told.format, sample=told.sample, size=told.size, keep=told.keep
         )
 
     # --- workers ---

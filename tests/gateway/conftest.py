@@ -233,6 +233,7 @@ class Rig:
         self.version = 0
         self.settings = None
         self.path = None
+        self.log = None
         self.rows = []
 
     @property
@@ -285,6 +286,7 @@ class Rig:
                 services={"web": self.settings},
                 rows=self.rows,
                 limits=self.limits,
+                log=self.log,
             )
         )
 

@@ -27,6 +27,7 @@ class Worker:
         self.durations = Counter()
         self.micros = 0
         self.attempts = {}
+        self.lines = 0
 
     def told(self):
         service = {
@@ -41,7 +42,8 @@ class Worker:
             "panicking": False,
         }
         # Over the line and back: keys become text there, and nothing is shared.
-        return json.loads(json.dumps({"clients": 0, "services": {"web": service}}))
+        own = {"access_log_lines": self.lines}
+        return json.loads(json.dumps({"clients": 0, "sums": own, "services": {"web": service}}))
 
 
 class Deaths(RuleBasedStateMachine):
@@ -65,6 +67,7 @@ class Deaths(RuleBasedStateMachine):
                 **{("attempts", name): count for name, count in totals.attempts.items()},
                 **{("failed", name): count for name, count in totals.failed.items()},
                 "micros": totals.micros,
+                **{("worker", key): count for key, count in self.tally.gateway().items()},
             }
         )
 
@@ -78,6 +81,7 @@ class Deaths(RuleBasedStateMachine):
         worker.micros += int(seconds * 1e6)
         attempts, failures = worker.attempts.get(name, (0, 0))
         worker.attempts[name] = (attempts + 1, failures + failed)
+        worker.lines += 1
 
     @rule(slot=SLOTS)
     def tell(self, slot):
@@ -118,6 +122,7 @@ class Deaths(RuleBasedStateMachine):
         assert sum(totals.attempts.values()) == totals.sums["requests"]
         assert sum(totals.failed.values()) == totals.sums["failures"]
         assert self.tally.service("web")["requests"] == totals.sums["requests"]
+        assert self.tally.gateway()["access_log_lines"] == totals.sums["requests"]
 
 
 TestDeaths = Deaths.TestCase

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mainstay.base.errors import SystemFileError
 from mainstay.system.load import LARGEST, folder_slug, load
 from mainstay.system.schema import System
+from mainstay.system.witness import AccessLog
 
 SERVICE_KEYS = (
     "command, addresses, host, instances, listen, routes, cwd, env, env_file, user, health, timeouts, retry, idempotency, breaker, outlier, balance, "
@@ -314,6 +315,36 @@ def test_an_admin_address_that_cannot_be_is_told_as_a_listener_is(write, admin, 
     file = write(f"gateway: {{ admin: {admin} }}\nservices: {{ web: {{ command: run }} }}\n")
 
     assert problems_of(file) == [f"1:19: gateway.admin: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        ("yes", "found 'yes', allowed: on, off, or a mapping of its keys"),
+        ("{ format: xml }", ".format: found 'xml', allowed: json, combined"),
+        ("{ sample: 0% }", ".sample: must be above 0, not 0%"),
+        ("{ path: gone/access.log }", ".path: no such folder: FOLDER/gone"),
+        ("{ path: . }", ".path: is a folder: FOLDER"),
+        ("{ path: /dev/null }", ".path: is not a file: /dev/null"),
+    ],
+)
+def test_an_access_log_that_cannot_be_is_told(write, log, message):
+    file = write(f"gateway:\n  access_log: {log}\nservices: {{ web: {{ command: run, cwd: gone }} }}\n")
+
+    told, _ = problems_of(file)
+
+    message = message.replace("FOLDER", str(file.parent))
+    assert told.partition("gateway.access_log")[2] == (message if message[0] == "." else f": {message}")
+
+
+def test_an_access_log_is_off_unless_told_and_on_is_all_defaults(write):
+    plain = load(write("services: {web: {command: run}}"), {})
+    on = load(write("gateway: {access_log: on}\nservices: {web: {command: run}}"), {})
+    off = load(write("gateway: {access_log: off}\nservices: {web: {command: run}}"), {})
+
+    assert plain.gateway.access_log is off.gateway.access_log is None
+    assert on.gateway.access_log == AccessLog()
+    assert AccessLog().sample == 1.0
 
 
 def test_a_single_env_file_is_told_without_an_index(write):

@@ -10,11 +10,13 @@ from mainstay.system.load import load
 from mainstay.system.mechanism import Breaker, Health, Logs, Outlier, Restart, Retry, Timeouts
 from mainstay.system.publish import json_schema, reference
 from mainstay.system.schema import Gateway, Limits, Service, System
+from mainstay.system.witness import AccessLog
 
 SECTIONS = [
     System,
     Gateway,
     Limits,
+    AccessLog,
     Entrance,
     Service,
     ServiceRoute,
@@ -30,7 +32,7 @@ SECTIONS = [
 GOOD = """\
 name: shop
 zones: [a, b]
-gateway: { workers: auto, drain: 0, limits: { head: 16KiB } }
+gateway: { workers: auto, drain: 0, limits: { head: 16KiB }, access_log: { sample: 10%, format: combined } }
 services:
   web:
     command: node server.js
@@ -59,6 +61,8 @@ BAD = [
     "services: {web: {command: run, hold: 64kb}}",
     "services: {web: {command: run, retry: on}}",
     "services: {web: {command: run, env: {A-B: 1}}}",
+    "{services: {web: {command: run}}, gateway: {access_log: {format: xml}}}",
+    "{services: {web: {command: run}}, gateway: {access_log: yes}}",
     "services: {web: {command: run, listen: 8080}}",
     "services: {web: {command: run, health: {path: x}}}",
 ]
@@ -138,6 +142,8 @@ def test_the_reference_tells_types_and_defaults():
         "| `instances` | whole number, 1 to 1000 | `2` |",
         "| `listen` | text, as in `http://0.0.0.0:8080` | none |",
         "| `health` | `off` or mapping | on |",
+        "| `access_log` | `on` or `off` or mapping | off |",
+        "| `format` | `json`, `combined` | `json` |",
         "| `timeouts` | mapping | as below |",
         "| `services` | mapping | required |",
         "| `balance` | `power_of_two`, `round_robin`, `least` | `power_of_two` |",

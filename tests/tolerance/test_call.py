@@ -237,7 +237,7 @@ def test_what_was_sent_is_asked_of_each_attempt_anew():
     keyed.settle(0.1, RESET)
 
     assert call.settle(0.3, RESET) is GIVE_UP
-    assert keyed._sent_at is None
+    assert keyed.sent_at is None
 
 
 def test_when_the_client_has_a_part_of_the_answer_that_attempt_is_the_last():

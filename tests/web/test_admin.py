@@ -61,7 +61,8 @@ def told(requests=0, latencies=(), attempts=None, **more):
         "attempts": attempts or {},
         "instances": [instance],
     }
-    return {"clients": 7, "services": {"web": web | more}}
+    sums = {"access_log_lines": 8, "access_log_lines_dropped": 9}
+    return {"clients": 7, "sums": sums, "services": {"web": web | more}}
 
 
 def row(service, instance, state, restarts=0):
@@ -165,6 +166,8 @@ async def test_what_workers_counted_is_added_up(control):
     assert seen["mainstay_attempts_in_flight", "web", "web-1"] == 4
     assert seen["mainstay_instance_ejected", "web", "web-1"] == 2
     assert seen["mainstay_breakers_open", "web", "web-1"] == 2
+    assert seen[("mainstay_access_log_lines_total",)] == 16
+    assert seen[("mainstay_access_log_lines_dropped_total",)] == 18
 
 
 async def test_counters_stay_when_a_worker_dies_and_what_it_did_at_the_time_does_not(control):

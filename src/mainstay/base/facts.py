@@ -130,3 +130,20 @@ class WorkerExited(Fact):
     worker: int
     pid: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessLogBroke(Fact):
+    """Lines of the access log can no longer be written; requests are answered as before."""
+
+    path: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessLogMended(Fact):
+    """Lines of the access log can be written again."""
+
+    path: str
+    lost: int
+    """Lines that are missing."""

@@ -13,8 +13,9 @@ from rich.text import Text
 from mainstay.base.errors import NotRunning
 from mainstay.cli import option, show
 from mainstay.supervisor.log import follow, last_lines
-from mainstay.supervisor.rundir import RunDir
+from mainstay.supervisor.rundir import ACCESS, RunDir
 
+_ONLY_BY_NAME = ("supervisor", ACCESS)
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 
 
@@ -31,7 +32,7 @@ def logs(  # noqa: PLR0913, PLR0917 - its options
     run_dir: option.Run = None,
     json: option.Json = False,
 ) -> None:
-    """Print the output of instances; `gateway-1` and `supervisor` are Mainstay's own."""
+    """Print the output of instances; `gateway-1`, `supervisor` and `access` are Mainstay's own."""
     run = option.run_dir(file, run_dir)
     wanted = tuple(targets or ())
     found = files(run, wanted)
@@ -58,7 +59,7 @@ def files(run: RunDir, wanted: Sequence[str]) -> dict[str, Path]:
     """Give the logs by instance that the targets name: instances, or services with all of theirs."""
     found = {path.stem: path for path in sorted(run.logs.glob("*.log"))}
     if not wanted:
-        return {name: path for name, path in found.items() if name != "supervisor"}
+        return {name: path for name, path in found.items() if name not in _ONLY_BY_NAME}
     return {name: path for name, path in found.items() if name in wanted or name.rpartition("-")[0] in wanted}
 
 

@@ -203,6 +203,10 @@ def fact(record: dict[str, Any]) -> str:
         "PanicBegan": "no usable instance is left: all are used",
         "PanicEnded": "has usable instances again",
         "WorkerStarted": f"started, pid {record.get('pid')}",
+        "AccessLogBroke": (
+            f"cannot write '{record.get('path')}': {record.get('because')}; requests are answered as before"
+        ),
+        "AccessLogMended": f"writes '{record.get('path')}' again; {record.get('lost')} lines are missing",
     }
     name = record["fact"]
     if name in words:

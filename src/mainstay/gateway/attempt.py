@@ -30,15 +30,16 @@ class Attempts:
     """The sending half of an `Exchange`: one request, at one instance after another."""
 
     __slots__ = (
+        "_answered_at",
         "_connecting",
         "_connection",
         "_held",
         "_instance",
         "_outcome",
+        "_passed",
         "_pausing",
         "_pending",
         "_response",
-        "_sent_at",
         "_settled",
         "_started",
         "call",
@@ -72,7 +73,9 @@ class Attempts:
         self._settled = False
         self._outcome: Outcome = OK
         self._started = now
-        self._sent_at = now
+        self._answered_at = now
+        # Bytes of the answer's body that were sent to the client while more was to come.
+        self._passed = 0
 
     # --- what the other half does ---
 
@@ -145,7 +148,6 @@ class Attempts:
     def _send(self, connection: UpstreamConnection, now: float) -> None:
         request = self.request
         self._connection = connection
-        self._sent_at = now
         self.call.sent(now)
         body = request.body
         if request.length == CHUNKED:

@@ -6,12 +6,16 @@ they come; if one breaks, the client's connection is cut, never ended as if it w
 """
 
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from mainstay.base.outcome import FAILED, OK, REFUSED, RESET, STALE, TIMEOUT, Outcome
 from mainstay.gateway import page
 from mainstay.gateway.attempt import Attempts
 from mainstay.gateway.response import Response
 from mainstay.tolerance.call import PAUSE, TRY, Because
+
+if TYPE_CHECKING:
+    from mainstay.gateway.accesslog import AccessLog
 
 _STATUS_FAILED = 500
 _UNAVAILABLE = 503
@@ -29,6 +33,10 @@ class Exchange(Attempts):
     def client_gone(self, now: float) -> None:
         """Let go: the client left, which proves nothing against the instance."""
         self.route.cancelled += 1
+        log = self.client.worker.access_log
+        if log is not None:
+            status = self._response.status if self._response is not None and self.answering else 0
+            self._note(log, status, None, self._passed, now, cancelled=True)
         self.withdraw(now)
 
     def withdraw(self, now: float) -> None:
@@ -62,10 +70,14 @@ class Exchange(Attempts):
                 return
             self._settled = True
         self._response = response
+        self._answered_at = now
         self._held = 0 <= response.length <= self.route.settings.hold
-        self._pending.append(self._head(response))
-        if not self._held and not self._settled:
-            self.call.committed(now)
+        head = self._head(response)
+        self._pending.append(head)
+        if not self._held:
+            self._passed = -len(head)
+            if not self._settled:
+                self.call.committed(now)
 
     def piece(self, data: bytes) -> None:
         """Take a piece of the answer's body; `flush` sends it."""
@@ -77,7 +89,9 @@ class Exchange(Attempts):
     def flush(self) -> None:
         """Send what has been read, unless the answer is held until it is whole."""
         if self._pending and not self._held and not self.done and self._response is not None:
-            self.client.write(b"".join(self._pending))
+            data = b"".join(self._pending)
+            self._passed += len(data)
+            self.client.write(data)
             self._pending.clear()
             self._wait(monotonic() + self.route.settings.idle)
 
@@ -93,10 +107,15 @@ class Exchange(Attempts):
             self._pending.append(b"0\r\n\r\n")
         if not self._settled:
             self.call.settle(now, OK, response.status)
-        self.client.write(b"".join(self._pending))
+        data = b"".join(self._pending)
+        self.client.write(data)
         if self._instance is not None:
-            self._instance.seen(now - self._sent_at)
+            self._instance.seen(now - self.call.sent_at)  # type: ignore[operator] # it was sent
         self._count(response.status, now)
+        log = self.client.worker.access_log
+        if log is not None and log.wants(response.status, None):
+            sent = len(data) - len(self._pending[0]) if self._held else self._passed + len(data)
+            self._note(log, response.status, None, sent, now)
         self._end(now)
 
     def failed(self, outcome: Outcome) -> None:
@@ -127,6 +146,9 @@ class Exchange(Attempts):
         if response.status < _STATUS_FAILED:
             self.route.failures += 1
         self.route.broken += 1
+        log = self.client.worker.access_log
+        if log is not None:
+            self._note(log, response.status, _REASONS.get(outcome, "broken_answer"), self._passed, now)
         self.client.abort(reset=response.length < 0 and not self.request.http11)
         self._end(now)
 
@@ -206,18 +228,57 @@ class Exchange(Attempts):
         if not request.complete or self.client.closing:
             request.keep_alive = False
         rest = self.call.retry_after
-        self.client.write(
-            page.answer(
+        data = page.answer(
+            reason,
+            html=request.html,
+            close=not request.keep_alive,
+            retry_after=(_REST if rest is None else rest) if status == _UNAVAILABLE else None,
+            head=request.method == b"HEAD",
+            date=self.date(),
+        )
+        self.client.write(data)
+        self._count(status, now)
+        log = self.client.worker.access_log
+        if log is not None:
+            self._response = None
+            self._note(log, status, reason, page.body_size(data), now)
+        self._end(now)
+
+    def _note(  # noqa: PLR0913 - what is known of a request at its end
+        self,
+        log: "AccessLog",
+        status: int,
+        reason: str | None,
+        sent: int,
+        now: float,
+        *,
+        cancelled: bool = False,
+    ) -> None:
+        """Have it written down: the values of an `Entry`, in its order."""
+        call, request, client = self.call, self.request, self.client
+        tried = call.attempt > 0
+        log.take(
+            (
+                client.entrance.name,
+                client.peer,
+                self.route.name,
+                call.instance.name if tried else None,
+                call.attempt,
+                request.method,
+                request.target,
+                request.http11,
+                status,
+                request.size,
+                sent,
+                self._started,
+                call.sent_at if tried else None,
+                self._answered_at if self._response is not None else None,
+                now,
                 reason,
-                html=request.html,
-                close=not request.keep_alive,
-                retry_after=(_REST if rest is None else rest) if status == _UNAVAILABLE else None,
-                head=request.method == b"HEAD",
-                date=self.date(),
+                cancelled,
+                request.lines if log.headers else None,
             )
         )
-        self._count(status, now)
-        self._end(now)
 
     def _count(self, status: int, now: float) -> None:
         self.route.count(status, now - self._started)

@@ -43,6 +43,7 @@ class ClientConnection(Reader):
         "closing",
         "due",
         "paused",
+        "peer",
         "slot",
         "stalled",
     )
@@ -52,6 +53,8 @@ class ClientConnection(Reader):
         self.closing = False
         self.paused = False
         self.stalled = False
+        self.peer = ""
+        """Its address."""
         self.due = 0.0
         self.slot = 0
         self._exchange: Exchange | None = None
@@ -67,15 +70,15 @@ class ClientConnection(Reader):
         """Take the transport."""
         self.transport = transport  # type: ignore[assignment]
         address = transport.get_extra_info("peername")
-        self._forwarded = forwarded_for(address[0].encode() if address else b"unknown", self.entrance.via)
+        self.peer = address[0] if address else "unknown"
+        self._forwarded = forwarded_for(self.peer.encode(), self.entrance.via)
         self.worker.clients.add(self)
         self.heard_at = monotonic()
         # Accepted just before the worker stopped: served, but not kept.
         self.closing = self.worker.stopping
         self._wait(self.heard_at + HEADER_TIME)
         if len(self.worker.clients) > self.worker.most_clients:
-            self.write(page.answer("crowded", close=True, retry_after=1.0, date=self.worker.date))
-            self.route.refused += 1
+            self._turn_away("crowded", None, self.heard_at)
             self.finish(self.heard_at, linger=True)
 
     def eof_received(self) -> bool:
@@ -249,8 +252,7 @@ class ClientConnection(Reader):
                 self.abort()
         else:
             if self._raw:
-                self.write(page.answer("slow_request", close=True, date=self.worker.date))
-                self.route.refused += 1
+                self._turn_away("slow_request", None, now)
             self.finish(now)
 
     # --- in between ---
@@ -279,11 +281,26 @@ class ClientConnection(Reader):
         exchange.begin(now)
 
     def _reject(self, request: Request, now: float) -> None:
-        reason = request.fault or "bad_request"
-        head = request.method == b"HEAD"
-        self.write(page.answer(reason, html=request.html, close=True, head=head, date=self.worker.date))
-        self.route.refused += 1
+        self._turn_away(request.fault or "bad_request", request, now)
         self.finish(now, linger=True)
+
+    def _turn_away(self, reason: str, request: Request | None, now: float) -> None:
+        """Answer what is passed on to nobody, and count it."""
+        html = request is not None and request.html
+        head = request is not None and request.method == b"HEAD"
+        data = page.answer(
+            reason,
+            html=html,
+            close=True,
+            retry_after=1.0 if reason == "crowded" else None,
+            head=head,
+            date=self.worker.date,
+        )
+        self.write(data)
+        self.route.refused += 1
+        log = self.worker.access_log
+        if log is not None:
+            log.refused(self, request, reason, page.body_size(data), now)
 
     def _wait(self, due: float) -> None:
         self.worker.wheel.watch(self, due)

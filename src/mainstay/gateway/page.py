@@ -44,6 +44,11 @@ _HTML = (
 )
 
 
+def body_size(answer: bytes) -> int:
+    """Give the bytes of an answer's body."""
+    return len(answer) - answer.index(b"\r\n\r\n") - 4
+
+
 def answer(  # noqa: PLR0913 - all by name, all but one with a default
     reason: str,
     *,

@@ -156,9 +156,9 @@ class Request:
         method, target, version = line.groups()
         http11 = _VERSIONS.get(version)
         if http11 is None:
-            return cls.refused("version", method)
+            return cls.refused("version", method, target)
         if method not in _METHODS:
-            return cls.refused(_unknown(method, target))
+            return cls.refused(_unknown(method, target), method, target)
         request = cls(method, target, http11=http11)
         headers = fields(raw[line.end() :])
         if headers is None:
@@ -170,9 +170,9 @@ class Request:
         return request
 
     @classmethod
-    def refused(cls, fault: str, method: bytes = b"GET") -> "Request":
-        """Give what stands for bytes that are no request."""
-        request = cls(method, b"/", http11=True)
+    def refused(cls, fault: str, method: bytes = b"", target: bytes = b"") -> "Request":
+        """Give what stands for bytes that are no request, with what of them was understood."""
+        request = cls(method, target, http11=True)
         request.fault = fault
         return request
 

@@ -80,6 +80,20 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """How requests are written down."""
+
+    path: str
+    format: str = "json"
+    sample: float = 1.0
+    """The share of those that went well."""
+    size: int = 100 * 2**20
+    """Bytes at which the file is rotated."""
+    keep: int = 5
+    """Older files that are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """Everything a worker routes by; a later version replaces an earlier one whole."""
 
@@ -87,6 +101,8 @@ class Table:
     limits: Limits = field(default_factory=Limits)
     drain: float = 10.0
     """Seconds that requests in progress have when the worker is told to stop."""
+    log: LogSettings | None = None
+    """The access log, if there is one."""
     doors: dict[str, Door] = field(default_factory=dict)
     """By the names of the listening sockets."""
     services: dict[str, Settings] = field(default_factory=dict)

@@ -49,6 +49,7 @@ class Tally:
     def __init__(self) -> None:
         self._latest: dict[int, dict[str, Any]] = {}
         self._past: dict[str, Totals] = {}
+        self._past_sums: Counter[str] = Counter()
         self._past_lives: dict[tuple[str, str, int], Counter[str]] = {}
 
     def take(self, worker: int, counts: dict[str, Any]) -> None:
@@ -58,6 +59,7 @@ class Tally:
     def lost(self, worker: int) -> None:
         """Keep the last counts of a worker that ended."""
         counts = self._latest.pop(worker, {"services": {}})
+        self._past_sums.update(counts.get("sums", {}))
         for name, service in counts["services"].items():
             self._past.setdefault(name, Totals()).add(service)
             for part in service["instances"]:
@@ -69,6 +71,13 @@ class Tally:
         """Give the number of client connections that a worker has."""
         counts = self._latest.get(worker)
         return int(counts["clients"]) if counts else 0
+
+    def gateway(self) -> Counter[str]:
+        """Give what was ever counted of the workers as such, and of no service."""
+        sums = Counter(self._past_sums)
+        for counts in self._latest.values():
+            sums.update(counts.get("sums", {}))
+        return sums
 
     def totals(self, name: str) -> Totals:
         """Give all that was ever counted of a service."""

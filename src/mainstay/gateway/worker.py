@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import socket
+from collections import Counter
 from email.utils import formatdate
 from functools import partial
 
@@ -23,13 +24,14 @@ from mainstay.base.clock import SystemClock
 from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.base.facts import Fact
+from mainstay.gateway.accesslog import AccessLog
 from mainstay.gateway.check import check
 from mainstay.gateway.entrance import Entrance
 from mainstay.gateway.hop import name_of
 from mainstay.gateway.http import ClientConnection
 from mainstay.gateway.link import Link
 from mainstay.gateway.route import Route
-from mainstay.gateway.table import Limits, Row, Settings, Table
+from mainstay.gateway.table import Limits, LogSettings, Row, Settings, Table
 from mainstay.gateway.upstream import Upstream
 from mainstay.gateway.wheel import Wheel
 from mainstay.redundancy.health import HealthSpec
@@ -58,6 +60,7 @@ class Worker:
         self.clients: set[ClientConnection] = set()
         self.most_clients = 2**20
         """Client connections at once; beyond, one is told so and closed, before descriptors run out."""
+        self.access_log: AccessLog | None = None
         self.version = 0
         self.date = b""
         self.stopping = False
@@ -70,6 +73,8 @@ class Worker:
         self._link: Link | None = None
         self._ends_at = 0.0
         self._ticks = 0
+        # All that there were, for what they have counted.
+        self._logs: list[AccessLog] = []
 
     async def run(self, address: str) -> None:
         """Serve until told to stop."""
@@ -77,6 +82,7 @@ class Worker:
         self._link = Link(self, address)
         link = self.loop.create_task(self._link.run())
         await self.stopped
+        await self._end_log()
         await self._link.goodbye()
         link.cancel()
         await asyncio.gather(link, return_exceptions=True)
@@ -84,6 +90,7 @@ class Worker:
 
     async def close(self) -> None:
         """Let go of everything that is not a client's."""
+        await self._end_log()
         if self._timer is not None:
             self._timer.cancel()
         ends = list(self._checks.values())
@@ -104,6 +111,7 @@ class Worker:
         self.version = table.version
         self.limits = table.limits
         self.drain_limit = table.drain
+        self._log(table.log)
         rows: dict[str, list[Row]] = {}
         for row in table.rows:
             rows.setdefault(row.service, []).append(row)
@@ -122,6 +130,24 @@ class Worker:
         for name, door in table.doors.items():
             self._entrance(name).apply(door, self.routes)
         self._watch()
+
+    def _log(self, settings: LogSettings | None) -> None:
+        """Write requests down like this from now on."""
+        log = self.access_log
+        if settings == (log.settings if log is not None else None):
+            return
+        if log is not None:
+            log.end()  # what it still has to write its thread does by itself
+        self.access_log = None
+        if settings is not None:
+            self.access_log = AccessLog(settings, self.loop, self._clock, self._dice.fork("log"), self.tell)
+            self._logs.append(self.access_log)
+
+    async def _end_log(self) -> None:
+        log, self.access_log = self.access_log, None
+        if log is not None:
+            log.end()
+            await log.ended()
 
     def _entrance(self, name: str) -> Entrance:
         entrance = self.entrances.get(name)
@@ -170,8 +196,16 @@ class Worker:
             "worker": self.number,
             "version": self.version,
             "clients": len(self.clients),
+            "sums": self._sums(),
             "services": {name: route.counted() for name, route in self.routes.items()},
         }
+
+    def _sums(self) -> dict[str, int]:
+        """Give what is counted of the worker as a whole."""
+        sums: Counter[str] = Counter()
+        for log in self._logs:
+            sums.update(log.counted())
+        return dict(sums)
 
     def tell(self, fact: Fact) -> None:
         """Tell the supervisor of a fact, if there is one."""

@@ -27,6 +27,8 @@ CONTROL = "control.sock"
 """The name of the socket that commands speak to."""
 GATEWAY = "gateway.sock"
 """The name of the socket that the gateway's workers speak to."""
+ACCESS = "access"
+"""The name of the log that the gateway's workers write requests to, unless the system file names a file."""
 
 _LOCK = "lock"
 _TRIES = 20

@@ -10,6 +10,7 @@ from mainstay.base.units import format_duration
 from mainstay.system.envfile import read_env_file
 from mainstay.system.place import Finding
 from mainstay.system.schema import Service
+from mainstay.system.witness import AccessLog
 
 
 def check(
@@ -30,6 +31,17 @@ def check(
     for name, service in services.items():
         findings += [(("services", name, *path), message) for path, message in _service(service, folder)]
     return [*findings, *_unknown_needs(services, set(names)), *_circles(services)]
+
+
+def check_log(log: AccessLog | None, folder: Path) -> Iterator[Finding]:
+    """Check where the access log is to be; `folder` is the system file's."""
+    if log is None or log.path is None:
+        return
+    file = (folder / log.path).resolve()
+    if file.exists() and not file.is_file():
+        yield ("gateway", "access_log", "path"), f"is {'a folder' if file.is_dir() else 'not a file'}: {file}"
+    elif not file.parent.is_dir():
+        yield ("gateway", "access_log", "path"), f"no such folder: {file.parent}"
 
 
 def _zones(zones: list[str]) -> Iterator[Finding]:

@@ -10,10 +10,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from mainstay.base.errors import Problem, SystemFileError
-from mainstay.system.check import check
+from mainstay.system.check import check, check_log
 from mainstay.system.document import Document, read_document
 from mainstay.system.entrance import Entrance
-from mainstay.system.listener import Listener
 from mainstay.system.opening import check_openings
 from mainstay.system.place import Path as KeyPath
 from mainstay.system.place import written
@@ -94,7 +93,8 @@ def _system(document: Document, file: Path) -> tuple[System | None, list[Problem
     shared = system.listeners if system else _sound_listeners(content)
     findings = [
         *check(services, {str(name) for name in names}, _zones(content), file.parent),
-        *check_openings(services, shared, _admin(content)),
+        *check_openings(services, shared, _gateway(content, "admin").admin),
+        *check_log(_gateway(content, "access_log").access_log, file.parent),
     ]
     for path, message in findings:
         shown_path = path if path in document.values else _without_index(path)
@@ -112,13 +112,14 @@ def _zones(content: object) -> list[str]:
     return [str(zone) for zone in zones] if isinstance(zones, list) else []
 
 
-def _admin(content: object) -> Listener | None:
+def _gateway(content: object, key: str) -> Gateway:
+    """Give the gateway's section with this one key, if it can be read."""
     gateway = content.get("gateway") if isinstance(content, dict) else None
-    written = gateway.get("admin") if isinstance(gateway, dict) else None
+    written = gateway if isinstance(gateway, dict) else {}
     try:
-        return Gateway.model_validate({"admin": written}).admin
+        return Gateway.model_validate({key: written[key]} if key in written else {})
     except ValidationError:  # what is wrong with it is told already
-        return None
+        return Gateway()
 
 
 def _sound_services(content: object) -> dict[str, Service]:

@@ -17,6 +17,7 @@ from mainstay.base.units import (
 from mainstay.system.entrance import Entrance, ServiceRoute
 from mainstay.system.mechanism import Section
 from mainstay.system.schema import Gateway, Limits, Service, System
+from mainstay.system.witness import AccessLog
 
 Schema = dict[str, Any]
 
@@ -95,6 +96,7 @@ def reference() -> str:
         ("the file itself", System),
         ("gateway", Gateway),
         ("gateway.limits", Limits),
+        ("gateway.access_log", AccessLog),
         ("listeners.NAME", Entrance),
         ("services.NAME", Service),
         ("services.NAME.routes[]", ServiceRoute),
@@ -131,6 +133,8 @@ def _shown_default(field: FieldInfo, schema: Schema) -> str:
     if field.is_required():
         return "required"
     default = schema.get("default")
+    if field.default is None and section_of(field):
+        return "off"
     if isinstance(default, dict) or section_of(field):
         return "on" if "anyOf" in schema else "as below"
     if default is None or default in ([], {}):

@@ -4,7 +4,7 @@
 
     System
     ├── name, zones
-    ├── gateway       Gateway ── limits
+    ├── gateway       Gateway ── limits, access_log
     ├── listeners
     │   └── NAME      Entrance
     └── services
@@ -38,6 +38,7 @@ from mainstay.system.value import (
     File,
     Files,
     Honoured,
+    OnOrOff,
     OrOff,
     OwnHost,
     Size,
@@ -49,6 +50,7 @@ from mainstay.system.value import (
     Workers,
     wrong,
 )
+from mainstay.system.witness import AccessLog
 from mainstay.tolerance.breaker import BreakerSpec
 from mainstay.tolerance.call import CallSpec
 from mainstay.tolerance.retry import RetrySpec
@@ -273,6 +275,11 @@ class Gateway(Section):
     admin: Listen | None = None
     """The address where the supervisor tells how things are: `/metrics` for Prometheus, `/livez` and `/readyz`.
     None by default: nobody should get a port that they did not ask for. It asks for no password."""
+
+    access_log: Annotated[AccessLog | None, OnOrOff()] = None
+    """A line for each request, or `on` with the defaults below. Off unless told: a log costs a part of every
+    request, grows with the traffic, and keeps addresses of people, so somebody should have decided on it. The
+    admin listener's metrics tell how the traffic is without it."""
 
     def worker_count(self) -> int:
         """Give the number of workers on this machine."""

@@ -231,6 +231,34 @@ class Whole:
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
 
+@dataclass(frozen=True, slots=True, init=False)
+class OneOf:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def __init__(self, *words: str) -> None:
+        object.__setattr__(self, "words", words)
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read one of the words."""
+        del source, handler
+
+        def read(written: object) -> str:
+            if not isinstance(written, str) or written not in self.words:
+                raise wrong(f"found {shown(written)}, allowed: {', '.join(self.words)}")
+            return written
+
+        return core_schema.no_info_plain_validator_function(read)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Publish the words."""
+        del schema, handler
+        return {"enum": list(self.words)}
+
+
 _HOST_NAME = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
 )
@@ -302,6 +330,8 @@ Switch = Annotated[bool, PlainValidator(_switch), WithJsonSchema({"enum": ["on",
 class OrOff:
     """Lets a mechanism be switched off: `off` is read as None, and nothing else is."""
 
+    _words: tuple[str, ...] = ("off",)
+
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Read `off` before the mechanism's own keys are looked at."""
         inner = handler(source)
@@ -309,8 +339,11 @@ class OrOff:
         def read(written: object, keys: core_schema.ValidatorFunctionWrapHandler) -> object:
             if written == "off":
                 return None
+            if written == "on" and "on" in self._words:
+                return keys({})
             if isinstance(written, (str, int, float, list)) or written is None:
-                raise wrong(f"found {shown(written)}, allowed: off, or a mapping of its keys")
+                allowed = ", ".join(self._words)
+                raise wrong(f"found {shown(written)}, allowed: {allowed}, or a mapping of its keys")
             return keys(written)
 
         return core_schema.no_info_wrap_validator_function(read, inner)
@@ -321,7 +354,13 @@ class OrOff:
         """Publish `off` in place of null, which a file cannot say."""
         published = handler(schema)
         mechanism = next(option for option in published["anyOf"] if option != {"type": "null"})
-        return {"anyOf": [{"const": "off"}, mechanism]}
+        return {"anyOf": [*({"const": word} for word in self._words), mechanism]}
+
+
+class OnOrOff(OrOff):
+    """Likewise for what is off unless told: `on` is the mechanism with all its defaults."""
+
+    _words = ("on", "off")
 
 
 def _workers(written: object) -> int | str:

@@ -172,13 +172,13 @@ class Call(Generic[T]):
         "_permit",
         "_policy",
         "_repeatable",
-        "_sent_at",
         "_tried",
         "attempt",
         "because",
         "deadline",
         "instance",
         "retry_after",
+        "sent_at",
         "state",
         "until",
     )
@@ -187,6 +187,8 @@ class Call(Generic[T]):
     """Where the attempt is made; there is none before the first TRY."""
     attempt: int
     """The number of the attempt, from 1; 0 before the first."""
+    sent_at: float | None
+    """When bytes of the request may have reached the instance in the last attempt; None as long as none have."""
     until: float
     """When the attempt has to have ended, or the pause is over."""
     because: Because | None
@@ -199,7 +201,7 @@ class Call(Generic[T]):
         self._idempotent = idempotent
         self._keyed = keyed
         self._repeatable = True
-        self._sent_at: float | None = None
+        self.sent_at = None
         self._committed_at: float | None = None
         self._tried: tuple[T, ...] = ()
         self._backoff: Backoff | None = None
@@ -220,7 +222,7 @@ class Call(Generic[T]):
         """Tell that bytes of the request may have reached the instance in this attempt."""
         if self.state is not TRYING:
             raise self._misused("sent")
-        self._sent_at = now
+        self.sent_at = now
 
     def committed(self, now: float) -> None:
         """Tell that a byte of the answer has reached the client: this attempt is the last."""
@@ -296,7 +298,7 @@ class Call(Generic[T]):
             target.in_flight += 1
             self.instance = target
             self._permit = permit
-            self._sent_at = None
+            self.sent_at = None
             self.attempt += 1
             self.state = TRYING
             self._limit(now)
@@ -327,9 +329,7 @@ class Call(Generic[T]):
             return Because.ATTEMPTS
         if outcome is FAILED and status not in retry.statuses:
             return Because.STATUS
-        proved = proof(
-            outcome, sent=self._sent_at is not None, idempotent=self._idempotent, keyed=self._keyed
-        )
+        proved = proof(outcome, sent=self.sent_at is not None, idempotent=self._idempotent, keyed=self._keyed)
         if proved is UNKNOWN:
             return Because.UNPROVED
         if proved is not UNSENT and not self._repeatable:

@@ -52,6 +52,11 @@ _NOW = (
     ("instance_ejected", "ejected", "Workers that leave the instance out because its traffic failed."),
     ("breakers_open", "breakers_open", "Workers whose circuit breaker for the instance is not closed."),
 )
+_GATEWAY_SUMS = {
+    "access_log_lines": "Lines that were written to the access log.",
+    "access_log_lines_dropped": "Lines that the access log lacks, because the disk was too slow or full.",
+}
+"""What workers count of themselves, by its name here and there."""
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
 """Values by those of the labels."""
@@ -149,6 +154,9 @@ class MetricsOf(Collector):
             ("worker",),
             (((str(one["worker"]),), one["table"]) for one in workers),
         )
+        sums = control.tally.gateway()
+        for metric, about in _GATEWAY_SUMS.items():
+            yield _counter(metric, about, (), [((), sums[metric])])
         yield _gauge("table_version", "Version of the routing table.", (), [((), control.table)])
 
 

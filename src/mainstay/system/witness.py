@@ -1,0 +1,31 @@
+"""What the gateway tells of single requests, as the system file says it."""
+
+from typing import Annotated
+
+from mainstay.system.mechanism import Section
+from mainstay.system.value import File, OneOf, Share, Size, Whole
+
+FORMATS = ("json", "combined")
+
+
+class AccessLog(Section):
+    """A line for each request: who asked, for what, and what came of it."""
+
+    format: Annotated[str, OneOf(*FORMATS)] = "json"
+    """`json` has a field for everything that is known, retries and times among them. `combined` is the format of
+    Apache and nginx, for tools that read it."""
+
+    path: File | None = None
+    """The file, relative to the system file's folder. Without it: `logs/access.log` in the run directory, which
+    nobody else may read. All gateway workers append to it, line by line."""
+
+    sample: Share = 1.0
+    """The share of requests that are written down, by lot. All of them, unless told: a log with gaps surprises.
+    Answers of 5xx, those that the gateway made itself, and requests that their clients gave up are always
+    written."""
+
+    size: Size = 100 * 2**20
+    """At this size the file is rotated: a few hundred thousand requests, which tools still open at once."""
+
+    keep: Annotated[int, Whole(0, 1000)] = 5
+    """Rotated files that are kept beside the current one, so that the log never fills the disk."""

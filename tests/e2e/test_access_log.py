@@ -1,0 +1,52 @@
+"""The access log of a running system: two workers, one file."""
+
+import http.client
+import json
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+SITE = """\
+name: logged
+gateway: { workers: 2, access_log: LOG_HERE }
+services:
+  web:
+    command: python3 -m http.server --bind 127.0.0.1 $PORT
+    listen: http://127.0.0.1:PORT_HERE
+"""
+
+
+def get(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_all_workers_write_one_file_that_the_logs_command_shows(site):
+    site.write(SITE.replace("LOG_HERE", "on"))
+    site.up()
+
+    statuses = [get(site.port, f"/none-{number}") for number in range(40)]
+    site.done("down")
+    lines = [
+        json.loads(line) for line in (site.folder / ".mainstay/logs/access.log").read_text().splitlines()
+    ]
+
+    assert set(statuses) == {404}
+    assert sorted(line["target"] for line in lines) == sorted(f"/none-{number}" for number in range(40))
+    assert len(site.done("logs", "access", "-n", "5").stdout.splitlines()) == 5
+    assert "access" not in site.done("logs").stdout
+
+
+def test_a_file_that_cannot_be_written_fails_the_start_at_its_key(site):
+    # Where nobody may make a file, not even root.
+    site.write(SITE.replace("LOG_HERE", "{ path: /proc/access.log }"))
+
+    ran = site.mainstay("up", "--detach")
+
+    assert ran.returncode == 6
+    assert "gateway.access_log.path: cannot write '/proc/access.log': no such file or directory" in ran.stderr
+    assert site.mainstay("status").returncode == 4
