@@ -4,8 +4,10 @@ PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+COMPILED = .venv-compiled
+HOT = src/mainstay/*/*.py
 
-.PHONY: demo test lint typecheck contracts pytest format bench mutants docs packages clean
+.PHONY: demo test lint typecheck contracts pytest format bench mutants docs packages compiled test-compiled clean
 
 # Redundant, fault tolerant and reliable systems side by side, each losing an instance under load.
 demo: $(READY)
@@ -43,6 +45,23 @@ bench: $(READY)
 mutants: $(READY)
 	$(BIN)/mutmut run
 
+# The hot files as C, by mypyc, in an environment of their own; and the tests that both have to pass.
+compiled: $(COMPILED)/.ready
+test-compiled: compiled
+	$(COMPILED)/bin/python -c 'import mainstay.gateway.exchange as it; assert it.__file__.endswith(".so"), it.__file__'
+	$(COMPILED)/bin/pytest -m "not interpreted" tests/redundancy tests/tolerance tests/gateway tests/conformance
+
+# From a source distribution, so that nothing compiled is left in the tree for the other environment to import.
+$(COMPILED)/.ready: $(READY) pyproject.toml $(HOT)
+	@echo "setting up $(COMPILED), which takes a minute"
+	@rm -rf $(COMPILED)
+	@$(PYTHON) -m venv $(COMPILED)
+	@$(COMPILED)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m hatchling build -t sdist -d $(COMPILED)/sdist
+	@$(COMPILED)/bin/python -m pip install --quiet --disable-pip-version-check --group dev
+	@HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(COMPILED)/bin/python -m pip install --quiet --disable-pip-version-check $(COMPILED)/sdist/*.tar.gz
+	@touch $@
+
 # The reference pages that are generated from the schema and the commands.
 docs: $(READY)
 	$(BIN)/python -m docs.generate
@@ -56,4 +75,4 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist build mutants
+	rm -rf $(VENV) $(COMPILED) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist build mutants

@@ -546,6 +546,7 @@ async def test_a_client_that_leaves_within_its_upload_cancels_it(rig):
     assert origin.requests == []
 
 
+@pytest.mark.interpreted
 async def test_a_client_that_leaves_while_we_connect_leaves_a_usable_connection(rig, monkeypatch):
     origin = await rig.up()
     gate = asyncio.Event()

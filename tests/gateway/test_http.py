@@ -467,6 +467,7 @@ async def test_stopping_cuts_what_takes_longer_than_its_limit(rig):
     await asyncio.wait_for(asyncio.shield(rig.worker.stopped), 2)
 
 
+@pytest.mark.interpreted
 async def test_a_mistake_of_ours_ends_one_connection_and_is_told(rig, monkeypatch):
     await rig.up()
     told = []

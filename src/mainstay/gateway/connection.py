@@ -99,14 +99,14 @@ class UpstreamConnection(asyncio.Protocol):
             self.close()
             return
         self._seen = True
-        at = 0
-        if self._response is None:
-            if self._raw:
-                data = self._raw + data
-            at = self._heads(data)
-            if self._response is None:
-                return
-        self._body(data, at)
+        if self._response is not None:
+            self._body(data, 0)
+            return
+        if self._raw:
+            data = self._raw + data
+        at = self._heads(data)
+        if at >= 0:
+            self._body(data, at)
 
     def eof_received(self) -> None:
         """Take the end: for an answer without a length it is the end of the body."""
@@ -171,7 +171,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def moved(self) -> bool:
         """Tell whether the instance has read anything of what waits for it since this was last asked."""
-        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        before, self._unsent = self._unsent, float(self.transport.get_write_buffer_size())
         return 0 < self._unsent < before
 
     def pause_reading(self) -> None:
@@ -231,26 +231,26 @@ class UpstreamConnection(asyncio.Protocol):
     # --- heads ---
 
     def _heads(self, data: bytes) -> int:
-        """Read interim heads and the final one, as far as they are whole; give where the body begins."""
+        """Read interim heads and the final one, as far as they are whole; give where the body begins, or -1."""
         at = 0
         while (exchange := self.exchange) is not None:
             end = data.find(END, max(at, len(self._raw) - 3)) + 4
             if end < 4:  # noqa: PLR2004 - not found
                 self._part(data[at:])
-                return at
+                return -1
             self._raw = b""
             to_head = exchange.request.method == b"HEAD"
             response = Response.read(data[at:end], exchange.date(), to_head=to_head)
             if response is None or response.status == 101:  # noqa: PLR2004 - no upgrade was offered
                 self._break()
-                return at
+                return -1
             at = end
             if response.status >= 200:  # noqa: PLR2004 - final
                 self._begin(exchange, response)
-                break
+                return at
             if response.status != 100:  # noqa: PLR2004 - that one is asked for, and answered, by us
                 exchange.interim(response)
-        return at
+        return -1
 
     def _part(self, raw: bytes) -> None:
         """Keep the beginning of a head, unless it will never be one, or never ends."""

@@ -38,28 +38,32 @@ _AUTHORITY = re.compile(
 _sound_hosts: set[bytes] = set()
 
 
-class Fields(list[tuple[bytes, bytes]]):
-    """The fields of a head in their order: names and values in the bytes that came."""
+class _Reader:
+    """Takes what the parser finds."""
 
-    __slots__ = ()
+    __slots__ = ("found",)
+
+    def __init__(self) -> None:
+        self.found: list[tuple[bytes, bytes]] = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one from the parser."""
-        self.append((name, value))
+        self.found.append((name, value))
 
 
-def fields(lines: bytes) -> Fields | None:
+def fields(lines: bytes) -> list[tuple[bytes, bytes]] | None:
     """Read the field lines of a head, with the empty line that ends them; None: they are not such.
 
-    White space at the end of a value is left where it is: it is no part of the value (RFC 9112 §5.1).
+    Names and values are given in their order, in the bytes that came. White space at the end of a value is left
+    where it is: it is no part of the value (RFC 9112 §5.1).
     """
-    found = Fields()
+    reader = _Reader()
     try:
         # One parser for one head: nothing is left in it, of this message or of another connection.
-        HttpResponseParser(found).feed_data(_NO_BODY + lines)
+        HttpResponseParser(reader).feed_data(_NO_BODY + lines)
     except HttpParserError:
         return None
-    return found
+    return reader.found
 
 
 def bare(data: bytes, at: int) -> bool:

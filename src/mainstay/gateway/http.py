@@ -188,7 +188,7 @@ class ClientConnection(Reader):
 
     def moved(self) -> bool:
         """Tell whether the client has read anything of what waits for it since this was last asked."""
-        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        before, self._unsent = self._unsent, float(self.transport.get_write_buffer_size())
         return 0 < self._unsent < before
 
     def abort(self, *, reset: bool = False) -> None:
