@@ -17,6 +17,7 @@ _SHARED = {
     "Settings",
     "Limits",
 }
+_THINGS = 8192
 _ROOM = 65536
 """What a body may take that is kept for another attempt, and an answer that is held until it is whole."""
 
@@ -36,7 +37,8 @@ def held(thing):
         elif _ours(one) and id(one) not in seen:
             seen.add(id(one))
             for kind in type(one).__mro__:
-                slots = kind.__dict__.get("__slots__", ())
+                # The compiled build keeps the names elsewhere.
+                slots = kind.__dict__.get("__slots__") or kind.__dict__.get("__mypyc_attrs__", ())
                 waiting.extend(getattr(one, name, None) for name in slots)
     return count, things
 
@@ -50,9 +52,11 @@ def bounded(stage):
     """Make a watch for a stage: after each piece that a connection has read, what it holds is bounded."""
     most = 4 * stage.limits.head + 2 * _ROOM
 
-    def watch(protocol, piece):
-        count, things = held(protocol)
-        must(count <= most + 2 * len(piece), "it holds more than it may", count, protocol)
-        must(things <= 8192 + len(piece), "it holds more pieces than it may", things, protocol)
+    def watch(end, piece):
+        if end.come <= most:
+            return  # it cannot hold more than has come
+        count, things = held(end.protocol)
+        must(count <= most + 2 * len(piece), "it holds more than it may", count)
+        must(things <= _THINGS, "it holds more pieces than it may", things)
 
     return watch

@@ -20,6 +20,12 @@ _ABSOLUTE = re.compile(rb"http://([^/?#]*)([^#]*)", re.IGNORECASE)
 class Law(AssertionError):
     """A law was broken."""
 
+    def __str__(self):
+        """Give the facts, each with what can be read of it."""
+        return "\n".join(
+            shown if len(shown := str(fact)) < 3000 else f"{shown[:3000]}..." for fact in self.args
+        )
+
 
 def must(holds, *facts):
     if not holds:
@@ -272,7 +278,7 @@ def _told(client, method):
 
 def check_told(data, told, *, method, then):
     """Check what a client was told of an instance's answer, by the letter."""
-    read = letter.answers(data, [method], ended=then == END)
+    read = letter.answers(data, method, ended=then == END)
     if told.kind == PASSED:
         must(read.seen, "what is no whole answer is passed on as one", read, told)
         theirs, ours = read.seen[0], told.answer
@@ -292,7 +298,7 @@ def check_told(data, told, *, method, then):
 
 def check_source(data, told, reader, *, method, then):
     """Check that somebody who read the instance's own bytes saw the answer that we passed on."""
-    read = reader(data, [method], ended=then == END)
+    read = reader(data, method, ended=then == END)
     if told.kind == PASSED:
         must(read.end != INCOMPLETE, "what others wait for is passed on as whole", read, told)
         must(not read.seen or read.seen[0][:2] == told.answer[:2], "it is another answer", read, told)
@@ -302,7 +308,7 @@ def check_source(data, told, reader, *, method, then):
 
 def check_heard(told, reader, *, method, then):
     """Check that somebody who reads what the client was told sees just that."""
-    read = reader(told.raw, [method], ended=told.kind != WAITING and not told.reset)
+    read = reader(told.raw, method, ended=told.kind != WAITING and not told.reset)
     if told.kind in (CUT, WAITING):
         must(not read.seen, "what is cut looks whole", read, told)
     elif told.kind == OWN:

@@ -83,9 +83,9 @@ def _framing(fields, minor):
         return "chunked"
     if not lengths:
         return None
-    if len(set(lengths)) > 1 or not re.fullmatch(rb"[0-9]+", lengths[0]):
+    if len(set(lengths)) > 1 or not re.fullmatch(rb"0*[0-9]{1,18}", lengths[0]):
         raise Refused(lengths)
-    return int(lengths[0])
+    return int(lengths[0][-18:])
 
 
 def _body(data, at, length):
@@ -170,26 +170,20 @@ def _request(data, first, fields, at):
     return Seen(method, target, hosts[0] if hosts else b"", whole[0], fields), whole[1], close
 
 
-def answers(data, methods, *, ended):
-    """Read what an instance sends to requests with these methods; `ended`: in order, and nothing more comes.
-
-    What comes before the answer that is asked for last is whole; the end tells about the rest.
-    """
-    seen, at = [], 0
+def answers(data, method, *, ended):
+    """Read what an instance sends for a request by this method; `ended`: and then ends the connection, in order."""
+    at, one = 0, None
     try:
-        for method in methods:
-            one = None
-            while one is None:
-                head = _head(data, at)
-                if head is None:
-                    return Reading(seen, INCOMPLETE)
-                status, one, at = _answer(data, *head, method, ended)
-                if status is None:
-                    return Reading(seen, INCOMPLETE)
-            seen.append(one)
+        while one is None:
+            head = _head(data, at)
+            if head is None:
+                return Reading([], INCOMPLETE)
+            status, one, at = _answer(data, *head, method, ended)
+            if status is None:
+                return Reading([], INCOMPLETE)
     except Refused as error:
-        return Reading(seen, REFUSED, repr(error))
-    return Reading(seen, CLEAN if at == len(data) else CLOSED)
+        return Reading([], REFUSED, repr(error))
+    return Reading([one], CLEAN if at == len(data) else CLOSED)
 
 
 def _answer(data, first, fields, at, method, ended):  # noqa: PLR0913, PLR0917 - what tells where it ends

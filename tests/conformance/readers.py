@@ -195,29 +195,22 @@ def _h11_answer(conn):
             return Answer(head.status_code, body)
 
 
-def h11_answers(data, methods, *, ended):
+def h11_answers(data, method, *, ended):
     conn = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MUCH)
-    seen = []
     conn.receive_data(data)
     if ended:
         conn.receive_data(b"")
+    conn.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
+    conn.send(h11.EndOfMessage())
     try:
-        for method in methods:
-            conn.send(h11.Request(method=method, target="/", headers=[("Host", "a")]))
-            conn.send(h11.EndOfMessage())
-            answer = _h11_answer(conn)
-            if answer is None:
-                return Reading(seen, INCOMPLETE)
-            seen.append(answer)
-            if len(seen) < len(methods):
-                conn.start_next_cycle()
+        answer = _h11_answer(conn)
     except h11.RemoteProtocolError as error:
         # It tells a truncated message and a wrong one by the same error.
         short = "peer closed connection" in str(error)
-        return Reading(seen, INCOMPLETE if short else REFUSED, str(error))
-    except h11.LocalProtocolError:
-        return Reading(seen, CLOSED)
-    return Reading(seen, CLOSED if conn.trailing_data[0] else CLEAN)
+        return Reading([], INCOMPLETE if short else REFUSED, str(error))
+    if answer is None:
+        return Reading([], INCOMPLETE)
+    return Reading([answer], CLOSED if conn.trailing_data[0] else CLEAN)
 
 
 class _Blocked(Exception):
@@ -252,22 +245,17 @@ class _Stream(io.BytesIO):
             raise _Blocked
 
 
-def standard_answers(data, methods, *, ended):
-    stream, seen = _Stream(data, ended=ended), []
-    for method in methods:
-        response = http.client.HTTPResponse(stream, method=method.decode())
-        try:
-            response.begin()
-            body = response.read()
-        except (_Blocked, http.client.IncompleteRead, http.client.RemoteDisconnected) as error:
-            return Reading(seen, INCOMPLETE, repr(error))
-        except (http.client.HTTPException, ValueError, OverflowError) as error:
-            return Reading(seen, REFUSED, repr(error))
-        seen.append(Answer(response.status, body))
-        if response.will_close:
-            break
-    rest = stream.tell() < len(data)
-    return Reading(seen, CLOSED if rest or len(seen) < len(methods) else CLEAN)
+def standard_answers(data, method, *, ended):
+    stream = _Stream(data, ended=ended)
+    response = http.client.HTTPResponse(stream, method=method.decode())
+    try:
+        response.begin()
+        body = response.read()
+    except (_Blocked, http.client.IncompleteRead, http.client.RemoteDisconnected) as error:
+        return Reading([], INCOMPLETE, repr(error))
+    except (http.client.HTTPException, ValueError, OverflowError) as error:
+        return Reading([], REFUSED, repr(error))
+    return Reading([Answer(response.status, body)], CLOSED if stream.tell() < len(data) else CLEAN)
 
 
 def _aiohttp_answers(method):
@@ -286,30 +274,34 @@ def _aiohttp_answers(method):
     )
 
 
-def aiohttp_answers(data, methods, *, ended):
-    seen = []
-    for number, method in enumerate(methods):
-        # What comes after the answer belongs to the next request, so it is fed byte by byte, until the answer is there.
-        parser, found, at = _aiohttp_answers(method), [], 0
-        try:
-            while at < len(data) and not (found and found[-1][1].is_eof()):
-                step = 1 if found or data[at] == 10 else max(1, data.find(b"\n", at) - at)
-                messages, _, _ = parser.feed_data(data[at : at + step])
-                at += step
-                found += [one for one in messages if one[0].code >= 200 or one[0].code == 101]
-            if ended and at == len(data):
-                parser.feed_eof()
-        except (HttpProcessingError, ValueError) as error:
-            short = "Not enough data" in str(error)
-            return Reading(seen, INCOMPLETE if short else REFUSED, repr(error))
-        if not found or not found[-1][1].is_eof():
-            return Reading(seen, INCOMPLETE)
-        message, payload = found[-1]
-        seen.append(Answer(message.code, _content(payload)[0]))
-        data = data[at:]
-        if message.should_close:
-            return Reading(seen, CLOSED if data or number + 1 < len(methods) else CLEAN)
-    return Reading(seen, CLOSED if data else CLEAN)
+def aiohttp_answers(data, method, *, ended):
+    try:
+        return _aiohttp_fed(data, method, [data], ended=ended)
+    except (HttpProcessingError, ValueError):
+        # What is wrong may come after the answer: byte by byte, it is known what belongs to it.
+        pieces = [data[at : at + 1] for at in range(len(data))]
+    try:
+        return _aiohttp_fed(data, method, pieces, ended=ended)
+    except (HttpProcessingError, ValueError) as error:
+        return Reading([], INCOMPLETE if "Not enough data" in str(error) else REFUSED, repr(error))
+
+
+def _aiohttp_fed(data, method, pieces, *, ended):
+    parser, found, more, read = _aiohttp_answers(method), [], False, 0
+    for piece in pieces:
+        messages, _, _ = parser.feed_data(piece)
+        read += len(piece)
+        found += [one for one in messages if one[0].code >= 200 or one[0].code == 101]
+        if found and found[0][1].is_eof():
+            break
+    else:
+        if ended:
+            parser.feed_eof()
+    if not found or not found[0][1].is_eof():
+        return Reading([], INCOMPLETE)
+    more = read < len(data) or len(found) > 1 or parser._lines or parser._tail
+    message, payload = found[0]
+    return Reading([Answer(message.code, _content(payload)[0])], CLOSED if more else CLEAN)
 
 
 ANSWERS = {

@@ -45,6 +45,8 @@ class End:
         # What the gateway did with it: "" (open), "ended" (it still reads), "closed" or "aborted".
         self.state = ""
         self.lost = False
+        # Bytes that the gateway has read.
+        self.come = 0
         self._reading = True
         self._inbox = deque()
 
@@ -123,8 +125,9 @@ class End:
             piece = self._inbox.popleft()
             moved = True
             if piece is not None:
+                self.come += len(piece)
                 self.protocol.data_received(piece)
-                self.stage.watch(self.protocol, piece)
+                self.stage.watch(self, piece)
             elif not self.protocol.eof_received():
                 self.close()
         return moved
@@ -166,7 +169,7 @@ class Stage:
         self.loop = Loop(self)
         self.loop.set_exception_handler(lambda _, context: self.faults.append(context))
         self.limits = limits or Limits()
-        self.watch = lambda protocol, piece: None
+        self.watch = lambda end, piece: None
         self.faults = []
         self.instances = []
         self._clear()

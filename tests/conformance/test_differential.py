@@ -63,7 +63,7 @@ def judge_requests(stage, data, cut):
         same_talk(data, said, talk(stage, [data[:cut], data[cut:]]))
         same_talk(data, said, talk(stage, [data[:cut], data[cut:]], apart=False))
     except Law as law:
-        raise AssertionError(data, *law.args) from law
+        raise Law(data, *law.args) from None
     return said
 
 
@@ -78,7 +78,7 @@ def judge_answer(stage, data, cut, method=b"GET", minor=1, then=KEEP):  # noqa: 
             check_heard(told, reader, **how)
         same_told(told, tell(stage, [data[:cut], data[cut:]], minor=minor, **how))
     except Law as law:
-        raise AssertionError(data, how, minor, *law.args) from law
+        raise Law(data, how, minor, *law.args) from None
     return told
 
 
@@ -113,7 +113,7 @@ def test_what_instances_answer_in_the_cases_means_the_same_to_everybody(answerin
 def test_an_answer_made_of_it_by_mutation_means_the_same_to_everybody(answering):
     dice = random.Random("answers")
     seeds = grammar.answers()
-    sound = [seed for seed in seeds if letter.answers(seed, [b"GET"], ended=True).seen]
+    sound = [seed for seed in seeds if letter.answers(seed, b"GET", ended=True).seen]
 
     for number in range(MUTATIONS):
         data = grammar.mutated(dice, dice.choice(sound if number % 4 else seeds), seeds)
@@ -164,8 +164,8 @@ def test_every_listed_way_of_reading_is_still_theirs():
             ours.end,
         )
     for one in ANSWERS:
-        theirs = readers.ANSWERS[one.reader](one.example, [b"GET"], ended=True)
-        ours = letter.answers(one.example, [b"GET"], ended=True)
+        theirs = readers.ANSWERS[one.reader](one.example, b"GET", ended=True)
+        ours = letter.answers(one.example, b"GET", ended=True)
         assert one.found.search(one.example)
         assert ([seen[:2] for seen in theirs.seen], theirs.end) != (
             [seen[:2] for seen in ours.seen],

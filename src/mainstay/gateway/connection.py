@@ -240,7 +240,8 @@ class UpstreamConnection(asyncio.Protocol):
                 return -1
             self._raw = b""
             to_head = exchange.request.method == b"HEAD"
-            response = Response.read(data[at:end], exchange.date(), to_head=to_head)
+            fits = end - at <= HEAD
+            response = Response.read(data[at:end], exchange.date(), to_head=to_head) if fits else None
             if response is None or response.status == 101:  # noqa: PLR2004 - no upgrade was offered
                 self._break()
                 return -1
