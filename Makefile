@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+SECONDS = 60
 COMPILED = .venv-compiled
 HOT = src/mainstay/*/*.py
 
-.PHONY: demo test lint typecheck contracts pytest format bench mutants docs packages compiled test-compiled clean
+.PHONY: demo test lint typecheck contracts pytest format bench mutants fuzz docs packages compiled test-compiled clean
 
 # Redundant, fault tolerant and reliable systems side by side, each losing an instance under load.
 demo: $(READY)
@@ -45,6 +46,11 @@ bench: $(READY)
 mutants: $(READY)
 	$(BIN)/mutmut run
 
+# Inputs that no one would think of, against laws that must hold for all: each target for SECONDS.
+fuzz: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	@for target in $$($(BIN)/python -m fuzz --list); do echo "fuzzing $$target for $(SECONDS) s"; $(BIN)/python -m fuzz $$target $(SECONDS) || exit 1; done
+
 # The hot files as C, by mypyc, in an environment of their own; and the tests that both have to pass.
 compiled: $(COMPILED)/.ready
 test-compiled: compiled
@@ -75,4 +81,4 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV) $(COMPILED) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist build mutants
+	rm -rf $(VENV) $(COMPILED) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* .fuzz dist build mutants

@@ -1,7 +1,8 @@
 """What may stand in a system file: a system comes of it, or its problems, and never a traceback."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mainstay.base.errors import SystemFileError
@@ -9,7 +10,6 @@ from mainstay.system.load import load
 from mainstay.system.publish import json_schema
 from mainstay.system.schema import System
 
-INSTRUMENTED = ["mainstay.system", "mainstay.base"]
 LARGEST = 2048
 
 _EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -52,12 +52,13 @@ def seeds() -> list[bytes]:
     return [_MUCH, *(file.read_bytes() for file in sorted(_EXAMPLES.rglob("mainstay.yaml")))]
 
 
-def prepare() -> Callable[[bytes], None]:
+@contextmanager
+def prepared() -> Iterator[Callable[[bytes], None]]:
     """Make a folder, and give the function that judges one input."""
     folder = tempfile.TemporaryDirectory(prefix="mainstay-fuzz-")
     file = Path(folder.name) / "mainstay.yaml"
 
-    def judge(data: bytes, _kept: object = folder) -> None:
+    def judge(data: bytes) -> None:
         file.write_bytes(data)
         try:
             assert isinstance(load(file, {"A": "x"}), System)
@@ -67,4 +68,5 @@ def prepare() -> Callable[[bytes], None]:
             # Whoever prints it can.
             "\n".join(error.lines()).encode()
 
-    return judge
+    with folder:
+        yield judge
