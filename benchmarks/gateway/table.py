@@ -34,7 +34,7 @@ def turn(yard: Yard, folder: Path, count: int) -> Iterator[tuple[str, dict[str, 
     place = Place(folder=folder, plain=port, secure=0, raw=0, admin=0, origins=yard.origins, cert=yard.cert)
     line = Line(str(folder / "gateway.sock"))
     first = tables(yard.origins, 3)
-    line.tell(table.dump(first) + b"\n")
+    line.tell(table.dump(first))
     sock = listener(port)
     argv = [sys.executable, "-m", "mainstay.gateway.worker", "--number", "1", "--link"]
     argv += [str(folder / "gateway.sock"), "--listeners", json.dumps({"plain": sock.fileno()})]
@@ -57,7 +57,7 @@ def turn(yard: Yard, folder: Path, count: int) -> Iterator[tuple[str, dict[str, 
             ("tenth", replace(whole, version=3, rows=_tenth(whole.rows))),
             ("same", replace(whole, version=4, rows=_tenth(whole.rows))),
         ):
-            data = table.dump(told) + b"\n"
+            data = table.dump(told)
             begun = time.monotonic()
             line.tell(data)
             line.wait(1, told.version)

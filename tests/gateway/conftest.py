@@ -278,16 +278,17 @@ class Rig:
         )
 
     def apply(self):
+        self.worker.apply(self.table())
+
+    def table(self):
         self.version += 1
-        self.worker.apply(
-            Table(
-                version=self.version,
-                doors={"web": Door(rules=[Rule(service="web")])},
-                services={"web": self.settings},
-                rows=self.rows,
-                limits=self.limits,
-                log=self.log,
-            )
+        return Table(
+            version=self.version,
+            doors={"web": Door(rules=[Rule(service="web")])},
+            services={"web": self.settings},
+            rows=self.rows,
+            limits=self.limits,
+            log=self.log,
         )
 
     async def client(self, **how):

@@ -1,6 +1,7 @@
 """What a route counts for good: nothing of it goes when latencies are forgotten, or when a life ends."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 
@@ -65,3 +66,13 @@ async def test_attempts_under_former_settings_are_kept(rig):
 
     assert before == {"web-1": (2, 0)}
     assert rig.route.counted()["attempts"] == {"web-1": (3, 2)}
+
+
+async def test_what_is_told_piece_by_piece_is_what_was_counted(rig):
+    await rig.up(3)
+    await rig.ask(rig.get())
+
+    told = json.loads("".join(rig.worker.told()))
+
+    assert told == json.loads(json.dumps(rig.worker.counted()))
+    assert len(told["services"]["web"]["instances"]) == 3

@@ -497,7 +497,8 @@ def test_replaced_members_are_picked_and_the_gone_are_not():
     assert stage.picked(1.0) == {"b", "c"}
     assert stage.pool.members == [b, c]
     assert c.up_since == 1.0
-    assert c.outlier is not None
+    stage.pool.observe(1.0, c, REFUSED)
+    assert stage.picked(1.0) == {"b"}
 
 
 def test_a_life_that_is_a_member_already_goes_on_as_it_is():

@@ -43,25 +43,55 @@ async def check(host: str, port: int, path: str | None, limit: float) -> ProbeRe
     return ProbeResult(ok, said, loop.time() - begun)
 
 
+class _Ear(asyncio.Protocol):
+    """Asks when the connection is there, and hears the first line of the answer."""
+
+    def __init__(self, question: bytes, heard: asyncio.Future[bytes]) -> None:
+        self._question = question
+        self._heard = heard
+        self._got = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.write(self._question)  # type: ignore[attr-defined] # one that writes
+
+    def data_received(self, data: bytes) -> None:
+        self._got += data
+        if b"\n" in data or len(self._got) > _MOST:
+            self._end()
+
+    def eof_received(self) -> None:
+        self._end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and not self._heard.done():
+            self._heard.set_exception(exc)
+        self._end()
+
+    def _end(self) -> None:
+        if not self._heard.done():
+            self._heard.set_result(self._got)
+
+
 async def _ask(host: str, port: int, path: str | None) -> tuple[bool, str]:
-    reader, writer = await asyncio.open_connection(host, port, limit=_MOST)
+    loop = asyncio.get_running_loop()
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    line = f"GET {path}" if path else "OPTIONS *"
+    question = (
+        f"{line} HTTP/1.1\r\nHost: {place}\r\nUser-Agent: mainstay-health\r\n"
+        "Accept: */*\r\nConnection: close\r\n\r\n".encode()
+    )
+    heard: asyncio.Future[bytes] = loop.create_future()
+    transport, _ = await loop.create_connection(lambda: _Ear(question, heard), host, port)
     try:
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        line = f"GET {path}" if path else "OPTIONS *"
-        writer.write(
-            f"{line} HTTP/1.1\r\nHost: {place}\r\nUser-Agent: mainstay-health\r\n"
-            "Accept: */*\r\nConnection: close\r\n\r\n".encode()
-        )
-        try:
-            first = await reader.readline()
-        except ValueError:
-            return False, "not an HTTP answer"
-        if not first:
-            return False, "connection closed without an answer"
-        found = _STATUS.fullmatch(first)
-        if found is None:
-            return False, "not an HTTP answer"
-        status = int(found[1])
-        return path is None or status in _GOOD, f"HTTP {status}"
+        first, end, _ = (await heard).partition(b"\n")
     finally:
-        writer.transport.abort()
+        # Nobody else asks for it; and who is not waited for any more need not tell.
+        heard.cancel()
+        transport.abort()
+    if not first and not end:
+        return False, "connection closed without an answer"
+    found = _STATUS.fullmatch(first + end)
+    if found is None:
+        return False, "not an HTTP answer"
+    status = int(found[1])
+    return path is None or status in _GOOD, f"HTTP {status}"

@@ -229,11 +229,11 @@ class Crew:
         known = {(row.service, row.instance, row.generation) for row in table_.rows}
         for life in [life for life in self._idle if life not in known]:
             del self._idle[life]
-        line = table.dump(table_) + b"\n"
+        lines = table.dump(table_)
         for member in self.members.values():
             if member.writer is not None:
                 with suppress(OSError):
-                    member.writer.write(line)
+                    member.writer.write(lines)
 
     async def drained(self, life: LifeKey, limit: float) -> bool:
         """Wait until no worker has requests under way for a draining life; False when that takes too long."""
@@ -374,7 +374,7 @@ class Crew:
             return
         reader, writer = await asyncio.open_unix_connection(sock=sock, limit=LONGEST)
         member.writer = writer
-        writer.write(table.dump(self._table) + b"\n")
+        writer.write(table.dump(self._table))
         self._news.set()
         try:
             # Nothing is told before the first table; who does is not one of ours.

@@ -5,12 +5,14 @@ was restarted can hand them to the workers it will start.
 """
 
 import asyncio
+import gc
 import json
 import os
 import socket
 from typing import TYPE_CHECKING, Any
 
 from mainstay.gateway import table
+from mainstay.gateway.slices import sliced
 
 if TYPE_CHECKING:
     from mainstay.gateway.worker import Worker
@@ -21,6 +23,8 @@ LONGEST = 64 * 2**20
 """Bytes of a line at most: a table of some hundred thousand instances."""
 _KNOCK = 0.1
 _REPORT = 0.5
+_REST = 20
+"""Times as long as the counting took until the next: of thousands of instances it takes a while."""
 
 
 class Link:
@@ -48,6 +52,7 @@ class Link:
                 pass  # whoever speaks nonsense is as good as gone
             finally:
                 report.cancel()
+                gc.enable()
                 self._writer = None
                 writer.close()
             # Whoever hangs up at once, or again and again, is not called in a tight loop.
@@ -55,8 +60,11 @@ class Link:
 
     def send(self, message: dict[str, Any]) -> None:
         """Tell the supervisor, if the line is up; what it misses meanwhile is in the counts."""
+        self._write(json.dumps(message))
+
+    def _write(self, message: str) -> None:
         if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(json.dumps(message).encode() + b"\n")
+            self._writer.write(message.encode() + b"\n")
 
     async def goodbye(self) -> None:
         """Send the last counts."""
@@ -89,16 +97,26 @@ class Link:
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         worker = self._worker
+        intake = table.Intake()
         while line := await reader.readline():
             if line == STOP:
                 worker.stop()
                 continue
-            news = table.load(line)
-            worker.apply(news)
-            await worker.serve()
-            self.send({"type": "applied", "worker": worker.number, "version": news.version})
+            # Until it is applied: to search all that a large table brings for garbage takes longer than to read it.
+            gc.disable()
+            news = intake.take(line)
+            # A line that is there already is read without a pause; a table has many.
+            await asyncio.sleep(0)
+            if news is not None:
+                await worker.take(news)
+                await worker.serve()
+                self.send({"type": "applied", "worker": worker.number, "version": news.version})
+                await worker.check_all()
+                gc.enable()
 
     async def _report(self) -> None:
         while True:
-            self.send(self._worker.counted())
-            await asyncio.sleep(_REPORT)
+            pieces: list[str] = []
+            took = await sliced(map(pieces.append, self._worker.told()))
+            self._write("".join(pieces))
+            await asyncio.sleep(max(_REPORT, took * _REST))

@@ -1,11 +1,13 @@
 """HOT. Where the requests of one service go: its pool, its policy, and what has been counted of it."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Emit
 from mainstay.gateway.histogram import bucket, merged
+from mainstay.gateway.slices import as_json, mapping_as_json
 from mainstay.gateway.table import DRAINING, Row, Settings
 from mainstay.gateway.upstream import Upstream
 from mainstay.redundancy.health import Health
@@ -17,12 +19,14 @@ if TYPE_CHECKING:
     import asyncio
 
 _SERVER_ERROR = 500
+_STEP = 50
 
 
 class Route:
     """One service in one worker."""
 
     __slots__ = (
+        "_breakers",
         "_emit",
         "_left",
         "before",
@@ -56,6 +60,8 @@ class Route:
         self._left = left
         self.pool: Pool[Upstream] = Pool(settings.pool, name, dice.fork("pool"), emit)
         self.policy: Policy[Upstream] = Policy(settings.call, self.pool, dice.fork("call"))
+        # One for all of them: to seed a stream takes longer than all else that makes an instance.
+        self._breakers = dice.fork("breakers")
         self.tasks: set[asyncio.Task[None]] = set()
         # Counted since the worker began; whoever adds up keeps what the dead ones had.
         self.requests = 0
@@ -85,25 +91,51 @@ class Route:
         index = bucket(seconds)
         self.latency[index] = self.latency.get(index, 0) + 1
 
-    def apply(self, now: float, rows: list[Row]) -> None:
-        """Take these lives as the service's instances; known ones keep their connections and memory."""
+    def prepare(self, settings: Settings, rows: list[Row]) -> Iterator["Upstream | None"]:
+        """Give the members that these rows mean, each as it is made or found, and None where it may be paused.
+
+        Nothing is changed by it: known lives are given as they are, new ones are those that `apply` takes.
+        """
         known = {member.key: member for member in self.pool.members}
-        members = [known.get((row.instance, row.generation)) or self._new(row) for row in rows]
-        staying = {id(member) for member in members}
+        for count, row in enumerate(rows):
+            member = known.get((row.instance, row.generation))
+            if member is None:
+                member = self._new(row, settings)
+            elif member.row == row:
+                rows[count] = member.row  # so that it is seen at a glance that nothing has changed
+            yield member
+            if count % _STEP == 0:
+                yield None
+
+    def apply(self, now: float, rows: list[Row], members: list[Upstream]) -> None:
+        """Take these lives, one for each row, as the service's; known ones keep their connections and memory."""
+        before = self.pool.members
         self.pool.replace(now, members)
-        for member in known.values():
-            if id(member) not in staying:
-                member.leaving = True
-                member.close()
+        for member in before:
+            if member.held_by is not self.pool:
+                self._part(member)
                 self._keep(member)
         for row, member in zip(rows, members, strict=True):
+            if row is not member.row or row.state == DRAINING:
+                self._follow(now, member, row)
+
+    def _follow(self, now: float, member: Upstream, row: Row) -> None:
+        if row.path != member.path or row.authority != member.row.authority:
             member.path = row.path
             member.authority = row.authority.encode()
-            if row.state == DRAINING and not member.leaving:
-                self.pool.drain(now, member)
-                member.leaving = True
-                member.close()
-            self._tell_if_idle(member)
+        member.row = row
+        if row.state == DRAINING and not member.leaving:
+            self.pool.drain(now, member)
+            self._part(member)
+        self._tell_if_idle(member)
+
+    @staticmethod
+    def _part(member: Upstream) -> None:
+        """Send nothing there any more, and ask nothing."""
+        member.leaving = True
+        member.close()
+        if member.watch is not None:
+            member.watch.end()
 
     def configure(self, now: float, settings: Settings) -> None:
         """Treat the service's traffic by other settings; its instances keep connections and memory."""
@@ -113,7 +145,7 @@ class Route:
         self.pool.check_by(now, settings.health)
         for member in self.pool.members:
             if settings.breaker is None or member.breaker is None:
-                member.breaker = self._breaker(member.name, member.generation)
+                member.breaker = self._breaker(settings, member.name, member.generation)
             else:
                 member.breaker.configure(settings.breaker)
 
@@ -126,7 +158,7 @@ class Route:
 
     def left(self, instance: Upstream) -> None:
         """Take it that nothing is under way any more at an instance that takes no more."""
-        if not any(member is instance for member in self.pool.members):
+        if instance.held_by is not self.pool:
             self._keep(instance)
         self._tell_if_idle(instance)
 
@@ -150,6 +182,17 @@ class Route:
 
     def counted(self) -> dict[str, Any]:
         """Give all that was counted, as plain values."""
+        return self._sums() | {"attempts": self._attempts(), "instances": list(self._lives())}
+
+    def told(self) -> Iterator[str]:
+        """Give the same as JSON, piece by piece."""
+        yield json.dumps(self._sums())[:-1] + ', "attempts": '
+        yield from mapping_as_json(self._attempts().items())
+        yield ', "instances": '
+        yield from as_json(self._lives())
+        yield "}"
+
+    def _sums(self) -> dict[str, Any]:
         return {
             "requests": self.requests,
             "failures": self.failures,
@@ -162,32 +205,30 @@ class Route:
             "latency": merged((self.before, self.latency)),
             "durations": merged((self.durations, self.before, self.latency)),
             "micros": self.micros,
-            "attempts": self._attempts(),
             "panicking": self.pool.panicking,
-            "instances": [
-                {
-                    "instance": member.name,
-                    "generation": member.generation,
-                    "requests": member.requests,
-                    "failures": member.failures,
-                    "in_flight": len(member.busy),
-                    "latency": merged((member.before, member.latency)),
-                    "health": member.health.state.value,
-                    "ejected": member.ejected_until is not None,
-                    "breaker": member.breaker.state.value if member.breaker is not None else None,
-                }
-                for member in self.pool.members
-            ],
         }
 
-    def _new(self, row: Row) -> Upstream:
-        # The supervisor lists a life only once it has answered, so it starts as up.
-        health = Health(self.settings.health, known_up=True)
-        return Upstream(self, row, health, self._breaker(row.instance, row.generation))
+    def _lives(self) -> Iterator[dict[str, Any]]:
+        for member in self.pool.members:
+            yield {
+                "instance": member.name,
+                "generation": member.generation,
+                "requests": member.requests,
+                "failures": member.failures,
+                "in_flight": len(member.busy),
+                "latency": merged((member.before, member.latency)),
+                "health": member.health.state.value,
+                "ejected": member.ejected_until is not None,
+                "breaker": member.breaker.state.value if member.breaker is not None else None,
+            }
 
-    def _breaker(self, instance: str, generation: int) -> Breaker | None:
-        spec = self.settings.breaker
+    def _new(self, row: Row, settings: Settings) -> Upstream:
+        # The supervisor lists a life only once it has answered, so it starts as up.
+        health = Health(settings.health, known_up=True)
+        return Upstream(self, row, health, self._breaker(settings, row.instance, row.generation))
+
+    def _breaker(self, settings: Settings, instance: str, generation: int) -> Breaker | None:
+        spec = settings.breaker
         if spec is None:
             return None
-        dice = self.dice.fork(f"breaker/{instance}/{generation}")
-        return Breaker(spec, dice, self._emit, who=(self.name, instance, generation))
+        return Breaker(spec, self._breakers, self._emit, who=(self.name, instance, generation))

@@ -1,6 +1,18 @@
-"""The routing table: what a worker needs to know, whole, as it crosses the socket between the processes."""
+"""The routing table: what a worker needs to know, whole, as it crosses the socket between the processes.
 
-from dataclasses import dataclass, field
+::
+
+    {"table": {...}, "columns": ["service", ...], "rows": 300}     all but the rows, and how many come
+    [["web", "web-1", ...], ...]                                   the rows, some hundred in a line
+
+A table is taken in line by line, so that no worker stands still for one of ten thousand rows, and is used when
+all of it is there.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -15,9 +27,12 @@ DRAINING = "draining"
 """It takes no new traffic; what it works on is finished."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Row:
-    """One life of an instance that the gateway is to know."""
+    """One life of an instance that the gateway is to know.
+
+    Nobody changes one. It is not frozen because that would make it five times as dear, ten thousand times over.
+    """
 
     service: str
     instance: str
@@ -112,11 +127,81 @@ class Table:
 _TABLE = TypeAdapter(Table)
 
 
+_COLUMNS = [column.name for column in fields(Row)]
+_LINE = 200
+"""Rows in a line: a worker reads one in a fraction of a millisecond."""
+
+
 def dump(table: Table) -> bytes:
-    """Write a table as one line of JSON."""
-    return _TABLE.dump_json(table)
+    """Write a table as lines of JSON, the last of them ended too."""
+    return b"".join(_lines(table))
+
+
+def _lines(table: Table) -> Iterator[bytes]:
+    rows = table.rows
+    rest = {"columns": _COLUMNS, "rows": len(rows)}
+    head = _TABLE.dump_json(replace(table, rows=[]))
+    yield b'{"table":%b,%b\n' % (head, json.dumps(rest).encode()[1:])
+    for start in range(0, len(rows), _LINE):
+        part = [[getattr(row, name) for name in _COLUMNS] for row in rows[start : start + _LINE]]
+        yield json.dumps(part).encode() + b"\n"
+
+
+class Intake:
+    """Takes the lines of one table after another."""
+
+    def __init__(self) -> None:
+        self._table: Table | None = None
+        self._columns: list[str] = []
+        self._left = 0
+
+    def take(self, line: bytes) -> Table | None:
+        """Take one line; the last line of a table gives it.
+
+        Raises:
+            ValueError: it is no line of a table.
+        """
+        if self._table is None:
+            return self._begin(json.loads(line))
+        rows = self._rows(json.loads(line))
+        self._table.rows.extend(rows)
+        self._left -= len(rows)
+        return self._whole()
+
+    def _begin(self, told: dict[str, Any]) -> Table | None:
+        try:
+            self._columns, self._left = list(told["columns"]), int(told["rows"])
+            self._table = _TABLE.validate_python(told["table"])
+        except (LookupError, TypeError) as error:
+            raise ValueError(f"no beginning of a table: {error}") from error
+        return self._whole()
+
+    def _rows(self, told: list[list[Any]]) -> list[Row]:
+        try:
+            if self._columns == _COLUMNS:
+                return [Row(*values) for values in told]
+            # Of another version, which knows more of a row than we do, or less.
+            ours = [(at, name) for at, name in enumerate(self._columns) if name in _COLUMNS]
+            return [Row(**{name: values[at] for at, name in ours}) for values in told]
+        except (LookupError, TypeError) as error:
+            raise ValueError(f"no rows of a table: {error}") from error
+
+    def _whole(self) -> Table | None:
+        if self._left > 0:
+            return None
+        table, self._table = self._table, None
+        return table
 
 
 def load(data: bytes) -> Table:
-    """Read a table that `dump` wrote."""
-    return _TABLE.validate_json(data)
+    """Read a table that `dump` wrote.
+
+    Raises:
+        ValueError: it is none, or not whole.
+    """
+    intake = Intake()
+    for line in data.splitlines():
+        table = intake.take(line)
+    if table is None:
+        raise ValueError("the table is not whole")
+    return table

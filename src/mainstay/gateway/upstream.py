@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mainstay.gateway.attempt import Attempts
     from mainstay.gateway.connection import UpstreamConnection
     from mainstay.gateway.route import Route
+    from mainstay.gateway.watch import Watch
 
 FRESH = 1.0
 """A request that must not run twice is not sent on a connection idle for longer than this, in seconds."""
@@ -33,6 +34,8 @@ class Upstream(Target):
         "path",
         "requests",
         "route",
+        "row",
+        "watch",
     )
 
     def __init__(self, route: "Route", row: Row, health: Health, breaker: Breaker | None) -> None:
@@ -47,6 +50,10 @@ class Upstream(Target):
             breaker=breaker,
         )
         self.route = route
+        self.row = row
+        """What the table says of it."""
+        self.watch: Watch | None = None
+        """Its place in the order of checks; None while it is not checked."""
         self.authority = row.authority.encode()
         self.path = row.path
         self.leaving = False

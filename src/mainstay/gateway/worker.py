@@ -15,29 +15,33 @@ import resource
 import signal
 import socket
 from collections import Counter
+from collections.abc import Iterator
 from email.utils import formatdate
 from functools import partial
+from itertools import chain
 
 import uvloop
 
 from mainstay.base.clock import SystemClock
 from mainstay.base.dice import Dice
-from mainstay.base.errors import EnvironmentProblem
 from mainstay.base.facts import Fact
 from mainstay.gateway.accesslog import AccessLog
-from mainstay.gateway.check import check
 from mainstay.gateway.entrance import Entrance
 from mainstay.gateway.hop import name_of
 from mainstay.gateway.http import ClientConnection
 from mainstay.gateway.link import Link
 from mainstay.gateway.route import Route
+from mainstay.gateway.slices import sliced
 from mainstay.gateway.table import Limits, LogSettings, Row, Settings, Table
 from mainstay.gateway.upstream import Upstream
+from mainstay.gateway.watch import Watches
 from mainstay.gateway.wheel import Wheel
-from mainstay.redundancy.health import HealthSpec
 
 BACKLOG = 4096
 """Connections that may wait to be accepted; the kernel's own limit (net.core.somaxconn) still holds."""
+Change = tuple[Route, Settings, list[Row], list[Upstream]]
+"""What a table changes of one service: its route, its settings, its rows, and a member for each row."""
+_MANY = 1000
 _SWEEP = 1.0
 _WINDOW = 30
 """Sweeps after which latencies are forgotten by halves: quantiles are those of the last 30 to 60 s."""
@@ -68,10 +72,12 @@ class Worker:
         self._clock = SystemClock()
         self._dice = Dice(f"{os.getpid()}/{self._clock.wall()}")
         self._servers: dict[str, asyncio.Server] = {}
-        self._checks: dict[tuple[Upstream, HealthSpec, str | None], asyncio.Task[None]] = {}
+        self.watches = Watches(loop, self._dice)
         self._timer: asyncio.TimerHandle | None = None
         self._link: Link | None = None
         self._ends_at = 0.0
+        # Lives that were new in some table.
+        self._made = 0
         self._ticks = 0
         # All that there were, for what they have counted.
         self._logs: list[AccessLog] = []
@@ -93,7 +99,7 @@ class Worker:
         await self._end_log()
         if self._timer is not None:
             self._timer.cancel()
-        ends = list(self._checks.values())
+        ends: list[asyncio.Task[None]] = []
         for route in self.routes.values():
             ends.extend(route.tasks)
             for member in route.pool.members:
@@ -102,34 +108,68 @@ class Worker:
             task.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
         self.wheel.close()
+        await self.watches.close()
 
     # --- the supervisor tells us ---
 
     def apply(self, table: Table) -> None:
         """Route by this table from now on."""
+        for _ in chain(self._steps(table), self._check_all()):
+            pass
+
+    async def take(self, table: Table) -> None:
+        """Route by this table when that is prepared, beside the traffic: nobody waits for a large one."""
+        made = self._made
+        await sliced(self._steps(table))
+        if self._made - made >= _MANY:
+            # They will be here for long: no search for garbage need look at them.
+            gc.freeze()
+
+    async def check_all(self) -> None:
+        """Check what the table has, and nothing else; it can wait until the supervisor knows that it is used."""
+        await sliced(self._check_all())
+
+    def _check_all(self) -> Iterator[None]:
+        for route in self.routes.values():
+            yield from self.watches.follow(route)
+
+    def _steps(self, table: Table) -> Iterator[None]:
+        """Prepare all that is new, and change over to it in one step."""
+        rows: dict[str, list[Row]] = {name: [] for name in (*self.routes, *table.services)}
+        for row in table.rows:
+            if row.service in rows:
+                rows[row.service].append(row)
+        changes: list[Change] = []
+        for name, its in rows.items():
+            route = self.routes.get(name)
+            settings = table.services.get(name) or (route.settings if route is not None else Settings())
+            if route is None:
+                route = Route(name, settings, self._dice.fork(name), self.tell, self._left)
+            members: list[Upstream] = []
+            for member in route.prepare(settings, its):
+                if member is None:
+                    yield
+                    continue
+                members.append(member)
+                self._made += member.held_by is None
+            changes.append((route, settings, its, members))
+        yield
+        self._change_over(table, changes)
+        yield
+
+    def _change_over(self, table: Table, changes: list[Change]) -> None:
         now = self.loop.time()
         self.version = table.version
         self.limits = table.limits
         self.drain_limit = table.drain
         self._log(table.log)
-        rows: dict[str, list[Row]] = {}
-        for row in table.rows:
-            rows.setdefault(row.service, []).append(row)
-        for name, settings in table.services.items():
-            route = self.routes.get(name)
-            if route is None:
-                route = self.routes[name] = Route(
-                    name, settings, self._dice.fork(name), self.tell, self._left
-                )
-            elif route.settings != settings:
+        for route, settings, rows, members in changes:
+            self.routes[route.name] = route
+            if route.settings != settings:
                 route.configure(now, settings)
-            route.apply(now, rows.get(name, []))
-        for name, route in self.routes.items():
-            if name not in table.services:
-                route.apply(now, [])
+            route.apply(now, rows, members)
         for name, door in table.doors.items():
             self._entrance(name).apply(door, self.routes)
-        self._watch()
 
     def _log(self, settings: LogSettings | None) -> None:
         """Write requests down like this from now on."""
@@ -191,13 +231,25 @@ class Worker:
 
     def counted(self) -> dict[str, object]:
         """Give all that was counted since this worker began."""
+        return self._totals() | {"services": {name: route.counted() for name, route in self.routes.items()}}
+
+    def told(self) -> Iterator[str]:
+        """Give the same as JSON, piece by piece."""
+        yield json.dumps(self._totals())[:-1] + ', "services": '
+        before = "{"
+        for name, route in list(self.routes.items()):
+            yield f"{before}{json.dumps(name)}: "
+            yield from route.told()
+            before = ", "
+        yield "}}" if before == ", " else "{}}"
+
+    def _totals(self) -> dict[str, object]:
         return {
             "type": "counts",
             "worker": self.number,
             "version": self.version,
             "clients": len(self.clients),
             "sums": self._sums(),
-            "services": {name: route.counted() for name, route in self.routes.items()},
         }
 
     def _sums(self) -> dict[str, int]:
@@ -220,48 +272,9 @@ class Worker:
 
     def _left(self, instance: Upstream) -> None:
         # One that is no longer in the table is awaited by nobody.
-        if self._link is not None and instance in instance.route.pool.members:
+        if self._link is not None and instance.held_by is instance.route.pool:
             life = {"service": instance.service, "instance": instance.name, "generation": instance.generation}
             self._link.send({"type": "idle", **life})
-
-    # --- checks ---
-
-    def _watch(self) -> None:
-        """Check what is in the table, and nothing else."""
-        # By another spec, or asked for something else, the same life is checked anew.
-        wanted = {
-            (member, route.settings.health, member.path)
-            for route in self.routes.values()
-            for member in route.pool.members
-            if route.settings.health is not None and not member.leaving
-        }
-        for gone in self._checks.keys() - wanted:
-            self._checks.pop(gone).cancel()
-        for key in wanted - self._checks.keys():
-            self._checks[key] = self.loop.create_task(self._check(*key))
-
-    async def _check(self, member: Upstream, spec: HealthSpec, path: str | None) -> None:
-        route = member.route
-        # Workers and instances out of step: no burst of checks each second.
-        await asyncio.sleep(self._dice.between(0, spec.every))
-        while True:
-            begun = self.loop.time()
-            try:
-                result = await check(member.host, member.port, path, spec.timeout)
-            except EnvironmentProblem:
-                result = None  # we could not even ask, which proves nothing
-            now = self.loop.time()
-            if result is None:
-                pass
-            elif result.ok:
-                route.pool.passed(now, member)
-            else:
-                route.pool.failed(now, member)
-                # Who waits there is better off elsewhere; in panic there is no elsewhere.
-                if not member.health.usable and not route.pool.panicking and route.pool.usable(now):
-                    for exchange in list(member.busy):
-                        exchange.leave()
-            await asyncio.sleep(max(0.0, begun + spec.every - now))
 
     # --- time ---
 
@@ -271,7 +284,8 @@ class Worker:
         self.date = b"Date: %b" % formatdate(self._clock.wall(), usegmt=True).encode()
         for route in self.routes.values():
             for member in route.pool.members:
-                member.sweep(now)
+                if member.connections:
+                    member.sweep(now)
             if self._ticks % _WINDOW == 0:
                 route.turn()
         self._timer = self.loop.call_later(_SWEEP, self._tick)

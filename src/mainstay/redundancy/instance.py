@@ -17,6 +17,7 @@ class Instance:
         "ejected_until",
         "generation",
         "health",
+        "held_by",
         "host",
         "in_flight",
         "key",
@@ -61,9 +62,11 @@ class Instance:
         self.ejected_until: float | None = None
         """When its ejection ends; None while it is not ejected."""
         self.outlier: Outlier | None = None
-        """What traffic knows of it; its pool gives it one."""
+        """What traffic knows of it; its pool gives it one when there is something to know."""
         self.credit = 0.0
         """What round robin owes it."""
+        self.held_by: object = None
+        """The pool that it is a member of; None: none, or not any more."""
 
     def __repr__(self) -> str:
         return (

@@ -84,13 +84,12 @@ class Pool(Generic[I]):
         """
         known = {member.key: member for member in self.members}
         self.members = [known.get(member.key, member) for member in members]
+        for member in known.values():
+            member.held_by = None
         for member in self.members:
-            if member.key in known:
-                continue
-            if member.up_since is None and member.health.usable:
+            member.held_by = self
+            if member.up_since is None and member.health.usable and member.key not in known:
                 member.up_since = now
-            if self._spec.outlier is not None:
-                member.outlier = Outlier(self._spec.outlier)
         self._sort(now)
 
     def configure(self, now: float, spec: PoolSpec) -> None:
@@ -103,9 +102,7 @@ class Pool(Generic[I]):
                 member.outlier = None
                 if member.ejected_until is not None:
                     self._return(now, member)
-            elif member.outlier is None:
-                member.outlier = Outlier(spec.outlier)
-            else:
+            elif member.outlier is not None:
                 member.outlier.configure(spec.outlier)
         self._sort(now)
 
@@ -136,9 +133,12 @@ class Pool(Generic[I]):
     def observe(self, now: float, instance: I, outcome: Outcome) -> None:
         """Tell how an attempt at a member ended; it may be ejected for it."""
         outlier = instance.outlier
-        if outlier is None or not outlier.observe(outcome):
-            return
-        if not self._may_eject(instance):
+        if outlier is None:
+            spec = self._spec.outlier
+            if spec is None:
+                return
+            outlier = instance.outlier = Outlier(spec)
+        if not outlier.observe(outcome) or not self._may_eject(instance):
             return
         instance.ejected_until = outlier.eject(now, self._dice)
         self._emit(
@@ -197,7 +197,7 @@ class Pool(Generic[I]):
         self._sort(now)
 
     def _holds(self, instance: I) -> bool:
-        return any(member is instance for member in self.members)
+        return instance.held_by is self
 
     def _may_eject(self, instance: I) -> bool:
         """Say whether enough usable members are left without it; late news of a life that is gone says no."""

@@ -47,7 +47,8 @@ class Health(Section):
 
     every: Duration = _HEALTH.every
     """Time between two checks. A second costs next to nothing and bounds how long a hang goes unseen;
-    exits are known at once and do not wait for a check."""
+    exits are known at once and do not wait for a check. A gateway worker makes at most 1000 checks a second, so
+    that of more instances than that each is checked less often."""
 
     timeout: Duration = _HEALTH.timeout
     """How long an answer may take; an instance that needs longer to say yes has trouble."""

@@ -117,7 +117,8 @@ class Breaker:
         self._emit = emit
         self._who = who
         self._faults = _faults(spec)
-        self._window = Window(spec.window)
+        # Made when there is something to count: most of ten thousand instances may never be asked.
+        self._window: Window | None = None
         # While closed all have the same permit, which dies with the next move; every probe has its own.
         self._permit = 0
         # The probes on their way, and when each is taken for lost.
@@ -165,7 +166,7 @@ class Breaker:
         before, self._spec = self._spec, spec
         self._faults = _faults(spec)
         if spec.window != before.window:
-            self._window = Window(spec.window)
+            self._window = None
         self._rest = spec.rest if self._rest == before.rest else min(spec.cap, self._rest)
         # One success is left to wait for, or there would be no further probe and no end to it.
         self._proved = min(self._proved, spec.probes - 1)
@@ -185,6 +186,8 @@ class Breaker:
 
     def _count(self, now: float, outcome: Outcome) -> None:
         window = self._window
+        if window is None:
+            window = self._window = Window(self._spec.window)
         if outcome in self._faults:
             window.event(now)
             window.mark(now)
@@ -217,7 +220,7 @@ class Breaker:
         if self.state is CLOSED:
             self._closed_at = now
             self._ramps_until = now + self._spec.ramp
-            self._window = Window(self._spec.window)
+            self._window = None
         service, instance, generation = self._who
         self._emit(
             BreakerMoved(
@@ -232,5 +235,8 @@ class Breaker:
         )
 
 
+_UNANSWERED = CHARGED - {FAILED}
+
+
 def _faults(spec: BreakerSpec) -> frozenset[Outcome]:
-    return CHARGED if spec.count_failed else CHARGED - {FAILED}
+    return CHARGED if spec.count_failed else _UNANSWERED

@@ -1,0 +1,87 @@
+import json
+
+import pytest
+
+from mainstay.gateway.table import Door, Intake, Row, Rule, Settings, Table, dump, load
+from mainstay.redundancy.health import HealthSpec
+from mainstay.tolerance.breaker import BreakerSpec
+
+
+def rows(count):
+    return [
+        Row(
+            service="web", instance=f"web-{n}", generation=n, host="127.0.0.1", port=1024 + n, path="/healthz"
+        )
+        for n in range(count)
+    ]
+
+
+def table(count):
+    return Table(
+        version=7,
+        doors={"front": Door(rules=[Rule(service="web", host="shop.example", path="/api")])},
+        services={"web": Settings(health=HealthSpec(every=3.0), breaker=BreakerSpec(rest=2.0), keyed=True)},
+        rows=rows(count),
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 200, 1001])
+def test_what_was_written_is_read(count):
+    assert load(dump(table(count))) == table(count)
+
+
+def test_no_line_has_more_than_some_hundred_rows():
+    lines = dump(table(1001)).splitlines(keepends=True)
+
+    assert all(line.endswith(b"\n") for line in lines)
+    assert max(len(json.loads(line)) for line in lines[1:]) <= 200
+
+
+def test_a_table_is_given_when_it_is_whole_and_then_the_next_one_is_taken():
+    intake = Intake()
+    lines = dump(table(1001)).splitlines()
+
+    given = [[intake.take(line) for line in lines] for _ in range(2)]
+
+    assert given == [[*[None] * (len(lines) - 1), table(1001)]] * 2
+
+
+def test_rows_of_another_version_are_taken_by_the_names_of_their_columns():
+    head, values = (json.loads(line) for line in dump(table(1)).splitlines())
+    head["columns"] = ["weather", *head["columns"][:5]]
+
+    intake = Intake()
+    intake.take(json.dumps(head).encode())
+    taken = intake.take(json.dumps([["fair", *values[0][:5]]]).encode())
+
+    assert taken.rows == [Row("web", "web-0", 0, "127.0.0.1", 1024)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"nonsense",
+        b"[]",
+        b"{}",
+        b'{"table": {}, "columns": [], "rows": 0}',
+        b'{"table": {"version": 1}, "columns": 3, "rows": 0}',
+        b'{"table": {"version": 1}, "columns": [], "rows": null}',
+    ],
+)
+def test_what_is_no_beginning_of_a_table_is_refused(line):
+    with pytest.raises(ValueError):  # noqa: PT011 - JSON, pydantic and we each have words of their own
+        Intake().take(line)
+
+
+@pytest.mark.parametrize("line", [b"nonsense", b'[["web"]]', b"[[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]", b"3"])
+def test_what_are_no_rows_is_refused(line):
+    intake = Intake()
+    intake.take(dump(table(1)).splitlines()[0])
+
+    with pytest.raises(ValueError):  # noqa: PT011 - JSON and we each have words of their own
+        intake.take(line)
+
+
+def test_a_part_of_a_table_is_none():
+    with pytest.raises(ValueError, match="not whole"):
+        load(dump(table(1001)).rpartition(b"\n[[")[0])
