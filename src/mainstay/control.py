@@ -22,7 +22,18 @@ from mainstay.base.probe import ProbeResult
 from mainstay.gateway import remote
 from mainstay.gateway.check import check
 from mainstay.gateway.crew import Crew, bind
-from mainstay.gateway.table import DRAINING, UP, Door, Limits, LogSettings, Row, Rule, Settings, Table
+from mainstay.gateway.table import (
+    DRAINING,
+    UP,
+    Door,
+    Limits,
+    LogSettings,
+    Redirect,
+    Row,
+    Rule,
+    Settings,
+    Table,
+)
 from mainstay.gateway.tally import Tally
 from mainstay.supervisor.environment import INSTANCE, RUN_DIR
 from mainstay.supervisor.life import Life
@@ -409,15 +420,33 @@ class Control:
 
 def doors(system: System) -> dict[str, Door]:
     """Say whose the requests are that come to each listening socket."""
-    rules: dict[str, list[Rule]] = {name: [] for name in system.openings()}
+    openings = system.openings()
+    rules: dict[str, list[Rule]] = {name: [] for name in openings}
     for name, service in system.services.items():
         if service.listen is None:
             continue
         at = service.listen if isinstance(service.listen, str) else name
         rules[at] += [
-            Rule(service=name, host=route.host or "", path=route.path or "") for route in service.routes
+            Rule(
+                service=name,
+                host=route.host or "",
+                path=route.path or "",
+                rewrite=route.rewrite or "",
+            )
+            for route in service.routes
         ] or [Rule(service=name)]
-    return {name: Door(rules=its) for name, its in rules.items()}
+    return {
+        name: Door(
+            rules=rules[name],
+            redirects=[
+                Redirect(
+                    host=one.host or "", path=one.path or "", to=one.to, keep=one.keep, status=one.status
+                )
+                for one in opening.entrance.redirects
+            ],
+        )
+        for name, opening in openings.items()
+    }
 
 
 def settings(service: Service) -> Settings:

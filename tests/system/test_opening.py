@@ -112,3 +112,64 @@ def test_routes_are_for_shared_listeners():
             "only a shared listener has routes: put its address under listeners, and its name here as `listen`",
         )
     ]
+
+
+def redirecting(*redirects):
+    return {"public": Entrance(at="http://127.0.0.1:80", redirects=list(redirects))}
+
+
+def test_a_listener_may_do_nothing_but_redirect():
+    assert findings({"web": Service(command="run")}, redirecting({"to": "https://shop.example"})) == []
+
+
+def test_a_redirect_may_not_take_what_a_service_takes():
+    told = findings(shared(web=[], api=[{"path": "/api"}]), redirecting({"path": "/api/", "to": "/new"}))
+
+    assert told == [
+        (
+            ("services", "api", "routes", 0),
+            "takes the same requests of listeners.public as listeners.public.redirects[0]",
+        )
+    ]
+
+
+def test_nothing_can_be_kept_after_a_query():
+    wrong = {"path": "/a", "to": "https://shop.example/?x"}
+    right = {"path": "/b", "to": "https://shop.example/?x#y", "keep": "off"}
+
+    assert findings(shared(web=[]), redirecting(wrong, right)) == [
+        (
+            ("listeners", "public", "redirects", 0, "to"),
+            "has a query or a fragment, after which nothing can be kept: tell `keep: off`",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("redirect", "circle"),
+    [
+        ({"path": "/old", "to": "/old/er"}, True),
+        ({"path": "/old", "to": "/old?x", "keep": "off"}, True),
+        ({"path": "/old", "to": "/older"}, False),
+        ({"path": "/old", "to": "/"}, False),
+        ({"path": "/old", "to": "/old/new"}, False),
+        ({"path": "/old", "to": "/old/new/er"}, False),
+        ({"host": "a.example", "to": "/x"}, True),
+        ({"host": "a.example", "path": "/x", "to": "/y"}, False),
+        ({"path": "/old", "to": "https://shop.example/old"}, False),
+    ],
+)
+def test_a_redirect_may_not_lead_to_itself(redirect, circle):
+    services = shared(web=[], new=[{"path": "/old/new"}])
+
+    told = findings(services, redirecting(redirect))
+
+    assert bool(told) is circle
+    if circle:
+        assert told[0][0] == ("listeners", "public", "redirects", 0, "to")
+
+
+def test_only_a_path_can_be_rewritten():
+    assert findings(shared(web=[{"host": "a.example", "rewrite": "/"}]), {"public": AT}) == [
+        (("services", "web", "routes", 0, "rewrite"), "takes the place of `path`, which is not told")
+    ]

@@ -114,7 +114,7 @@ def test_defaults_are_written_as_people_write_them_and_are_valid(schema):
 
     assert told["stop_timeout"] == "10s"
     assert told["hold"] == "64KiB"
-    assert told["keep"] in ("50%", 3)
+    assert told["keep"] in ("50%", 3, "on")
     assert told["failover"] == "on"
     assert told["slow_start"] == "0"
 

@@ -89,10 +89,16 @@ class AccessLog:
         else:
             self.dropped += 1
 
-    def refused(
-        self, client: "ClientConnection", request: "Request | None", reason: str, sent: int, now: float
+    def refused(  # noqa: PLR0913, PLR0917 - what is known of it
+        self,
+        client: "ClientConnection",
+        request: "Request | None",
+        reason: str | None,
+        sent: int,
+        now: float,
+        status: int = 0,
     ) -> None:
-        """Take what was passed on to nobody."""
+        """Take what was passed on to nobody: for a reason, or with a status of its own."""
         self.take(
             (
                 client.entrance.name,
@@ -101,7 +107,7 @@ class AccessLog:
                 request.method if request is not None else b"",
                 request.target if request is not None else b"",
                 request is None or request.http11,
-                REASONS[reason][0],
+                REASONS[reason][0] if reason is not None else status,
                 request.size if request is not None else 0,
                 sent,
                 *(now, None, None, now),

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mainstay.gateway.table import Door
+from mainstay.gateway.reading import AmbiguousError
+from mainstay.gateway.router import AmbiguousHostError, Router
+from mainstay.gateway.table import Door, Rule
+from mainstay.gateway.way import Way
 
 if TYPE_CHECKING:
     from mainstay.gateway.request import Request
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 class Entrance:
     """One listening socket, and the rules by which its requests find their service."""
 
-    __slots__ = ("_hosts", "door", "home", "name", "sole", "via")
+    __slots__ = ("_router", "_ways", "door", "home", "name", "sole", "via")
 
     def __init__(self, name: str, via: bytes, nowhere: "Route") -> None:
         """Lead nowhere, until `apply`.
@@ -30,32 +33,39 @@ class Entrance:
         """Where everything goes, if there is one service that takes it all."""
         self.home: Route = nowhere
         """Where is counted what never was a request that could be routed."""
-        self._hosts: dict[bytes, list[tuple[bytes, Route]]] = {}
+        self._ways: dict[tuple[str, str, str], Way] = {}
+        self._router: Router[Way] = Router([])
 
     def apply(self, door: Door, routes: Mapping[str, "Route"]) -> None:
         """Follow these rules from now on."""
+        if door == self.door and all(
+            way.route is routes.get(name) for (name, _, _), way in self._ways.items()
+        ):
+            return  # tables come with every change of an instance; there may be ten thousand rules
         self.door = door
-        self._hosts = {}
-        for rule in door.rules:
-            prefix = rule.path.encode().rstrip(b"/")
-            self._hosts.setdefault(rule.host.encode(), []).append((prefix, routes[rule.service]))
-        for rules in self._hosts.values():
-            rules.sort(key=lambda rule: -len(rule[0]))
+        self._ways = {}
+        rules = [(rule.host, rule.path, self._way(rule, routes[rule.service])) for rule in door.rules]
+        self._router = Router([*rules, *((one.host, one.path, Way(one, None)) for one in door.redirects)])
         whole = [routes[rule.service] for rule in door.rules if not rule.host and not rule.path]
-        self.sole = whole[0] if whole and len(door.rules) == 1 else None
+        self.sole = whole[0] if whole and len(door.rules) + len(door.redirects) == 1 else None
         if door.rules:
             self.home = whole[0] if whole else routes[door.rules[0].service]
 
-    def find(self, request: "Request") -> "Route | None":
-        """Give the service that takes a request: its host before every host, the longest path first."""
-        path = request.target.partition(b"?")[0]
-        for host in (_name(request.host), b""):
-            for prefix, route in self._hosts.get(host, ()):
-                if path == prefix or path.startswith(prefix + b"/"):
-                    return route
+    def _way(self, rule: Rule, route: "Route") -> Way:
+        """Give the same way to rules that do the same, so that no request is in doubt between them."""
+        key = (rule.service, rule.rewrite, rule.path if rule.rewrite else "")
+        return self._ways.setdefault(key, Way(rule, route))
+
+    def find(self, request: "Request") -> Way | None:
+        """Give the way of a request; None when there is none, and `fault` then tells why."""
+        try:
+            way = self._router.find(request.host, request.target.partition(b"?")[0])
+        except AmbiguousHostError:
+            request.fault = "bad_host"
+        except AmbiguousError:
+            request.fault = "ambiguous_path"
+        else:
+            if way is None:
+                request.fault = "no_route"
+            return way
         return None
-
-
-def _name(host: bytes) -> bytes:
-    """Leave out the port, and tell names that differ in capitals only to be one (RFC 9110 §4.2.3)."""
-    return host.rpartition(b":")[0].lower() if b":" in host and host[-1:] != b"]" else host.lower()

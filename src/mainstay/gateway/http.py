@@ -16,6 +16,8 @@ from mainstay.gateway.wheel import TICK
 
 if TYPE_CHECKING:
     from mainstay.gateway.entrance import Entrance
+    from mainstay.gateway.route import Route
+    from mainstay.gateway.way import Way
     from mainstay.gateway.worker import Worker
 
 QUEUE = 16
@@ -205,8 +207,11 @@ class ClientConnection(Reader):
     def finished(self, exchange: Exchange, now: float) -> None:
         """Go on to the next request, or end."""
         self._exchange = None
-        if not exchange.request.keep_alive or self.closing or (self._eof and not self._queue):
-            self.finish(now, linger=not exchange.request.complete)
+        self._go_on(exchange.request, now)
+
+    def _go_on(self, request: Request, now: float) -> None:
+        if not request.keep_alive or self.closing or (self._eof and not self._queue):
+            self.finish(now, linger=not request.complete)
             return
         if self._queue:
             self.loop.call_soon(self._next)
@@ -270,15 +275,37 @@ class ClientConnection(Reader):
         if request.fault is not None:
             self._reject(request, now)
             return
-        entrance = self.entrance
-        route = entrance.sole or entrance.find(request)
+        route = self.entrance.sole
         if route is None:
-            request.fault = "no_route"
-            self._reject(request, now)
-            return
+            route = self._find(request, now)
+            if route is None:
+                return
         self.route = route
         exchange = self._exchange = Exchange(self, request, now)
         exchange.begin(now)
+
+    def _find(self, request: Request, now: float) -> "Route | None":
+        """Find whose a request is; what is nobody's, or for elsewhere, is answered at once."""
+        way = self.entrance.find(request)
+        if way is None:
+            self.route = self.entrance.home
+            self._reject(request, now)
+        elif way.route is not None:
+            way.aim(request)
+            return way.route
+        else:
+            self._redirect(request, way, now)
+        return None
+
+    def _redirect(self, request: Request, way: "Way", now: float) -> None:
+        if not request.complete or self.closing:
+            request.keep_alive = False
+        where = way.location(request)
+        self.write(page.redirect(way.status, where, close=not request.keep_alive, date=self.worker.date))
+        log = self.worker.access_log
+        if log is not None and log.wants(way.status, None):
+            log.refused(self, request, None, 0, now, way.status)
+        self._go_on(request, now)
 
     def _reject(self, request: Request, now: float) -> None:
         self._turn_away(request.fault or "bad_request", request, now)

@@ -21,6 +21,7 @@ REASONS: dict[str, tuple[int, str]] = {
     "crowded": (503, "Too many connections are open just now; please try again shortly."),
     "broken_answer": (502, "The instance that worked on this request ended before its answer was complete."),
     "timeout": (504, "This service did not answer in time."),
+    "ambiguous_path": (400, "Those who work on this path could read it in different ways."),
     "bad_request": (400, "The request is not valid HTTP."),
     "bad_host": (400, "The request needs exactly one valid Host."),
     "slow_request": (408, "The request did not arrive in time."),
@@ -92,3 +93,25 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
         told.append(date)
     told.append(b"\r\n" if head else b"\r\n" + body)
     return b"\r\n".join(told)
+
+
+def redirect(status: int, location: bytes, *, close: bool = False, date: bytes = b"") -> bytes:
+    """Write the whole answer that sends a client elsewhere (RFC 9110 §15.4); it has no body.
+
+    Args:
+        status: How.
+        location: Where, as it stands in `Location`.
+        close: Announce that the connection ends with this answer.
+        date: The `Date` line.
+    """
+    lines = [
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(),
+        b"Location: " + location,
+        b"Content-Length: 0",
+        b"Mainstay-Reason: redirect",
+    ]
+    if close:
+        lines.append(b"Connection: close")
+    if date:
+        lines.append(date)
+    return b"\r\n".join([*lines, b"\r\n"])

@@ -61,6 +61,7 @@ _KINDS: dict[bytes, int] = {
     b"x-forwarded-for": _DROP,
     b"x-forwarded-host": _DROP,
     b"x-forwarded-port": _DROP,
+    b"x-forwarded-prefix": _DROP,
     b"x-forwarded-proto": _DROP,
     b"x-real-ip": _DROP,
 }
@@ -305,6 +306,11 @@ class Request:
         lines.insert(0, b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, self.target, host))
         self.complete = self.length in (NONE, 0)
 
+    def retarget(self, target: bytes, line: bytes) -> None:
+        """Let an instance have another target than the client asked for, and a line that says so."""
+        self.lines[0] = b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, target, self.host)
+        self.lines.insert(-1, line)
+
     def head(self, authority: bytes = b"") -> bytes:
         """Write the head that an instance gets.
 
@@ -312,7 +318,8 @@ class Request:
             authority: What it is told as `Host`; empty: what the client asked for.
         """
         if authority:
-            self.lines[0] = b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, self.target, authority)
+            first = self.lines[0]
+            self.lines[0] = b"%b\r\nHost: %b" % (first[: first.index(b"\r\n")], authority)
         return b"\r\n".join(self.lines)
 
 

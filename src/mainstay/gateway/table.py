@@ -72,9 +72,26 @@ class Rule:
 
     service: str
     host: str = ""
-    """In small letters; empty: every host."""
+    """In small letters; with `*.` before it, every host that ends so; empty: every host."""
     path: str = ""
     """What the path begins with, by whole segments; empty: every path."""
+    rewrite: str = ""
+    """What an instance gets in place of `path`; empty: that itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """Requests of one listener that are sent elsewhere."""
+
+    to: str
+    """A URL, or a path of the same host."""
+    host: str = ""
+    """As in a rule."""
+    path: str = ""
+    """As in a rule."""
+    keep: bool = True
+    """The rest of the path and the query go with it."""
+    status: int = 307
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +99,7 @@ class Door:
     """How the traffic of one listening socket is taken."""
 
     rules: list[Rule]
+    redirects: list[Redirect] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
 """What must hold between listeners, and between them and the services that take traffic there."""
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from mainstay.system.entrance import Entrance
+from mainstay.system.entrance import Entrance, Redirect, ServiceRoute
 from mainstay.system.listener import Listener
 from mainstay.system.place import Finding, Path, written
 from mainstay.system.schema import Service
@@ -25,6 +26,7 @@ def check_openings(services: Services, shared: Shared, admin: Listener | None) -
     for name, service in services.items():
         yield from _use(name, service, shared)
     yield from _same_requests(services, shared)
+    yield from _redirects(services, shared)
 
 
 def _clashes(services: Services, shared: Shared, admin: Listener | None) -> Iterator[Finding]:
@@ -50,11 +52,11 @@ def _clashes(services: Services, shared: Shared, admin: Listener | None) -> Iter
 
 def _names(services: Services, shared: Shared) -> Iterator[Finding]:
     used = {service.listen for service in services.values()}
-    for name in shared:
+    for name, entrance in shared.items():
         # One name for both would make their metrics and sockets one.
         if name in services and isinstance(services[name].listen, Listener):
             yield ("listeners", name), f"services.{name} has a listener of its own under the same name"
-        elif name not in used:
+        elif name not in used and not entrance.redirects:
             yield ("listeners", name), "no service takes traffic here: name it as `listen` of one"
 
 
@@ -69,18 +71,50 @@ def _use(name: str, service: Service, shared: Shared) -> Iterator[Finding]:
             ("services", name, "routes"),
             "only a shared listener has routes: put its address under listeners, and its name here as `listen`",
         )
+    for place, route in enumerate(service.routes):
+        if route.rewrite is not None and not _prefix(route):
+            yield (
+                ("services", name, "routes", place, "rewrite"),
+                "takes the place of `path`, which is not told",
+            )
 
 
 def _same_requests(services: Services, shared: Shared) -> Iterator[Finding]:
     seen: dict[tuple[str, str, str], Path] = {}
+    for listener, path, asked in _asked(services, shared):
+        other = seen.setdefault((listener, asked.host or "", _prefix(asked)), path)
+        if other != path:
+            yield path, f"takes the same requests of listeners.{listener} as {written(other)}"
+
+
+def _asked(services: Services, shared: Shared) -> Iterator[tuple[str, Path, ServiceRoute | Redirect]]:
+    for name, entrance in shared.items():
+        for place, redirect in enumerate(entrance.redirects):
+            yield name, ("listeners", name, "redirects", place), redirect
     for name, service in services.items():
         if not isinstance(service.listen, str) or service.listen not in shared:
             continue
-        asked: list[tuple[Path, str, str]] = [
-            (("services", name, "routes", place), route.host or "", (route.path or "/").rstrip("/"))
-            for place, route in enumerate(service.routes)
-        ]
-        for path, host, prefix in asked or [(("services", name, "listen"), "", "")]:
-            other = seen.setdefault((service.listen, host, prefix), path)
-            if other != path:
-                yield path, f"takes the same requests of listeners.{service.listen} as {written(other)}"
+        for place, route in enumerate(service.routes):
+            yield service.listen, ("services", name, "routes", place), route
+        if not service.routes:
+            yield service.listen, ("services", name, "listen"), ServiceRoute()
+
+
+def _redirects(services: Services, shared: Shared) -> Iterator[Finding]:
+    takes = {(name, asked.host, _prefix(asked)): asked for name, _, asked in _asked(services, shared)}
+    for name, entrance in shared.items():
+        for place, redirect in enumerate(entrance.redirects):
+            path: Path = ("listeners", name, "redirects", place, "to")
+            if redirect.keep and ("?" in redirect.to or "#" in redirect.to):
+                yield path, "has a query or a fragment, after which nothing can be kept: tell `keep: off`"
+            elif redirect.to.startswith("/"):
+                to = re.split("[?#]", redirect.to)[0].rstrip("/")
+                while to and (name, redirect.host, to) not in takes:
+                    to = to.rpartition("/")[0]
+                if takes.get((name, redirect.host, to)) is redirect:
+                    yield path, "is taken by this very redirect, so that clients would go round in a circle"
+
+
+def _prefix(asked: ServiceRoute | Redirect) -> str:
+    """Give what the paths begin with that are asked for, without a slash at the end."""
+    return (asked.path or "").rstrip("/")

@@ -14,7 +14,7 @@ from mainstay.base.units import (
     format_share,
     format_size,
 )
-from mainstay.system.entrance import Entrance, ServiceRoute
+from mainstay.system.entrance import Entrance, Redirect, ServiceRoute
 from mainstay.system.mechanism import Section
 from mainstay.system.schema import Gateway, Limits, Service, System
 from mainstay.system.witness import AccessLog
@@ -98,6 +98,7 @@ def reference() -> str:
         ("gateway.limits", Limits),
         ("gateway.access_log", AccessLog),
         ("listeners.NAME", Entrance),
+        ("listeners.NAME.redirects[]", Redirect),
         ("services.NAME", Service),
         ("services.NAME.routes[]", ServiceRoute),
     ]

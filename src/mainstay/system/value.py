@@ -259,25 +259,6 @@ class OneOf:
         return {"enum": list(self.words)}
 
 
-_HOST_NAME = re.compile(
-    r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
-)
-
-
-def _host_name(written: object) -> str:
-    if not isinstance(written, str) or not _HOST_NAME.fullmatch(written):
-        raise wrong(f"{shown(written)} is not a host: write a name in small letters, as in shop.example")
-    return written
-
-
-HostName = Annotated[
-    str,
-    PlainValidator(_host_name),
-    WithJsonSchema({"type": "string", "pattern": f"^{_HOST_NAME.pattern}$", "examples": ["shop.example"]}),
-]
-"""The name of a host (RFC 1123 §2.1)."""
-
-
 def _balance(written: object) -> object:
     if not isinstance(written, str) or written not in BALANCES:
         raise wrong(f"found {shown(written)}, allowed: {', '.join(BALANCES)}")
