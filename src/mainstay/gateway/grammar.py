@@ -30,7 +30,7 @@ CLOSES = frozenset({b"close", b"Close"})
 
 # Of a response that never has a body, so that the parser waits for none, whatever the fields say.
 _NO_BODY = b"HTTP/1.1 304 \r\n"
-_BARE = re.compile(rb"(?<!\r)\n")
+_BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
 # reg-name, IPv4 or [IPv6], with an optional port (RFC 9110 §4.2, RFC 3986 §3.2)
 _AUTHORITY = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?"
@@ -67,7 +67,7 @@ def fields(lines: bytes) -> list[tuple[bytes, bytes]] | None:
 
 
 def bare(data: bytes, at: int) -> bool:
-    """Tell whether from there on a line ends in LF alone: what goes on so will never be a head."""
+    """Tell whether from there on is a CR or an LF without the other: what goes on so will never be a head."""
     return _BARE.search(data, at) is not None
 
 

@@ -115,7 +115,7 @@ class Reader(asyncio.Protocol):
         else:
             found = data.find(END, at)
         if found < 0:
-            if bare(data, len(raw) or at):
+            if bare(data, len(raw) - 1 if raw else at):
                 self._refuse("bad_request")
             else:
                 self._part(data[at:] if at else data, fresh=not raw)
