@@ -31,20 +31,24 @@ _ENDS = [KEEP, END, RESET]
 def seeds() -> list[bytes]:
     """Give what is known to be worth a look."""
     ways = len(_REQUESTS) * len(_ENDS)
-    return [bytes([number % ways, number % 16, 0]) + data for number, data in enumerate(grammar.answers())]
+    return [
+        bytes([number % ways + number % 2 * 128, number % 16, 0]) + data
+        for number, data in enumerate(grammar.answers())
+    ]
 
 
 @contextmanager
 def prepared() -> Iterator[Callable[[bytes], None]]:
-    """Make a gateway, and give the function that judges one input."""
-    stage = Stage(call={"retry": None})
-    stage.watch = bounded(stage)
+    """Make two gateways, one of which holds no answer back, and give the function that judges one input."""
+    stages = [Stage(call={"retry": None}), Stage(call={"retry": None}, hold=3)]
+    for stage in stages:
+        stage.watch = bounded(stage)
 
     def judge(data: bytes) -> None:
         how, data = data[:_HOW], data[_HOW:]
         if len(how) < _HOW:
             return
-        data = repeated(data, how[2])
+        data, stage = repeated(data, how[2]), stages[how[0] >> 7]
         method, minor = _REQUESTS[how[0] % len(_REQUESTS)]
         kind = {"method": method, "then": _ENDS[how[0] // len(_REQUESTS) % len(_ENDS)]}
         told = tell(stage, [data], minor=minor, **kind)
@@ -57,4 +61,5 @@ def prepared() -> Iterator[Callable[[bytes], None]]:
         same_told(told, tell(stage, cut(data, how[1]), minor=minor, **kind))
 
     yield judge
-    stage.close()
+    for stage in stages:
+        stage.close()

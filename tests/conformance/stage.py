@@ -163,12 +163,13 @@ class Stage:
         faults: What nobody should ever see: errors that the loop was told of, bytes that no one may send.
     """
 
-    def __init__(self, *, limits=None, call=None, **settings):
+    def __init__(self, *, limits=None, call=None, hold=65536):
         self.quiet, self._other = socket.socketpair()
         self.listener = socket.socket()
         self.loop = Loop(self)
         self.loop.set_exception_handler(lambda _, context: self.faults.append(context))
         self.limits = limits or Limits()
+        self.hold = hold
         self.watch = lambda end, piece: None
         self.faults = []
         self.instances = []
@@ -180,7 +181,7 @@ class Stage:
             breaker=None,
             pool=PoolSpec(outlier=None, balance="round_robin"),
             call=CallSpec(**(call or {})),
-            **settings,
+            hold=hold,
         )
         self.worker.apply(
             Table(
