@@ -82,7 +82,7 @@ the request's `Accept` names `text/html`, and otherwise with JSON:
 {"status": 503, "error": "no_instance", "message": "No instance of this service is ready to answer. …"}
 ```
 
-The header `Mainstay-Reason` carries the same word as `error`. An answer with 503 may carry `Retry-After`, in
+The header `Mainstay-Reason` carries the same word as `error`. An answer with 429 or 503 carries `Retry-After`, in
 seconds. Nothing of the request is ever repeated in the answer.
 
 If the last attempt got an answer from an instance, that answer is passed on as it is, whatever its status: a 500 of

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mainstay.base.outcome import CHARGED, OK, STALE, Outcome
 from mainstay.gateway.connection import UpstreamConnection, connect
 from mainstay.gateway.grammar import CHUNKED
-from mainstay.gateway.request import Request
+from mainstay.gateway.request import Request, of_attempt
 from mainstay.tolerance.call import GIVE_UP, PAUSE, TRY, Call, Order
 
 if TYPE_CHECKING:
@@ -146,15 +146,19 @@ class Attempts:
             self.failed(made)
 
     def _send(self, connection: UpstreamConnection, now: float) -> None:
-        request = self.request
+        request, call = self.request, self.call
         self._connection = connection
-        self.call.sent(now)
+        call.sent(now)
         body = request.body
         if request.length == CHUNKED:
             body = [b"%x\r\n%b\r\n" % (len(part), part) for part in body]
             if request.complete:
                 body.append(b"0\r\n\r\n")
-        head = request.head(connection.instance.authority)
+        # At a request's very beginning it is the same for all.
+        attempt = (
+            self.route.first_attempt if now == self._started else of_attempt(call.attempt, call.until - now)
+        )
+        head = request.head(attempt, connection.instance.authority)
         connection.send(self, b"".join([head, *body]), last=request.complete)  # type: ignore[arg-type] # it is one
         if not request.whole:
             request.body = []

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from mainstay.gateway.accesslog import AccessLog
 
 _STATUS_FAILED = 500
-_UNAVAILABLE = 503
-_REST = 1.0
-"""Seconds after which to ask again when nothing better is known (RFC 9110 §10.2.3): about a restart."""
 
 
 class Exchange(Attempts):
@@ -227,12 +224,11 @@ class Exchange(Attempts):
         status = page.REASONS[reason][0]
         if not request.complete or self.client.closing:
             request.keep_alive = False
-        rest = self.call.retry_after
         data = page.answer(
             reason,
             html=request.html,
             close=not request.keep_alive,
-            retry_after=(_REST if rest is None else rest) if status == _UNAVAILABLE else None,
+            retry_after=self.call.retry_after,
             head=request.method == b"HEAD",
             date=self.date(),
         )

@@ -319,7 +319,6 @@ class ClientConnection(Reader):
             reason,
             html=html,
             close=True,
-            retry_after=1.0 if reason == "crowded" else None,
             head=head,
             date=self.worker.date,
         )

@@ -37,6 +37,11 @@ REASONS: dict[str, tuple[int, str]] = {
 }
 """Every reason for which the gateway itself answers, with its status and what a person is told."""
 
+RETRIED = (429, 503)
+"""Statuses that mean "later", so that such an answer says when (RFC 9110 §10.2.3, RFC 6585 §4)."""
+REST = 1.0
+"""Seconds after which to ask again when nothing better is known: about a restart."""
+
 _HTML = (
     "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
     "<title>{status} {phrase}</title><style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;"
@@ -65,7 +70,8 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
         reason: Why we answer ourselves.
         html: The client prefers a page to JSON.
         close: Announce that the connection ends with this answer.
-        retry_after: Seconds after which another try makes sense (RFC 9110 §10.2.3).
+        retry_after: Seconds after which another try makes sense, if that is known; told where the status is
+            one of `RETRIED`.
         head: The request was HEAD, so the body is left out (RFC 9110 §9.3.2).
         date: The `Date` line (RFC 9110 §6.6.1).
     """
@@ -84,8 +90,9 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
         "Cache-Control: no-store",
         f"Mainstay-Reason: {reason}",
     ]
-    if retry_after is not None:
-        lines.append(f"Retry-After: {max(1, math.ceil(retry_after))}")
+    if status in RETRIED:
+        rest = REST if retry_after is None else retry_after
+        lines.append(f"Retry-After: {max(1, math.ceil(rest))}")
     if close:
         lines.append("Connection: close")
     told = [line.encode() for line in lines]

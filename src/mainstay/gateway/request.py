@@ -64,6 +64,8 @@ _KINDS: dict[bytes, int] = {
     b"x-forwarded-prefix": _DROP,
     b"x-forwarded-proto": _DROP,
     b"x-real-ip": _DROP,
+    b"mainstay-attempt": _DROP,
+    b"mainstay-deadline-ms": _DROP,
 }
 # One space between the parts, no fragment, and of the bytes beyond the RFC's what browsers leave as it is.
 _LINE = re.compile(rb"(%b) ([!\"\x24-\x7e]+) HTTP/([0-9]\.[0-9])\r\n" % TOKEN)
@@ -87,6 +89,11 @@ _passed: set[bytes] = set()
 def forwarded_for(peer: bytes, name: bytes = b"mainstay") -> bytes:
     """Write what an instance is told of a client: from our name in `Via` to where the host it asked for follows."""
     return b"%b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: " % (name, peer)
+
+
+def of_attempt(attempt: int, seconds: float) -> bytes:
+    """Write what an instance is told of an attempt, which ends the head: its number, and how long it is waited for."""
+    return b"Mainstay-Attempt: %d\r\nMainstay-Deadline-Ms: %d\r\n\r\n" % (attempt, seconds * 1000)
 
 
 def too_large(raw: bytes, most: int) -> str:
@@ -302,7 +309,7 @@ class Request:
             lines.append(b"Transfer-Encoding: chunked")
         elif self.length >= 0:
             lines.append(b"Content-Length: %d" % self.length)
-        lines.append(b"\r\n")
+        lines.append(b"")  # of the attempt
         lines.insert(0, b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, self.target, host))
         self.complete = self.length in (NONE, 0)
 
@@ -311,15 +318,17 @@ class Request:
         self.lines[0] = b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, target, self.host)
         self.lines.insert(-1, line)
 
-    def head(self, authority: bytes = b"") -> bytes:
+    def head(self, attempt: bytes = b"\r\n", authority: bytes = b"") -> bytes:
         """Write the head that an instance gets.
 
         Args:
+            attempt: What `of_attempt` wrote of the attempt.
             authority: What it is told as `Host`; empty: what the client asked for.
         """
         if authority:
             first = self.lines[0]
             self.lines[0] = b"%b\r\nHost: %b" % (first[: first.index(b"\r\n")], authority)
+        self.lines[-1] = attempt
         return b"\r\n".join(self.lines)
 
 

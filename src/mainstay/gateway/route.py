@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Emit
 from mainstay.gateway.histogram import bucket, merged
+from mainstay.gateway.request import of_attempt
 from mainstay.gateway.slices import as_json, mapping_as_json
 from mainstay.gateway.table import DRAINING, Row, Settings
 from mainstay.gateway.upstream import Upstream
@@ -36,6 +37,7 @@ class Route:
         "dice",
         "durations",
         "failures",
+        "first_attempt",
         "in_flight",
         "latency",
         "micros",
@@ -63,6 +65,8 @@ class Route:
         # One for all of them: to seed a stream takes longer than all else that makes an instance.
         self._breakers = dice.fork("breakers")
         self.tasks: set[asyncio.Task[None]] = set()
+        self.first_attempt = _first_attempt(settings)
+        """What an instance is told of a first attempt at its beginning."""
         # Counted since the worker began; whoever adds up keeps what the dead ones had.
         self.requests = 0
         self.failures = 0
@@ -140,6 +144,7 @@ class Route:
     def configure(self, now: float, settings: Settings) -> None:
         """Treat the service's traffic by other settings; its instances keep connections and memory."""
         self.settings = settings
+        self.first_attempt = _first_attempt(settings)
         self.policy.configure(settings.call)
         self.pool.configure(now, settings.pool)
         self.pool.check_by(now, settings.health)
@@ -232,3 +237,7 @@ class Route:
         if spec is None:
             return None
         return Breaker(spec, self._breakers, self._emit, who=(self.name, instance, generation))
+
+
+def _first_attempt(settings: Settings) -> bytes:
+    return of_attempt(1, min(settings.call.attempt, settings.call.request))
