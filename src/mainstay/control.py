@@ -43,6 +43,7 @@ from mainstay.supervisor.rundir import ACCESS, GATEWAY, RunDir
 from mainstay.supervisor.state import State, WorkerRecord
 from mainstay.supervisor.supervisor import Supervisor
 from mainstay.supervisor.usage import Usage
+from mainstay.system.listener import TCP
 from mainstay.system.schema import Service, System
 
 STATUS_VERSION = 1
@@ -241,7 +242,7 @@ class Control:
         health = service.health
         limit = health.timeout if health is not None else service.timeouts.connect
         try:
-            return await check(host, port, service.health_path(), limit)
+            return await check(host, port, service.health_path(), limit, service.health_talk())
         except EnvironmentProblem as problem:
             return ProbeResult(ok=False, said=str(problem), seconds=0.0)
 
@@ -257,6 +258,7 @@ class Control:
                 zone=life.zone,
                 state=DRAINING if life.state == DRAINING else UP,
                 path=life.path,
+                talk=life.talk,
             )
             for life in self._supervisor.rotation()
         ]
@@ -265,6 +267,7 @@ class Control:
         return Table(
             version=self._version,
             limits=Limits(head=limits.head, headers=limits.headers),
+            workers=self.system.gateway.worker_count(),
             drain=self.system.gateway.drain,
             log=self._log(),
             doors=doors(self.system),
@@ -444,9 +447,16 @@ def doors(system: System) -> dict[str, Door]:
                 )
                 for one in opening.entrance.redirects
             ],
+            tcp=opening.listener.scheme == TCP,
+            most=_most(system, rules[name]),
         )
         for name, opening in openings.items()
     }
+
+
+def _most(system: System, rules: list[Rule]) -> int | None:
+    """Give how many connections a listener may have; only one of a single service has a limit."""
+    return system.services[rules[0].service].max_connections if rules else None
 
 
 def settings(service: Service) -> Settings:
@@ -459,5 +469,6 @@ def settings(service: Service) -> Settings:
         keyed=service.idempotency,
         connect=service.timeouts.connect,
         idle=service.timeouts.idle,
+        tunnel=service.timeouts.tunnel,
         hold=service.hold,
     )

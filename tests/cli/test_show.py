@@ -93,6 +93,35 @@ def test_a_file_gets_every_column_on_one_line(terminal):
     ]
 
 
+def test_bytes_are_shown_where_some_passed_through_tunnels(terminal):
+    heard = terminal()
+    tunnels = state(row())
+    tunnels["services"][0] |= {"received": 1536, "sent": 0}
+
+    show.status(state(row()))
+    without = heard.getvalue()
+    show.status(tunnels)
+
+    assert "received" not in without
+    line = next(line for line in heard.getvalue().splitlines() if "KiB" in line)
+    assert line.split()[-4:] == ["1.5", "KiB", "0", "B"]
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "0 B"),
+        (9, "9 B"),
+        (1023, "1,023 B"),
+        (1024, "1.0 KiB"),
+        (10240, "10 KiB"),
+        (5 * 2**50, "5,120 TiB"),
+    ],
+)
+def test_bytes_are_written_as_people_count_them(count, said):
+    assert show.bytes_(count) == said
+
+
 @pytest.mark.parametrize("width", [50, 80, 110, 200])
 def test_no_line_is_wider_than_the_terminal(terminal, width):
     heard = terminal(width)

@@ -149,6 +149,12 @@ class Origin:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+async def echo(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+
+
 class Client:
     """A client's connection."""
 
@@ -190,6 +196,19 @@ class Client:
 
     def close(self):
         self.writer.close()
+
+    async def read(self, count, limit=5.0):
+        async with asyncio.timeout(limit):
+            return await self.reader.readexactly(count)
+
+    async def was_reset(self, limit=5.0):
+        """Read to the end, and tell whether it came as a reset."""
+        async with asyncio.timeout(limit):
+            try:
+                await self.reader.read()
+            except ConnectionResetError:
+                return True
+            return False
 
     def abort(self):
         """Leave with a reset: an end alone may be that of one who still listens."""
@@ -244,7 +263,9 @@ class Rig:
     def members(self):
         return self.route.pool.members
 
-    async def up(self, count=1, *, limits=None, call=None, pool=None, path=None, **settings):
+    async def up(  # noqa: PLR0913 - all but the first by name, and each with a default
+        self, count=1, *, limits=None, call=None, pool=None, path=None, door=None, **settings
+    ):
         """Serve with so many origins; settings as in `Settings`, with short names for specs."""
         self.path = path
         settings.setdefault("health", None)
@@ -255,6 +276,7 @@ class Rig:
             **settings,
         )
         self.limits = limits or Limits()
+        self.door = door or {}
         for _ in range(count):
             origin = Origin()
             await origin.listen()
@@ -284,7 +306,7 @@ class Rig:
         self.version += 1
         return Table(
             version=self.version,
-            doors={"web": Door(rules=[Rule(service="web")])},
+            doors={"web": Door(rules=[Rule(service="web")], **self.door)},
             services={"web": self.settings},
             rows=self.rows,
             limits=self.limits,
@@ -296,6 +318,13 @@ class Rig:
         client = Client(reader, writer)
         self.clients.append(client)
         return client
+
+    async def tcp(self, count=1, *, door=None, **settings):
+        """Serve TCP with so many origins that send back what they get."""
+        await self.up(count, door={"tcp": True} | (door or {}), **settings)
+        for origin in self.origins:
+            origin.raw = echo
+        return self.origins[0] if count == 1 else self.origins
 
     async def ask(self, data, **how):
         """Ask on a connection of its own, and leave."""

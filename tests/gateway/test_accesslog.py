@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from mainstay.gateway import accesslog
+from mainstay.gateway import accesslog, relay
 from mainstay.gateway.table import Limits, LogSettings
 
 
@@ -267,3 +267,57 @@ async def test_a_head_that_is_too_slow_is_written_down(rig, file, monkeypatch):
 
     assert answer.status == line["status"] == 408
     assert line["reason"] == "slow_request"
+
+
+async def test_a_tcp_connection_is_a_line_when_it_ends(rig, file):
+    rig.log = LogSettings(path=str(file))
+    await rig.tcp()
+    client = await rig.client()
+
+    client.send(b"hello")
+    await client.read(5)
+    assert lines(file) == []
+    client.close()
+    (line,) = await logged(rig, file)
+
+    told = {key: line[key] for key in ("client", "listener", "service", "instance", "method", "status")}
+    assert told == {
+        "client": "127.0.0.1",
+        "listener": "web",
+        "service": "web",
+        "instance": "web-1",
+        "method": None,
+        "status": 200,
+    }
+    assert (line["bytes_in"], line["bytes_out"], line["reason"], line["cancelled"]) == (5, 5, None, False)
+    assert 0 < line["first_byte"] <= line["duration"]
+
+
+async def test_a_tcp_connection_for_which_there_is_no_instance_says_so(rig, file):
+    rig.log = LogSettings(path=str(file))
+    await rig.tcp(0)
+    client = await rig.client()
+
+    assert await client.was_reset()
+    (line,) = await logged(rig, file)
+
+    assert (line["status"], line["reason"], line["instance"]) == (503, "no_instance", None)
+
+
+async def test_a_tcp_connection_that_an_instance_breaks_says_so(rig, file):
+    rig.log = LogSettings(path=str(file))
+    origin = await rig.tcp()
+
+    async def crash(reader, writer):
+        writer.write(await reader.readexactly(1))
+        await writer.drain()
+        relay.reset(writer.transport)
+
+    origin.raw = crash
+    client = await rig.client()
+    client.send(b"a")
+
+    assert await client.was_reset()
+    (line,) = await logged(rig, file)
+
+    assert (line["status"], line["reason"]) == (200, "broken_answer")

@@ -23,11 +23,19 @@ def test_an_address_is_read_and_written_alike(written, address, authority):
     assert str(address) == f"http://{authority}"
 
 
+def test_anything_may_be_spoken_at_an_address():
+    written = "tcp://10.0.0.7:6379"
+
+    assert READ(written) == Address("10.0.0.7", 6379, "tcp")
+    assert str(READ(written)) == written
+
+
 @pytest.mark.parametrize(
     ("written", "message"),
     [
         ("http://a/path", "'http://a/path' is not an address"),
         ("ftp://a", "'ftp://a' is not an address"),
+        ("tcp://a", "'tcp://a' has no port: write tcp://HOST:PORT"),
         (8080, "8080 is not an address"),
         ("http://a:0", "port 0 cannot be: allowed are 1 to 65535"),
         ("http://1.2.3:80", "'1.2.3' is not a host: write a name or an IP address"),

@@ -12,7 +12,7 @@ from mainstay.system.schema import System
 from mainstay.system.witness import AccessLog
 
 SERVICE_KEYS = (
-    "command, addresses, host, instances, listen, routes, cwd, env, env_file, user, health, timeouts, retry, idempotency, breaker, outlier, balance, "
+    "command, addresses, host, instances, listen, max_connections, routes, cwd, env, env_file, user, health, timeouts, retry, idempotency, breaker, outlier, balance, "
     "slow_start, failover, hold, restart, ready_within, drain, stop_timeout, needs, logs"
 )
 NAME_RULE = "allowed are small letters, digits and hyphens, beginning with a letter, up to 63"
@@ -84,7 +84,7 @@ ONE_PROBLEM = [
     (service("queue: {}"), f"4:5: services.web.queue: unknown key; allowed: {SERVICE_KEYS}"),
     (
         service("health: {evry: 1s}"),
-        "4:14: services.web.health.evry: unknown key; did you mean every? allowed: path, every, timeout, down_after, up_after",
+        "4:14: services.web.health.evry: unknown key; did you mean every? allowed: path, send, expect, every, timeout, down_after, up_after",
     ),
     (
         service("slow-start: 1s"),
@@ -159,7 +159,7 @@ ONE_PROBLEM = [
     (
         service("listen: 8080"),
         (
-            "4:13: services.web.listen: 8080 is not a listener: write http://HOST:PORT, as in http://0.0.0.0:8080, "
+            "4:13: services.web.listen: 8080 is not a listener: write http://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080, "
             "or the name of one under listeners"
         ),
     ),
@@ -303,7 +303,10 @@ services:
 @pytest.mark.parametrize(
     ("admin", "message"),
     [
-        ("9901", "9901 is not a listener: write http://HOST:PORT, as in http://0.0.0.0:8080"),
+        (
+            "9901",
+            "9901 is not a listener: write http://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080",
+        ),
         ("http://127.0.0.1:0", "port 0 cannot be: allowed are 1 to 65535"),
         (
             "http://1.2.3:80",

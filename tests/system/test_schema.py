@@ -99,7 +99,13 @@ def test_the_remaining_defaults_are_as_documented():
         [],
         None,
     )
-    assert service.timeouts.model_dump() == {"connect": 1.0, "attempt": 10.0, "request": 30.0, "idle": 60.0}
+    assert service.timeouts.model_dump() == {
+        "connect": 1.0,
+        "attempt": 10.0,
+        "request": 30.0,
+        "idle": 60.0,
+        "tunnel": 3600.0,
+    }
     assert service.restart.model_dump() == {"delay": 0.1, "cap": 30.0}
     assert service.logs.model_dump() == {"size": 10 * 2**20, "keep": 3}
     assert (service.balance, service.slow_start, service.failover, service.hold) == (

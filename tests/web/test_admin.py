@@ -146,7 +146,7 @@ async def scrape(control):
 
 
 async def test_what_workers_counted_is_added_up(control):
-    control.tally.take(11, told(requests=5, attempts={"web-1": [6, 1]}))
+    control.tally.take(11, told(requests=5, attempts={"web-1": [6, 1]}, received=10, sent=2000))
     control.tally.take(12, told(requests=2, attempts={"web-1": [2, 0], "web-2": [1, 1]}, panicking=True))
 
     seen = await scrape(control)
@@ -158,6 +158,8 @@ async def test_what_workers_counted_is_added_up(control):
     assert seen["mainstay_requests_cancelled_total", "web"] == 6
     assert seen["mainstay_requests_refused_total", "web"] == 8
     assert seen["mainstay_retries_total", "web"] == 10
+    assert seen["mainstay_tunnel_received_bytes_total", "web"] == 10
+    assert seen["mainstay_tunnel_sent_bytes_total", "web"] == 2000
     assert seen["mainstay_requests_in_flight", "web"] == 12
     assert seen["mainstay_panicking", "web"] == 1
     assert seen["mainstay_attempts_total", "web", "web-1"] == 8

@@ -3,6 +3,16 @@
 from typing import NamedTuple
 
 
+class Talk(NamedTuple):
+    """A health check of something that does not speak HTTP. One character is one byte, 0 to 255 (Latin-1)."""
+
+    send: str = ""
+    """What is said to it; empty: nothing."""
+
+    expect: str = ""
+    """What must be in its answer; empty: a connection is enough."""
+
+
 class ProbeResult(NamedTuple):
     """The result of asking one instance once whether it is well."""
 

@@ -71,7 +71,9 @@ def status(state: dict[str, Any]) -> None:
         soft_wrap=True,
     )
     out.print()
-    _table(_SERVICE, state["services"])
+    # Only what passes connections on as they are has bytes to show.
+    tunnels = any(row.get("received") or row.get("sent") for row in state["services"])
+    _table([*_SERVICE, *_TUNNELS] if tunnels else _SERVICE, state["services"])
     out.print()
     _table(_INSTANCE, state["instances"])
     for row in state["instances"]:
@@ -112,6 +114,10 @@ _SERVICE: list[tuple[str, bool, int, Cell]] = [
     ("in flight", True, 2, lambda row: str(row["in_flight"])),
     ("p50", True, 1, lambda row: millis(row["p50"])),
     ("p99", True, 0, lambda row: millis(row["p99"])),
+]
+_TUNNELS: list[tuple[str, bool, int, Cell]] = [
+    ("received", True, 3, lambda row: bytes_(row.get("received", 0))),
+    ("sent", True, 3, lambda row: bytes_(row.get("sent", 0))),
 ]
 _INSTANCE: list[tuple[str, bool, int, Cell]] = [
     ("instance", False, 0, lambda row: row["instance"]),
@@ -190,6 +196,15 @@ def millis(seconds: float | None) -> str:
         return "-"
     value = seconds * 1000
     return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"  # noqa: PLR2004 - a digit more for small ones
+
+
+def bytes_(count: int) -> str:
+    """Write a number of bytes, with a fraction where it is small."""
+    size, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while size >= 1024 and len(units) > 1:  # noqa: PLR2004 - the step between units
+        size /= 1024
+        del units[0]
+    return f"{size:,.1f} {units[0]}" if 0 < size < 10 and units[0] != "B" else f"{size:,.0f} {units[0]}"  # noqa: PLR2004 - likewise
 
 
 def fact(record: dict[str, Any]) -> str:

@@ -209,6 +209,9 @@ class Attempts:
         """Go elsewhere if that is safe."""
         raise NotImplementedError
 
+    def bereft(self) -> None:
+        """Wait for the end of the connection: it comes after what the instance said last."""
+
     # --- ends ---
 
     def _charge(self, outcome: Outcome) -> None:

@@ -5,7 +5,7 @@ import errno
 import re
 
 from mainstay.base.errors import EnvironmentProblem
-from mainstay.base.probe import ProbeResult
+from mainstay.base.probe import ProbeResult, Talk
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?\r?\n")
 # As in `connection.OURS`, which is not imported so that this stays apart from the traffic.
@@ -14,7 +14,9 @@ _MOST = 65536
 _GOOD = range(200, 400)
 
 
-async def check(host: str, port: int, path: str | None, limit: float) -> ProbeResult:
+async def check(
+    host: str, port: int, path: str | None, limit: float, talk: Talk | None = None
+) -> ProbeResult:
     """Ask once, and tell what was said.
 
     Args:
@@ -23,6 +25,7 @@ async def check(host: str, port: int, path: str | None, limit: float) -> ProbeRe
         path: What to GET; 2xx and 3xx are good. None: `OPTIONS *`, the ping of HTTP (RFC 9110 §9.3.7);
             any HTTP answer shows that the process answers, so any is good.
         limit: Seconds for the whole of it, connection included.
+        talk: What is said in place of HTTP.
 
     Raises:
         EnvironmentProblem: we ourselves are out of descriptors, ports or memory; that proves nothing.
@@ -31,7 +34,7 @@ async def check(host: str, port: int, path: str | None, limit: float) -> ProbeRe
     begun = loop.time()
     try:
         async with asyncio.timeout(limit):
-            ok, said = await _ask(host, port, path)
+            ok, said = await (_ask(host, port, path) if talk is None else _talk(host, port, talk))
     except TimeoutError:
         ok, said = False, f"no answer within {limit * 1000:.0f}ms"
     except ConnectionRefusedError:
@@ -95,3 +98,18 @@ async def _ask(host: str, port: int, path: str | None) -> tuple[bool, str]:
         return False, "not an HTTP answer"
     status = int(found[1])
     return path is None or status in _GOOD, f"HTTP {status}"
+
+
+async def _talk(host: str, port: int, talk: Talk) -> tuple[bool, str]:
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        expected, heard = talk.expect.encode("latin-1"), b""
+        writer.write(talk.send.encode("latin-1"))
+        while expected not in heard:
+            piece = await reader.read(_MOST)
+            heard += piece
+            if not piece or len(heard) > _MOST:
+                return False, "not the expected answer" if heard else "connection closed without an answer"
+        return True, "the expected answer" if expected else "accepted a connection"
+    finally:
+        writer.close()

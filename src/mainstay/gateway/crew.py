@@ -30,6 +30,11 @@ _REST = 0.1
 _REST_CAP = 5.0
 
 
+# A client that has vanished without a word, as a phone out of reach does, is known to be gone after two minutes;
+# the kernel's own two hours are longer than any tunnel may stand still.
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
+
+
 class WorkerProcess(Protocol):
     """What the crew needs of a process."""
 
@@ -54,6 +59,13 @@ Spawn = Callable[[int, dict[str, int]], WorkerProcess]
 """Starts a worker by its number, with listening sockets by name."""
 
 
+def _find_the_dead(listener: socket.socket) -> None:
+    """Have the kernel ask silent clients whether they are there; connections inherit it (socket(7), tcp(7))."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEPALIVE:
+        listener.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 def bind(address: Address, key: str) -> socket.socket:
     """Open a listening socket.
 
@@ -69,6 +81,7 @@ def bind(address: Address, key: str) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _find_the_dead(made)
         made.bind((host, port))
         made.listen(BACKLOG)
     except OSError as problem:

@@ -217,7 +217,7 @@ class Exchange(Attempts):
     # --- ends ---
 
     def _give_up(self, now: float) -> None:
-        self._answer_ourselves(_reason(self.call.because, self._outcome), now)
+        self._answer_ourselves(reason(self.call.because, self._outcome), now)
 
     def _answer_ourselves(self, reason: str, now: float) -> None:
         request = self.request
@@ -317,7 +317,7 @@ _REASONS = {
 }
 
 
-def _reason(because: Because | None, outcome: Outcome) -> str:
+def reason(because: Because | None, outcome: Outcome) -> str:
     """Say in one word why there is no answer to pass on."""
     if because is Because.NO_INSTANCE and outcome is OK:
         return "no_instance"

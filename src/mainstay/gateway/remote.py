@@ -22,6 +22,7 @@ def rows(system: System) -> list[Row]:
             port=address.port,
             authority=address.authority if service.told_own_host else "",
             path=service.health_path(),
+            talk=service.health_talk(),
         )
         for name, service in _services(system)
         for address in service.addresses

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Emit
 from mainstay.gateway.histogram import bucket, merged
+from mainstay.gateway.relay import Meter
 from mainstay.gateway.request import of_attempt
 from mainstay.gateway.slices import as_json, mapping_as_json
 from mainstay.gateway.table import DRAINING, Row, Settings
@@ -45,9 +46,11 @@ class Route:
         "past",
         "policy",
         "pool",
+        "received",
         "refused",
         "requests",
         "retries",
+        "sent",
         "settings",
         "tasks",
     )
@@ -75,6 +78,9 @@ class Route:
         self.refused = 0
         self.retries = 0
         self.in_flight = 0
+        # Bytes from clients and to them, in tunnels.
+        self.received = Meter()
+        self.sent = Meter()
         self.classes = [0] * 6
         # Whole microseconds: sums of them are the same in whatever order workers are added up.
         self.micros = 0
@@ -119,13 +125,16 @@ class Route:
             if member.held_by is not self.pool:
                 self._part(member)
                 self._keep(member)
+                for one in list(member.busy):
+                    one.bereft()
         for row, member in zip(rows, members, strict=True):
             if row is not member.row or row.state == DRAINING:
                 self._follow(now, member, row)
 
     def _follow(self, now: float, member: Upstream, row: Row) -> None:
-        if row.path != member.path or row.authority != member.row.authority:
+        if row is not member.row:
             member.path = row.path
+            member.talk = row.talk
             member.authority = row.authority.encode()
         member.row = row
         if row.state == DRAINING and not member.leaving:
@@ -206,6 +215,8 @@ class Route:
             "refused": self.refused,
             "retries": self.retries,
             "in_flight": self.in_flight,
+            "received": self.received.bytes,
+            "sent": self.sent.bytes,
             "classes": self.classes,
             "latency": merged((self.before, self.latency)),
             "durations": merged((self.durations, self.before, self.latency)),

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from mainstay.base.probe import Talk
 from mainstay.redundancy.health import HealthSpec
 from mainstay.redundancy.pool import PoolSpec
 from mainstay.tolerance.breaker import BreakerSpec
@@ -46,6 +47,8 @@ class Row:
     path: str | None = None
     """What its health check asks for; None: `OPTIONS *`, which any answer satisfies. While one definition of a
     service replaces another, lives of both are here."""
+    talk: Talk | None = None
+    """What its health check says in place of HTTP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,8 @@ class Settings:
     """Seconds for making a connection to an instance."""
     idle: float = 60.0
     """Seconds in which something must move while a body is under way."""
+    tunnel: float = 3600.0
+    """Seconds in which something must move while two connections are joined."""
     hold: int = 65536
     """Answers up to this many bytes are passed on when they are complete."""
 
@@ -100,6 +105,10 @@ class Door:
 
     rules: list[Rule]
     redirects: list[Redirect] = field(default_factory=list)
+    tcp: bool = False
+    """What comes is no HTTP, and for the one service that there is a rule for."""
+    most: int | None = None
+    """Connections at most, over all workers; only of those that are no HTTP. None: any number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +141,8 @@ class Table:
 
     version: int
     limits: Limits = field(default_factory=Limits)
+    workers: int = 1
+    """How many workers share the traffic."""
     drain: float = 10.0
     """Seconds that requests in progress have when the worker is told to stop."""
     log: LogSettings | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from mainstay.gateway.histogram import merged, quantile
 
-_SUMS = ("requests", "failures", "broken", "cancelled", "refused", "retries")
+_SUMS = ("requests", "failures", "broken", "cancelled", "refused", "retries", "received", "sent")
 
 
 @dataclass(slots=True)
@@ -16,7 +16,7 @@ class Totals:
     """All that was ever counted of a service, over all workers; none of it is ever less than it was."""
 
     sums: Counter[str] = field(default_factory=Counter)
-    """`requests`, `failures`, `broken`, `cancelled`, `refused` and `retries`."""
+    """`requests`, `failures`, `broken`, `cancelled`, `refused` and `retries`; bytes `received` and `sent` in tunnels."""
     classes: Counter[int] = field(default_factory=Counter)
     """Answered requests by the first digit of the status."""
     durations: dict[int, int] = field(default_factory=dict)
@@ -30,8 +30,8 @@ class Totals:
 
     def add(self, counts: Mapping[str, Any]) -> None:
         """Add what one worker has counted."""
-        self.sums.update({key: counts[key] for key in _SUMS})
-        # Workers of a former version, which a new supervisor takes over, do not tell what follows.
+        # Workers of a former version, which a new supervisor takes over, do not tell all of it.
+        self.sums.update({key: counts.get(key, 0) for key in _SUMS})
         self.classes.update(dict(enumerate(counts.get("classes", ()))))
         self.durations = merged((self.durations, _buckets(counts.get("durations", {}))))
         self.micros += counts.get("micros", 0)
@@ -90,7 +90,7 @@ class Tally:
         """Give the sums for a service, with p50 and p99 in seconds (None without requests)."""
         parts = self._parts(name)
         past = self._past.get(name, Totals()).sums
-        sums: dict[str, Any] = {key: past[key] + sum(part[key] for part in parts) for key in _SUMS}
+        sums: dict[str, Any] = {key: past[key] + sum(part.get(key, 0) for part in parts) for key in _SUMS}
         sums["in_flight"] = sum(part["in_flight"] for part in parts)
         sums["panicking"] = any(part["panicking"] for part in parts)
         return sums | _quantiles(parts)

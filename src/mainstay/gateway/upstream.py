@@ -1,7 +1,7 @@
 """HOT. The instances of a service as a worker sees them, and which of their connections may be used again."""
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mainstay.gateway.histogram import bucket
 from mainstay.gateway.table import Row
@@ -10,13 +10,24 @@ from mainstay.tolerance.breaker import Breaker
 from mainstay.tolerance.call import Target
 
 if TYPE_CHECKING:
-    from mainstay.gateway.attempt import Attempts
     from mainstay.gateway.connection import UpstreamConnection
     from mainstay.gateway.route import Route
     from mainstay.gateway.watch import Watch
 
 FRESH = 1.0
 """A request that must not run twice is not sent on a connection idle for longer than this, in seconds."""
+
+
+class Guest(Protocol):
+    """Something that is under way at an instance."""
+
+    def leave(self) -> None:
+        """Go elsewhere if that is safe: the instance is down."""
+        ...
+
+    def bereft(self) -> None:
+        """Hear that the instance is no longer there."""
+        ...
 
 
 class Upstream(Target):
@@ -35,6 +46,7 @@ class Upstream(Target):
         "requests",
         "route",
         "row",
+        "talk",
         "watch",
     )
 
@@ -56,10 +68,11 @@ class Upstream(Target):
         """Its place in the order of checks; None while it is not checked."""
         self.authority = row.authority.encode()
         self.path = row.path
+        self.talk = row.talk
         self.leaving = False
         self.idle: deque[UpstreamConnection] = deque()
         self.connections: set[UpstreamConnection] = set()
-        self.busy: set[Attempts] = set()
+        self.busy: set[Guest] = set()
         self.requests = 0
         self.failures = 0
         self.latency: dict[int, int] = {}
@@ -89,9 +102,9 @@ class Upstream(Target):
         index = bucket(seconds)
         self.latency[index] = self.latency.get(index, 0) + 1
 
-    def forget(self, exchange: "Attempts") -> None:
+    def forget(self, guest: Guest) -> None:
         """Let go of a request; the last one to leave a draining instance tells so."""
-        self.busy.discard(exchange)
+        self.busy.discard(guest)
         if self.leaving and not self.busy:
             self.route.left(self)
 

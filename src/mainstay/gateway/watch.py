@@ -28,13 +28,14 @@ _STEP = 50
 class Watch:
     """One instance's place in the order of checks."""
 
-    __slots__ = ("due", "member", "path", "slot", "spec", "task", "watches")
+    __slots__ = ("due", "member", "path", "slot", "spec", "talk", "task", "watches")
 
     def __init__(self, watches: "Watches", member: "Upstream", spec: HealthSpec) -> None:
         self.watches = watches
         self.member = member
         self.spec = spec
         self.path = member.path
+        self.talk = member.talk
         self.due = 0.0
         self.slot = 0
         self.task: asyncio.Task[None] | None = None
@@ -58,7 +59,7 @@ class Watch:
     async def _check(self) -> None:
         member = self.member
         try:
-            result = await check(member.host, member.port, self.path, self.spec.timeout)
+            result = await check(member.host, member.port, self.path, self.spec.timeout, self.talk)
         except EnvironmentProblem:
             return  # we could not even ask, which proves nothing
         finally:
@@ -132,7 +133,9 @@ class Watches:
             if spec is None or member.leaving:
                 if watch is not None:
                     watch.end()
-            elif watch is None or watch.path != member.path or watch.spec != spec:
+            elif (
+                watch is None or watch.path != member.path or watch.talk != member.talk or watch.spec != spec
+            ):
                 # By another spec, or asked for something else, the same life is checked anew.
                 if watch is not None:
                     watch.end()

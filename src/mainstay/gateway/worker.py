@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from email.utils import formatdate
 from functools import partial
 from itertools import chain
+from typing import Protocol
 
 import uvloop
 
@@ -29,6 +30,7 @@ from mainstay.gateway.accesslog import AccessLog
 from mainstay.gateway.entrance import Entrance
 from mainstay.gateway.hop import name_of
 from mainstay.gateway.http import ClientConnection
+from mainstay.gateway.intake import Intake, share
 from mainstay.gateway.link import Link
 from mainstay.gateway.route import Route
 from mainstay.gateway.slices import sliced
@@ -47,6 +49,18 @@ _WINDOW = 30
 """Sweeps after which latencies are forgotten by halves: quantiles are those of the last 30 to 60 s."""
 
 
+class Client(Protocol):
+    """A client's connection."""
+
+    def drain(self) -> None:
+        """End with what is under way."""
+        ...
+
+    def abort(self) -> None:
+        """End at once."""
+        ...
+
+
 class Worker:
     """Everything that one worker process holds."""
 
@@ -58,10 +72,11 @@ class Worker:
         self.listeners = listeners
         self.wheel = Wheel(loop)
         self.limits = Limits()
+        self.workers = 1
         self.drain_limit = 10.0
         self.routes: dict[str, Route] = {}
         self.entrances: dict[str, Entrance] = {}
-        self.clients: set[ClientConnection] = set()
+        self.clients: set[Client] = set()
         self.most_clients = 2**20
         """Client connections at once; beyond, one is told so and closed, before descriptors run out."""
         self.access_log: AccessLog | None = None
@@ -72,6 +87,7 @@ class Worker:
         self._clock = SystemClock()
         self._dice = Dice(f"{os.getpid()}/{self._clock.wall()}")
         self._servers: dict[str, asyncio.Server] = {}
+        self._intakes: dict[str, Intake] = {}
         self.watches = Watches(loop, self._dice)
         self._timer: asyncio.TimerHandle | None = None
         self._link: Link | None = None
@@ -100,6 +116,8 @@ class Worker:
         if self._timer is not None:
             self._timer.cancel()
         ends: list[asyncio.Task[None]] = []
+        for intake in self._intakes.values():
+            ends.extend(intake.tasks)
         for route in self.routes.values():
             ends.extend(route.tasks)
             for member in route.pool.members:
@@ -160,6 +178,7 @@ class Worker:
     def _change_over(self, table: Table, changes: list[Change]) -> None:
         now = self.loop.time()
         self.version = table.version
+        self.workers = table.workers
         self.limits = table.limits
         self.drain_limit = table.drain
         self._log(table.log)
@@ -202,10 +221,21 @@ class Worker:
         """Accept connections; called when the first table has come."""
         for name, listener in self.listeners.items():
             entrance = self.entrances.get(name)
-            if entrance is not None and name not in self._servers and not self.stopping:
+            if entrance is None or self.stopping:
+                continue
+            if entrance.door.tcp:
+                self._take_in(entrance, listener)
+            elif name not in self._servers:
                 self._servers[name] = await self.loop.create_server(
                     partial(ClientConnection, self, entrance), sock=listener, backlog=BACKLOG
                 )
+
+    def _take_in(self, entrance: Entrance, listener: socket.socket) -> None:
+        intake = self._intakes.get(entrance.name)
+        if intake is None:
+            intake = self._intakes[entrance.name] = Intake(self, entrance, listener)
+        most = entrance.door.most
+        intake.limit(None if most is None else share(most, self.workers, self.number))
 
     def stop(self) -> None:
         """Accept nothing more, finish what is under way, and end."""
@@ -214,6 +244,8 @@ class Worker:
         self.stopping = True
         for server in self._servers.values():
             server.close()
+        for intake in self._intakes.values():
+            intake.close()
         for client in list(self.clients):
             client.drain()
         self._ends_at = self.loop.time() + self.drain_limit

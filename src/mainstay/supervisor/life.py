@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from mainstay.base.probe import ProbeResult
+from mainstay.base.probe import ProbeResult, Talk
 from mainstay.system.schema import Service
 
 HOST = "127.0.0.1"
@@ -25,6 +25,8 @@ class Life:
     """`up`: it may be given requests. `draining`: only those that it has already."""
     path: str | None = None
     """What its health check asks for; None: nothing in particular."""
+    talk: Talk | None = None
+    """What its health check says in place of HTTP."""
 
 
 Probe = Callable[[Service, str, int], Awaitable[ProbeResult]]

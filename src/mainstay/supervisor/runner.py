@@ -261,6 +261,7 @@ class Runner:
             zone=record.zone,
             state="draining" if self.unit.state is DRAINING else "up",
             path=self.post.service.health_path(),
+            talk=self.post.service.health_talk(),
         )
 
     def _remember(self, generation: int, reason: str, log: list[str]) -> None:

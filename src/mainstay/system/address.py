@@ -5,11 +5,11 @@ from typing import Annotated, NamedTuple
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from mainstay.system.listener import is_host
+from mainstay.system.listener import TCP, is_host
 from mainstay.system.value import shown, wrong
 
-PORTS = {"http": 80}
-"""What can be spoken there, each with its own port."""
+PORTS: dict[str, int | None] = {"http": 80, TCP: None}
+"""What can be spoken there, each with its own port, if it has one."""
 _ADDRESS = re.compile(
     rf"({'|'.join(PORTS)})://(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::([0-9]{{1,5}}))?/?"
 )
@@ -42,7 +42,10 @@ def _address(written: object) -> Address:
     if match is None:
         allowed = " or ".join(f"{scheme}://HOST:PORT" for scheme in PORTS)
         raise wrong(f"{shown(written)} is not an address: write {allowed}, without a path")
-    host, port = match[2] or match[3], int(match[4] or PORTS[match[1]])
+    host, told = match[2] or match[3], match[4] or PORTS[match[1]]
+    if told is None:
+        raise wrong(f"{shown(written)} has no port: write {match[1]}://HOST:PORT")
+    port = int(told)
     if not 0 < port <= _LAST_PORT:
         raise wrong(f"port {port} cannot be: allowed are 1 to {_LAST_PORT}")
     if not is_host(host):

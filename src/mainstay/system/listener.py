@@ -9,8 +9,11 @@ from pydantic_core import PydanticCustomError
 
 from mainstay.system.value import SLUG, shown, wrong
 
-SCHEMES = ("http",)
+TCP = "tcp"
+"""The scheme of listeners and addresses where anything may be spoken."""
+SCHEMES = ("http", TCP)
 """What is spoken at listeners."""
+_HOW = f"write {' or '.join(f'{scheme}://HOST:PORT' for scheme in SCHEMES)}, as in http://0.0.0.0:8080"
 _LISTEN = re.compile(rf"({'|'.join(SCHEMES)})://(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{{1,5}})")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")  # RFC 1123 §2.1
@@ -60,7 +63,7 @@ def _listener(written: object) -> Listener:
         return written
     match = _LISTEN.fullmatch(written) if isinstance(written, str) else None
     if match is None:
-        raise wrong(f"{shown(written)} is not a listener: write http://HOST:PORT, as in http://0.0.0.0:8080")
+        raise wrong(f"{shown(written)} is not a listener: {_HOW}")
     host, port = match[2] or match[3], int(match[4])
     if not 0 < port <= _LAST_PORT:
         raise wrong(f"port {port} cannot be: allowed are 1 to {_LAST_PORT}")
@@ -78,8 +81,7 @@ def _listener_or_name(written: object) -> Listener | str:
         if isinstance(written, str) and "://" in written:
             raise
         raise wrong(
-            f"{shown(written)} is not a listener: write http://HOST:PORT, as in http://0.0.0.0:8080, "
-            "or the name of one under listeners"
+            f"{shown(written)} is not a listener: {_HOW}, or the name of one under listeners"
         ) from None
 
 

@@ -7,9 +7,20 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
 
+from mainstay.base.probe import Talk
 from mainstay.redundancy.health import HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
-from mainstay.system.value import Duration, DurationOrZero, Share, ShareOrZero, Size, Whole, shown, wrong
+from mainstay.system.value import (
+    Duration,
+    DurationOrZero,
+    Share,
+    ShareOrZero,
+    Size,
+    Whole,
+    WireBytes,
+    shown,
+    wrong,
+)
 from mainstay.tolerance.breaker import BreakerSpec
 from mainstay.tolerance.budget import BudgetSpec
 from mainstay.tolerance.retry import RetrySpec
@@ -45,6 +56,14 @@ class Health(Section):
     """What to GET; 2xx and 3xx pass. Without it the question is `OPTIONS *`, which any HTTP answer passes
     (RFC 9110 §9.3.7): that proves a living HTTP server without knowing the application."""
 
+    send: WireBytes | None = None
+    """What to say to an instance that does not speak HTTP: text, or `{hex: 00 0a}` for bytes. Nothing unless
+    told."""
+
+    expect: WireBytes | None = None
+    """What must be somewhere in its answer, as text or `{hex: …}`. Without it a connection that is accepted
+    passes: any service can be asked that, but one that hangs passes as well, since the kernel accepts for it."""
+
     every: Duration = _HEALTH.every
     """Time between two checks. A second costs next to nothing and bounds how long a hang goes unseen;
     exits are known at once and do not wait for a check. A gateway worker makes at most 1000 checks a second, so
@@ -58,6 +77,11 @@ class Health(Section):
 
     up_after: Annotated[int, Whole(1, 100)] = _HEALTH.up_after
     """Successes in a row until it is up again. One: traffic itself watches it from then on."""
+
+    def talk(self) -> Talk:
+        """Give what is said in place of HTTP."""
+        said, expected = ((words or b"").decode("latin-1") for words in (self.send, self.expect))
+        return Talk(said, expected)
 
     def spec(self) -> HealthSpec:
         """Build what the health machine takes."""
@@ -84,6 +108,11 @@ class Timeouts(Section):
     idle: Duration = 60.0
     """How long nothing may move while a body is on its way, up or down: then the request has failed. Long
     enough for an event stream that says something now and then, short enough that dead connections go away."""
+
+    tunnel: Duration = 3600.0
+    """How long nothing may move on a connection that is passed on as it is: TCP, and WebSocket once it is
+    agreed on. An hour, because pools of connections are silent for long; one whose other end is gone without
+    a word is found earlier, by TCP keepalive."""
 
     def attempt_limit(self) -> float:
         """Give the longest that one attempt may take, in seconds."""

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from mainstay.system.entrance import Entrance, Redirect, ServiceRoute
-from mainstay.system.listener import Listener
+from mainstay.system.listener import TCP, Listener
 from mainstay.system.place import Finding, Path, written
+from mainstay.system.protocol import check_protocol
 from mainstay.system.schema import Service
 
 Services = Mapping[str, Service]
@@ -27,6 +28,9 @@ def check_openings(services: Services, shared: Shared, admin: Listener | None) -
         yield from _use(name, service, shared)
     yield from _same_requests(services, shared)
     yield from _redirects(services, shared)
+    yield from _alone(services, shared)
+    if admin is not None and admin.scheme == TCP:
+        yield ("gateway", "admin"), f"must be http://HOST:PORT, not {admin}: HTTP is spoken there"
 
 
 def _clashes(services: Services, shared: Shared, admin: Listener | None) -> Iterator[Finding]:
@@ -66,7 +70,10 @@ def _use(name: str, service: Service, shared: Shared) -> Iterator[Finding]:
         near = get_close_matches(listen, shared, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         yield ("services", name, "listen"), f"there is no listener {listen} under listeners{hint}"
-    if service.routes and not isinstance(listen, str):
+    at = listen if not isinstance(listen, str) else shared[listen].at if listen in shared else None
+    for path, message in check_protocol(service, at):
+        yield ("services", name, *path), message
+    if service.routes and isinstance(listen, Listener) and listen.scheme != TCP:
         yield (
             ("services", name, "routes"),
             "only a shared listener has routes: put its address under listeners, and its name here as `listen`",
@@ -77,6 +84,29 @@ def _use(name: str, service: Service, shared: Shared) -> Iterator[Finding]:
                 ("services", name, "routes", place, "rewrite"),
                 "takes the place of `path`, which is not told",
             )
+
+
+def _alone(services: Services, shared: Shared) -> Iterator[Finding]:
+    """Refuse a second service, and redirects, at a TCP listener: nothing in the bytes would tell whose they are."""
+    for name, entrance in shared.items():
+        if entrance.redirects and entrance.at.scheme == TCP:
+            yield (
+                ("listeners", name, "redirects"),
+                f"means nothing at {entrance.at}: no requests are read there",
+            )
+    first: dict[str, str] = {}
+    for name, service in services.items():
+        listen = service.listen
+        if isinstance(listen, str) and listen in shared and shared[listen].at.scheme == TCP:
+            other = first.setdefault(listen, name)
+            if other != name:
+                yield (
+                    ("services", name, "listen"),
+                    (
+                        f"listeners.{listen} is that of services.{other}: a tcp:// listener has one service, "
+                        "since it has neither hosts nor paths to tell services apart by"
+                    ),
+                )
 
 
 def _same_requests(services: Services, shared: Shared) -> Iterator[Finding]:
@@ -94,6 +124,8 @@ def _asked(services: Services, shared: Shared) -> Iterator[tuple[str, Path, Serv
     for name, service in services.items():
         if not isinstance(service.listen, str) or service.listen not in shared:
             continue
+        if shared[service.listen].at.scheme == TCP:
+            continue  # that there are two is told already
         for place, route in enumerate(service.routes):
             yield service.listen, ("services", name, "routes", place), route
         if not service.routes:

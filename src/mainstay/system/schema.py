@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
+from mainstay.base.probe import Talk
 from mainstay.redundancy.health import HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.redundancy.pool import PoolSpec
@@ -27,7 +28,7 @@ from mainstay.system.address import At
 from mainstay.system.command import Command, argv, executable_problem
 from mainstay.system.entrance import Entrance, Opening, ServiceRoute
 from mainstay.system.envfile import read_env_file
-from mainstay.system.listener import Listen, ListenAt, Listener
+from mainstay.system.listener import TCP, Listen, ListenAt, Listener
 from mainstay.system.mechanism import Breaker, Health, Logs, Outlier, Restart, Retry, Section, Timeouts
 from mainstay.system.value import (
     Balance,
@@ -87,6 +88,11 @@ class Service(Section):
     """The address that clients use; the gateway listens there and spreads requests over the instances. Or the
     name of one of the system's `listeners`, which several services may share. Without it the service takes no
     requests through the gateway."""
+
+    max_connections: Annotated[int, Whole(1, 1_000_000)] | None = None
+    """How many clients may be connected to a service at a `tcp://` listener, shared out evenly among the
+    gateway workers. More are reset, so that they know. Any number by default; tell what the service can bear,
+    as in `max_connections` of PostgreSQL."""
 
     routes: list[ServiceRoute] = Field(default_factory=list, max_length=10_000)
     """Which requests it takes of those that come to a shared listener. Without any it takes what no other
@@ -162,6 +168,9 @@ class Service(Section):
     logs: Logs = Logs()
     """How much of its output is kept."""
 
+    # Whether it speaks TCP, when only its shared listener tells.
+    _shares_tcp: bool = PrivateAttr(default=False)
+
     @model_validator(mode="before")
     @classmethod
     def _without_listener_no_checks(cls, written: object) -> object:
@@ -175,6 +184,11 @@ class Service(Section):
             found = "both" if self.command is not None else "neither"
             raise wrong(f"must have either a command or addresses; it has {found}")
         return self
+
+    @property
+    def is_tcp(self) -> bool:
+        """Whether it speaks whatever it likes over TCP, not HTTP."""
+        return self.listen.scheme == TCP if isinstance(self.listen, Listener) else self._shares_tcp
 
     @property
     def told_own_host(self) -> bool:
@@ -225,6 +239,13 @@ class Service(Section):
     def health_path(self) -> str | None:
         """Give what health checks ask for; None: nothing in particular."""
         return self.health.path if self.health is not None else None
+
+    def health_talk(self) -> Talk | None:
+        """Give what health checks say in place of HTTP; None: they speak HTTP, or are off."""
+        health = self.health
+        if health is None or not (self.is_tcp or health.send or health.expect):
+            return None
+        return health.talk()
 
     def retry_spec(self) -> RetrySpec | None:
         """Build what the retry policy takes; None when retries are off."""
@@ -342,4 +363,7 @@ class System(Section):
 
     def model_post_init(self, context: Mapping[str, Path] | None) -> None:
         """Keep where it was read from: the validation context's `file`, or `mainstay.yaml` in this folder."""
+        for service in self.services.values():
+            shared = self.listeners.get(service.listen) if isinstance(service.listen, str) else None
+            service._shares_tcp = shared is not None and shared.at.scheme == TCP  # noqa: SLF001 - it is ours
         self._file = (context or {}).get("file", Path("mainstay.yaml")).resolve()

@@ -169,6 +169,13 @@ def _requests(totals: Mapping[str, Totals]) -> Iterator[Metric]:
     )
     for metric, key, about in _SUMS:
         yield _counter(metric, about, _SERVICE, (((name,), one.sums[key]) for name, one in totals.items()))
+    for key, whose in (("received", "from clients"), ("sent", "to clients")):
+        yield _counter(
+            f"tunnel_{key}_bytes",
+            f"Bytes that went {whose} through tunnels: TCP connections, and upgraded ones.",
+            _SERVICE,
+            (((name,), one.sums[key]) for name, one in totals.items()),
+        )
     durations = HistogramMetricFamily(
         "mainstay_request_duration_seconds",
         "Time from a request's head to the last byte of its answer.",

@@ -1,0 +1,345 @@
+"""HOT. Connections of clients to services that speak whatever they like over TCP.
+
+A connection is a call like a request: the pool says where it goes, and an instance that cannot be reached is
+passed over. What was sent through it cannot be taken back, so that it moves on only while nothing was.
+
+::
+
+    begin ── connect ── joined ── answered ── over
+                ▲         │
+                └─────────┘ the instance ended it before a byte came either way
+
+It is *answered* when the first byte comes from the instance, or when it has stood for as long as an attempt may
+take: some servers wait to be spoken to. When the instance ends it before that, the attempt has failed.
+"""
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mainstay.base.outcome import CANCELLED, CHARGED, OK, REFUSED, RESET, STALE, Outcome
+from mainstay.gateway.connection import OURS
+from mainstay.gateway.exchange import reason
+from mainstay.gateway.relay import Tunnel, reset
+from mainstay.gateway.waiting import Waiting
+from mainstay.tolerance.call import ENDED, GIVE_UP, PAUSE, TRY, Call, Order
+
+if TYPE_CHECKING:
+    from mainstay.gateway.accesslog import AccessLog
+    from mainstay.gateway.entrance import Entrance
+    from mainstay.gateway.intake import Intake
+    from mainstay.gateway.upstream import Upstream
+    from mainstay.gateway.worker import Worker
+
+LAST_WORDS = 1.0
+"""Seconds in which what an instance said before its end is still passed on."""
+# A connection counts like a request, so that whatever watches services need not ask what they speak.
+_MADE = 200
+_BROKEN = 502
+_UNREACHABLE = 503
+
+
+class TcpClient(Waiting):
+    """One connection of one client."""
+
+    __slots__ = (
+        "_call",
+        "_connecting",
+        "_entrance",
+        "_instance",
+        "_intake",
+        "_joined_at",
+        "_last_words",
+        "_outcome",
+        "_over",
+        "_peer",
+        "_proved",
+        "_reason",
+        "_started",
+        "_status",
+        "_tunnel",
+        "_worker",
+        "due",
+        "route",
+        "slot",
+    )
+
+    def __init__(self, worker: "Worker", entrance: "Entrance", intake: "Intake") -> None:
+        super().__init__()
+        route = self.route = entrance.home
+        self.due = 0.0
+        self.slot = 0
+        self._worker = worker
+        self._entrance = entrance
+        self._intake = intake
+        self._outcome: Outcome = OK
+        self._call: Call[Upstream] = route.policy.call(monotonic(), idempotent=False)
+        self._instance: Upstream | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._tunnel: Tunnel | None = None
+        self._last_words: asyncio.TimerHandle | None = None
+        self._started = self._joined_at = 0.0
+        self._peer = ""
+        # What the connection came to, and why, in the words of answers.
+        self._status = 0
+        self._reason: str | None = None
+        # The instance has answered; from then on the connection itself is what is in flight there.
+        self._proved = False
+        self._over = False
+
+    # --- the client ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport, and look for an instance."""
+        super().connection_made(transport)
+        worker = self._worker
+        address = transport.get_extra_info("peername")
+        self._peer = address[0] if address else "unknown"
+        worker.clients.add(self)
+        self.route.in_flight += 1
+        now = self._started = monotonic()
+        # Each needs two descriptors.
+        if 2 * len(worker.clients) > worker.most_clients:
+            self.route.refused += 1
+            self._reason = "crowded"
+            self._call.cancel(now)
+            self.abort()
+        else:
+            self._obey(self._call.start(now), now)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let everything go that was done for this client."""
+        super().connection_lost(exc)
+        now = monotonic()
+        if self._call.state is not ENDED:
+            self.route.cancelled += 1
+            self._call.cancel(now)
+        self._leave(now)
+
+    def drain(self) -> None:
+        """Go on: only the two parties know when they have done."""
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self._tunnel is not None:
+            self._tunnel.cut()
+        else:
+            reset(self.transport)
+
+    # --- attempts ---
+
+    def _obey(self, order: Order, now: float) -> None:
+        if order is TRY:
+            self._attempt(now)
+        elif order is PAUSE:
+            self._worker.wheel.watch(self, self._call.until)
+        elif order is GIVE_UP:
+            self._count(_UNREACHABLE, now, reason(self._call.because, self._outcome))
+            reset(self.transport)
+
+    def _attempt(self, now: float) -> None:
+        instance = self._instance = self._call.instance
+        instance.busy.add(self)
+        instance.requests += 1
+        if self._call.attempt > 1:
+            self.route.retries += 1
+        limit = min(self.route.settings.connect, self._call.until - now)
+        task = self._connecting = self._worker.loop.create_task(self._connect(instance, limit))
+        self.route.tasks.add(task)
+        task.add_done_callback(self.route.tasks.discard)
+
+    async def _connect(self, instance: "Upstream", limit: float) -> None:
+        made: Waiting | Outcome
+        try:
+            async with asyncio.timeout(limit):
+                _, made = await self._worker.loop.create_connection(Waiting, instance.host, instance.port)
+        except TimeoutError:
+            made = REFUSED
+        except OSError as problem:
+            made = STALE if problem.errno in OURS else REFUSED
+        now = monotonic()
+        self._connecting = None
+        if self._over:
+            if isinstance(made, Waiting):
+                made.transport.abort()
+        elif not isinstance(made, Waiting):
+            self._failed(made, now)
+        elif made.lost:
+            self._failed(RESET, now)
+        else:
+            self._join(made, now)
+
+    def _failed(self, outcome: Outcome, now: float) -> Order:
+        """Settle an attempt that failed, and go elsewhere if that is possible."""
+        self._outcome = outcome
+        order = self._call.settle(now, outcome)
+        instance = self._instance
+        if instance is not None and outcome in CHARGED:
+            instance.failures += 1
+        if self._tunnel is None:
+            self._detach()
+            self._obey(order, now)
+        elif order is not GIVE_UP:
+            self.transport.set_protocol(self)
+            self._detach()
+            self._obey(order, now)
+        return order
+
+    # --- the tunnel ---
+
+    def _join(self, other: Waiting, now: float) -> None:
+        route, worker = self.route, self._worker
+        self._joined_at = now
+        tunnel = self._tunnel = Tunnel(
+            self,
+            wheel=worker.wheel,
+            loop=worker.loop,
+            idle=route.settings.tunnel,
+            upward=route.received,
+            downward=route.sent,
+        )
+        tunnel.join(self.transport, other.transport)
+        worker.wheel.watch(self, self._call.until)
+        for waiting, end in ((self, tunnel.near), (other, tunnel.far)):
+            if waiting.paused:
+                waiting.paused = False
+                waiting.transport.resume_reading()
+            if waiting.data:
+                waiting.size = 0
+                end.data_received(b"".join(waiting.data))
+                waiting.data.clear()
+            if waiting.ended and self._tunnel is tunnel:
+                end.eof_received()
+
+    def answered(self) -> None:
+        """Take it that the instance works: its first byte has come, or it has held the connection for long."""
+        if self._call.state is ENDED:
+            return
+        now = monotonic()
+        self._call.settle(now, OK, _MADE)
+        instance = self._instance
+        if instance is not None:
+            instance.in_flight += 1
+            instance.seen(self._joined_at - self._started)
+        self._proved = True
+        self._count(_MADE, self._joined_at)
+
+    def parted(self) -> bool:
+        """Go elsewhere when the instance ends the connection before a byte came either way, if there is one."""
+        tunnel = self._tunnel
+        if tunnel is None or self._call.state is ENDED:
+            return False
+        now = monotonic()
+        if tunnel.near.got:
+            self._call.sent(now)
+        if self._failed(RESET, now) is GIVE_UP:
+            self._count(_BROKEN, now, "broken_answer")
+            return False
+        return True
+
+    def over(self, *, broken: bool) -> None:
+        """Let go of both connections, which are closed."""
+        now = monotonic()
+        if self._call.state is not ENDED:
+            # The client left before the instance said anything: that is its right, and proves nothing.
+            self._call.settle(now, CANCELLED)
+            self._count(_MADE, self._joined_at)
+        elif broken and self._proved:
+            self._reason = "broken_answer"
+            self.route.broken += 1
+            self.route.failures += 1
+        self._leave(now)
+
+    def _count(self, status: int, at: float, why: str | None = None) -> None:
+        """Count the connection, by when its instance was found, or it was plain that there is none."""
+        self._status, self._reason = status, why
+        self._worker.wheel.forget(self)
+        self.route.count(status, at - self._started)
+
+    # --- time, and the instance ---
+
+    def expired(self, now: float) -> None:
+        """Act on the end of a pause, or of the time in which the instance could have ended the connection."""
+        if self._tunnel is not None:
+            self.answered()
+        else:
+            self._obey(self._call.resume(now), now)
+
+    def leave(self) -> None:
+        """Stay: a connection that stands is worth more than what a health check says."""
+
+    def bereft(self) -> None:
+        """Take it that the instance is gone; what it said last may still be on its way."""
+        if self._last_words is None:
+            self._last_words = self._worker.loop.call_later(LAST_WORDS, self._bereaved)
+
+    def _bereaved(self) -> None:
+        self._last_words = None
+        gone, tunnel = self._instance, self._tunnel
+        if gone is None or tunnel is None:
+            return
+        back = next((one for one in self.route.pool.members if one.key == gone.key), None)
+        if back is None:
+            tunnel.forsake()
+            return
+        # It was only out of sight, as one is that was stopped by a signal for a moment.
+        gone.busy.discard(self)
+        back.busy.add(self)
+        self._instance = back
+        if self._proved:
+            gone.in_flight -= 1
+            back.in_flight += 1
+
+    # --- ends ---
+
+    def _detach(self) -> None:
+        """Leave the instance of an attempt that was settled."""
+        instance, self._instance, self._tunnel = self._instance, None, None
+        self._worker.wheel.forget(self)
+        if self._last_words is not None:
+            self._last_words.cancel()
+            self._last_words = None
+        if self._proved and instance is not None:
+            instance.in_flight -= 1
+            self._proved = False
+        if instance is not None:
+            instance.forget(self)
+
+    def _leave(self, now: float) -> None:
+        if self._over:
+            return
+        self._over = True
+        log = self._worker.access_log
+        if log is not None and log.wants(self._status, self._reason):
+            self._note(log, now)
+        if self._connecting is not None:
+            self._connecting.cancel()
+        self._detach()
+        self.route.in_flight -= 1
+        self._worker.clients.discard(self)
+        self._intake.give_back()
+
+    def _note(self, log: "AccessLog", now: float) -> None:
+        """Have it written down: the values of an `Entry`, in its order."""
+        call, tunnel = self._call, self._tunnel
+        tried = call.attempt > 0
+        log.take(
+            (
+                self._entrance.name,
+                self._peer,
+                self.route.name,
+                call.instance.name if tried else None,
+                call.attempt,
+                *(b"", b"", True),
+                self._status,
+                tunnel.near.got if tunnel is not None else 0,
+                tunnel.far.got if tunnel is not None else 0,
+                self._started,
+                self._joined_at or None,
+                self._joined_at or None,
+                now,
+                self._reason,
+                not self._status and self._reason is None,
+                None,
+            )
+        )
