@@ -32,6 +32,7 @@ from mainstay.gateway.table import (
     Row,
     Rule,
     Settings,
+    StickySettings,
     Table,
 )
 from mainstay.gateway.tally import Tally
@@ -45,6 +46,7 @@ from mainstay.supervisor.supervisor import Supervisor
 from mainstay.supervisor.usage import Usage
 from mainstay.system.listener import TCP
 from mainstay.system.schema import Service, System
+from mainstay.system.sticky import Sticky
 
 STATUS_VERSION = 1
 """The version of the shape of `status`; it grows when a field changes its meaning or goes."""
@@ -272,7 +274,9 @@ class Control:
             log=self._log(),
             doors=doors(self.system),
             services={
-                name: settings(service) for name, service in self.system.services.items() if service.listen
+                name: settings(name, service, self._state.secret)
+                for name, service in self.system.services.items()
+                if service.listen
             },
             rows=rows,
         )
@@ -459,16 +463,29 @@ def _most(system: System, rules: list[Rule]) -> int | None:
     return system.services[rules[0].service].max_connections if rules else None
 
 
-def settings(service: Service) -> Settings:
-    """Say how the gateway is to treat a service's traffic."""
+def settings(name: str, service: Service, secret: str) -> Settings:
+    """Say how the gateway is to treat a service's traffic; the secret hides what cookies say."""
     return Settings(
         health=service.health_spec(),
         pool=service.pool_spec(),
         call=service.call_spec(),
         breaker=service.breaker_spec(),
+        sticky=sticky(name, service.sticky, secret) if service.sticky is not None else None,
         keyed=service.idempotency,
         connect=service.timeouts.connect,
         idle=service.timeouts.idle,
         tunnel=service.timeouts.tunnel,
         hold=service.hold,
+    )
+
+
+def sticky(service: str, told: Sticky, secret: str) -> StickySettings:
+    """Say what ties requests of a service to its instances."""
+    session = told.by.kind == "session"
+    return StickySettings(
+        by=told.by.kind,
+        name=(told.cookie or f"mainstay-{service}") if session else told.by.name,
+        secret=secret if session else "",
+        lasts=int(told.lasts),
+        same_site=told.same_site,
     )

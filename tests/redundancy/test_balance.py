@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstay.base.dice import Dice
-from mainstay.redundancy.balance import BALANCES, Least, PowerOfTwo, RoundRobin, ramp
+from mainstay.redundancy.balance import (
+    BALANCES,
+    Least,
+    PowerOfTwo,
+    RoundRobin,
+    ramp,
+    rendezvous,
+    scattered,
+)
 from mainstay.redundancy.health import Health
 from mainstay.redundancy.instance import Instance
 
@@ -175,3 +183,99 @@ def test_round_robin_spares_the_cold():
     usable = [instance("cold", up_since=100.0), instance("warm", up_since=0.0)]
 
     assert counted(RoundRobin(20.0), usable, 110, now=100.0) == {"warm": 100, "cold": 10}
+
+
+# --- rendezvous ---
+
+KEYS = [scattered(number * 7919 + 1) for number in range(2000)]
+names = st.lists(
+    st.text("abcdefgh0123456789-.:", min_size=1, max_size=20), min_size=2, max_size=8, unique=True
+)
+numbers = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=50)
+
+
+def places(members, keys=KEYS):
+    return {key: rendezvous(members, key).name for key in keys}
+
+
+@given(names, numbers, st.data())
+def test_whoever_leaves_takes_nothing_but_its_own_keys_along(called, keys, data):
+    members = [instance(name) for name in called]
+    gone = data.draw(st.sampled_from(members))
+    before = places(members, keys)
+
+    after = places([member for member in members if member is not gone], keys)
+
+    assert all(after[key] == before[key] for key in keys if before[key] != gone.name)
+    assert gone.name not in after.values()
+
+
+@given(names, numbers, st.randoms())
+def test_who_is_chosen_depends_on_neither_order_nor_load_nor_life(called, keys, chance):
+    members = [instance(name) for name in called]
+    others = [instance(name, in_flight=5, up_since=9.0) for name in called]
+    chance.shuffle(others)
+
+    assert places(members, keys) == places(others, keys)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 10])
+def test_equals_get_equal_parts(count):
+    members = [instance(f"web-{number}") for number in range(1, count + 1)]
+
+    parts = Counter(places(members).values())
+
+    # Four standard deviations of a binomial distribution: once in some ten thousand choices of names.
+    share = 1 / count
+    most = 4 * (len(KEYS) * share * (1 - share)) ** 0.5
+    assert len(parts) == count
+    assert all(abs(part - len(KEYS) * share) < most for part in parts.values())
+
+
+def test_what_whoever_leaves_had_is_spread_over_all_others():
+    members = [instance(f"web-{number}") for number in range(1, 6)]
+    before, after = places(members), places(members[1:])
+
+    moved = Counter(after[key] for key in KEYS if before[key] == "web-1")
+
+    assert len(moved) == 4
+    assert max(moved.values()) < 2 * min(moved.values())
+
+
+def test_parts_are_as_the_weights():
+    members = [instance("a"), instance("b", weight=2.0), instance("c", weight=5.0)]
+
+    parts = Counter(places(members).values())
+
+    assert parts["a"] / len(KEYS) == pytest.approx(1 / 8, abs=0.03)
+    assert parts["b"] / len(KEYS) == pytest.approx(2 / 8, abs=0.04)
+    assert parts["c"] / len(KEYS) == pytest.approx(5 / 8, abs=0.045)
+
+
+def test_a_greater_weight_takes_keys_and_gives_none_away():
+    light, heavy = instance("a"), instance("a", weight=3.0)
+    others = [instance("b"), instance("c")]
+    before, after = places([light, *others]), places([heavy, *others])
+
+    moved = {(before[key], after[key]) for key in KEYS if before[key] != after[key]}
+
+    assert moved == {("b", "a"), ("c", "a")}
+
+
+def test_where_keys_belong_is_the_same_in_every_version():
+    members = [instance(f"web-{number}") for number in (1, 2, 3)]
+
+    assert [rendezvous(members, key).name for key in (0, 1, 2**63, 2**64 - 1)] == [
+        "web-1",
+        "web-2",
+        "web-3",
+        "web-3",
+    ]
+    assert scattered(1) == 0x5692161D100B05E5
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 63))
+def test_one_bit_changes_about_half_of_the_others(number, bit):
+    changed = (scattered(number) ^ scattered(number ^ (1 << bit))).bit_count()
+
+    assert 8 <= changed <= 56

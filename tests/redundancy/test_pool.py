@@ -12,6 +12,7 @@ from mainstay.base.facts import (
     PanicEnded,
 )
 from mainstay.base.outcome import CANCELLED, FAILED, OK, REFUSED, RESET, STALE, TIMEOUT
+from mainstay.redundancy.bond import Hashed, Named
 from mainstay.redundancy.health import DOWN, DRAINING, SUSPECT, UNKNOWN, UP, Health, HealthSpec
 from mainstay.redundancy.instance import Instance
 from mainstay.redundancy.outlier import OutlierSpec
@@ -644,3 +645,128 @@ def test_members_that_are_no_longer_checked_are_used_again():
 
     assert stage.picked(1.0) == {"a", "b"}
     assert stage.told(HealthChanged)[-1].after == "up"
+
+
+# --- bonds ---
+
+
+def tied(stage, bond, now=0.0, tried=()):
+    return {stage.pool.pick(now, tried, bond).name for _ in range(30)}
+
+
+@pytest.mark.parametrize("bond", [Named("b"), Hashed(b"ada")])
+def test_what_is_tied_stays_where_it_is(bond):
+    stage = Stage(*(member(name) for name in "abcd"))
+
+    chosen = tied(stage, bond)
+
+    assert len(chosen) == 1
+    assert isinstance(bond, Hashed) or chosen == {"b"}
+
+
+def test_what_is_tied_to_nobody_there_is_chosen_for_as_usual():
+    stage = Stage(*(member(name) for name in "abc"))
+
+    assert tied(stage, Named("z")) == {"a", "b", "c"}
+    assert not stage.pool.holds(0.0, Named("z"))
+
+
+def test_what_is_tied_stays_while_its_instance_is_only_suspect():
+    a, b = member("a"), member("b")
+    stage = Stage(a, b)
+    stage.pool.failed(0.0, b)
+
+    assert tied(stage, Named("b")) == {"b"}
+    assert stage.pool.holds(0.0, Named("b"))
+    assert stage.picked() == {"a"}
+
+
+def test_what_is_tied_goes_elsewhere_while_its_instance_is_down_and_comes_back():
+    a, b = member("a"), member("b")
+    stage = Stage(a, b)
+
+    stage.take_down(b)
+    away = tied(stage, Named("b")), stage.pool.holds(0.0, Named("b"))
+    stage.pool.passed(0.0, b)
+
+    assert away == ({"a"}, False)
+    assert tied(stage, Named("b")) == {"b"}
+
+
+def test_what_is_tied_leaves_who_is_drained_or_ejected():
+    a, b, c = member("a"), member("b"), member("c")
+    stage = Stage(a, b, c)
+
+    stage.pool.drain(0.0, b)
+    stage.pool.observe(0.0, c, REFUSED)
+
+    assert tied(stage, Named("b")) == {"a"}
+    assert tied(stage, Named("c")) == {"a"}
+    assert tied(stage, Named("c"), now=60.0) == {"c"}
+
+
+def test_the_next_life_of_an_instance_takes_what_was_tied_to_it():
+    a, b = member("a"), member("b")
+    stage = Stage(a, b)
+
+    stage.pool.drain(0.0, b)
+    stage.pool.replace(0.0, [a, b, member("b", generation=2)])
+
+    assert {stage.pool.pick(0.0, (), Named("b")).key for _ in range(9)} == {("b", 2)}
+
+
+def test_what_is_tied_is_tried_elsewhere_in_another_zone_first():
+    bond = Hashed(b"ada")
+    stage = Stage(*(member(name, zone) for name, zone in zip("abcdef", "xxyyzz", strict=True)))
+    first = stage.pool.pick(0.0, (), bond)
+
+    second = {stage.pool.pick(0.0, (first,), bond) for _ in range(30)}
+    third = {stage.pool.pick(0.0, (first, *second), bond) for _ in range(30)}
+
+    assert len(second) == len(third) == 1
+    assert len({first.zone, second.pop().zone, third.pop().zone}) == 3
+
+
+def test_in_panic_what_is_tied_stays_with_its_own():
+    a, b = member("a"), member("b")
+    stage = Stage(a, b)
+    stage.take_down(a)
+    stage.take_down(b)
+
+    assert stage.pool.panicking
+    assert tied(stage, Named("b")) == {"b"}
+
+
+def test_without_anybody_nothing_is_tied():
+    stage = Stage()
+
+    assert stage.pool.pick(0.0, (), Hashed(b"ada")) is None
+    assert not stage.pool.holds(0.0, Hashed(b"ada"))
+
+
+def test_however_many_bonds_strangers_make_up_few_are_remembered():
+    stage = Stage(member("a"), member("b"))
+
+    for number in range(10_000):
+        stage.pool.pick(0.0, (), Hashed(b"%d" % number))
+
+    assert len(stage.pool._bound) <= 4096
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["passed", "failed", "drain"])), max_size=20),
+    st.binary(max_size=4),
+)
+def test_workers_that_see_the_same_choose_the_same(events, value):
+    stages = [
+        Stage(*(member(name) for name in order), dice=Dice(seed))
+        for order, seed in (("abcde", 1), ("edcba", 2))
+    ]
+    for stage in stages:
+        known = {one.name: one for one in stage.pool.members}
+        for place, what in events:
+            getattr(stage.pool, what)(0.0, known["abcde"[place]])
+
+    chosen = [stage.pool.pick(0.0, (), Hashed(value)) for stage in stages]
+
+    assert len({None if one is None else one.name for one in chosen}) == 1

@@ -159,3 +159,32 @@ def test_a_forgotten_file_is_gone(path, saved):
     saved.forget()
 
     assert not path.exists()
+
+
+def test_the_secret_is_made_once_and_kept(path, saved):
+    state, _ = State.load(path)
+
+    assert state.secret == saved.secret
+    assert len(bytes.fromhex(state.secret)) == 16
+    assert State(path).secret != state.secret
+
+
+def test_a_file_from_before_there_was_a_secret_gets_one(path, saved):
+    record = json.loads(path.read_bytes())
+    del record["secret"]
+    path.write_text(json.dumps(record))
+
+    state, trouble = State.load(path)
+
+    assert trouble is None
+    assert bytes.fromhex(state.secret)
+    assert state.lives == [LIFE]
+
+
+def test_a_secret_that_is_none_is_damage(path, saved):
+    record = json.loads(path.read_bytes())
+    path.write_text(json.dumps(record | {"secret": "x"}))
+
+    _, trouble = State.load(path)
+
+    assert "it is damaged" in trouble

@@ -154,3 +154,10 @@ def test_a_tcp_listener_redirects_nobody(tmp_path):
         "listeners:\n  public: {at: 'tcp://127.0.0.1:6379', redirects: [{to: 'http://b.example/'}]}\n"
         "services:\n  a: {command: run, listen: public}\n",
     ) == [("listeners.public.redirects", "means nothing at tcp://127.0.0.1:6379: no requests are read there")]
+
+
+def test_over_tcp_only_an_address_can_tie():
+    assert findings(TCP, sticky={"by": "client"}) == []
+    assert findings(TCP, sticky={"by": "session"}) == [
+        (("sticky", "by"), "must be client at tcp://127.0.0.1:6379: nothing but the address is known there")
+    ]

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from mainstay.base.dice import Dice
 from mainstay.base.errors import SpecError
 from mainstay.base.outcome import CANCELLED, FAILED, OK, REFUSED, RESET, STALE, TIMEOUT
+from mainstay.redundancy.bond import Named
 from mainstay.redundancy.health import Health
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.redundancy.pool import Pool, PoolSpec
@@ -925,3 +926,57 @@ def test_with_retries_on_again_there_is_a_budget_again():
     stage.policy.configure(SPEC)
 
     assert stage.call().settle(0.1, RESET) is TRY
+
+
+# --- bonds ---
+
+
+def test_a_tied_call_goes_where_it_is_tied_to_and_elsewhere_when_that_fails():
+    stage = Stage()
+    call = stage.policy.call(0.0, idempotent=True, bond=Named("c"))
+
+    call.start(0.0)
+    first = call.instance.name
+    call.settle(0.0, REFUSED)
+    second = call.instance.name
+
+    assert first == "c"
+    assert second in ("a", "b")
+    assert call.bond.name == "c"
+
+
+def test_a_tied_call_passes_over_an_open_breaker():
+    stage = Stage(breaker=FRAIL)
+    broken = stage.policy.call(0.0, idempotent=False, bond=Named("c"))
+    broken.start(0.0)
+    broken.sent(0.0)
+    broken.settle(0.0, RESET)
+
+    call = stage.policy.call(0.0, idempotent=True, bond=Named("c"))
+    call.start(0.0)
+
+    assert call.instance.name in ("a", "b")
+
+
+def test_after_a_stale_connection_a_tied_call_asks_the_same_instance_again_when_there_is_no_other():
+    stage = Stage(size=1)
+    call = stage.policy.call(0.0, idempotent=True, bond=Named("a"))
+    call.start(0.0)
+
+    order = call.settle(0.0, STALE)
+
+    assert (order, call.instance.name) == (TRY, "a")
+
+
+def test_a_tied_call_does_not_leave_for_a_stale_connection_but_does_for_a_second_one():
+    stage = Stage()
+    call = stage.policy.call(0.0, idempotent=True, bond=Named("c"))
+    call.start(0.0)
+
+    call.settle(0.0, STALE)
+    again = call.instance.name
+    call.settle(0.0, STALE)
+
+    assert again == "c"
+    assert call.instance.name in ("a", "b")
+    assert stage.targets[2].in_flight == 0

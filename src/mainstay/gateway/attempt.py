@@ -54,9 +54,12 @@ class Attempts:
     def __init__(self, client: "ClientConnection", request: Request, now: float) -> None:
         self.client = client
         self.request = request
-        self.route = client.route
-        self.call: Call[Upstream] = self.route.policy.call(
-            now, idempotent=request.idempotent, keyed=request.keyed and self.route.settings.keyed
+        self.route = route = client.route
+        self.call: Call[Upstream] = route.policy.call(
+            now,
+            idempotent=request.idempotent,
+            keyed=request.keyed and route.settings.keyed,
+            bond=route.sticky.bond(request, client.peer) if route.sticky is not None else None,
         )
         self.due = 0.0
         self.slot = 0

@@ -16,6 +16,7 @@ from mainstay.tolerance.call import PAUSE, TRY, Because
 
 if TYPE_CHECKING:
     from mainstay.gateway.accesslog import AccessLog
+    from mainstay.gateway.sticky import Sticky
 
 _STATUS_FAILED = 500
 
@@ -306,7 +307,24 @@ class Exchange(Attempts):
             lines.append(b"Connection: close")
         elif not request.http11:
             lines.append(b"Connection: keep-alive")
+        sticky = self.route.sticky
+        if sticky is not None and sticky.session:
+            self._tie(sticky, lines)
         return response.head()
+
+    def _tie(self, sticky: "Sticky", lines: list[bytes]) -> None:
+        """Tell a session what it is tied to from now on, unless it is already.
+
+        An answer from elsewhere because its own instance failed once moves nothing as long as that is in service:
+        what the user has is still there.
+        """
+        call = self.call
+        bond, name = call.bond, call.instance.name
+        if bond is not None and (
+            bond.key == name or (call.attempt > 1 and self.route.pool.holds(self._answered_at, bond))
+        ):
+            return
+        lines.append(sticky.line(name, secure=False))
 
 
 _REASONS = {

@@ -10,6 +10,7 @@ from mainstay.gateway.histogram import bucket, merged
 from mainstay.gateway.relay import Meter
 from mainstay.gateway.request import of_attempt
 from mainstay.gateway.slices import as_json, mapping_as_json
+from mainstay.gateway.sticky import Sticky
 from mainstay.gateway.table import DRAINING, Row, Settings
 from mainstay.gateway.upstream import Upstream
 from mainstay.redundancy.health import Health
@@ -52,6 +53,7 @@ class Route:
         "retries",
         "sent",
         "settings",
+        "sticky",
         "tasks",
     )
 
@@ -60,6 +62,7 @@ class Route:
     ) -> None:
         self.name = name
         self.settings = settings
+        self.sticky = Sticky(settings.sticky) if settings.sticky is not None else None
         self.dice = dice
         self._emit = emit
         self._left = left
@@ -121,6 +124,8 @@ class Route:
         """Take these lives, one for each row, as the service's; known ones keep their connections and memory."""
         before = self.pool.members
         self.pool.replace(now, members)
+        if self.sticky is not None:
+            self.sticky.know(member.name for member in members)
         for member in before:
             if member.held_by is not self.pool:
                 self._part(member)
@@ -152,6 +157,8 @@ class Route:
 
     def configure(self, now: float, settings: Settings) -> None:
         """Treat the service's traffic by other settings; its instances keep connections and memory."""
+        if settings.sticky != self.settings.sticky:
+            self.sticky = Sticky(settings.sticky) if settings.sticky is not None else None
         self.settings = settings
         self.first_attempt = _first_attempt(settings)
         self.policy.configure(settings.call)

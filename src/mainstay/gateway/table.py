@@ -52,6 +52,21 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StickySettings:
+    """What ties requests of one service to one instance."""
+
+    by: str
+    """`session`, `client`, `path`, `header` or `cookie`."""
+    name: str = ""
+    """Of the header (in small letters) or cookie; that of a session is ours."""
+    secret: str = ""
+    """What hides which instance a session has, in hexadecimal digits."""
+    lasts: int = 0
+    """Seconds for which a browser keeps a session's cookie; 0: until it is closed."""
+    same_site: str = "lax"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How one service's traffic is to be treated."""
 
@@ -59,6 +74,8 @@ class Settings:
     pool: PoolSpec = field(default_factory=PoolSpec)
     call: CallSpec = field(default_factory=CallSpec)
     breaker: BreakerSpec | None = field(default_factory=BreakerSpec)
+    sticky: StickySettings | None = None
+    """What ties requests to an instance, if anything does."""
     keyed: bool = False
     """The service honours idempotency keys: what carries one may be sent again."""
     connect: float = 1.0

@@ -7,8 +7,15 @@ round robin: each in its turn, in proportion to its share (nginx's smooth weight
 
 To do is (in flight + 1) / share; share is weight times ramp, which rises from a tenth to 1 during the slow
 start, because a cold instance cannot carry a full part.
+
+rendezvous: for a key, the one with the highest score, of all (Thaler and Ravishankar 1998). A score depends on
+    the key and the instance alone, so that whoever leaves takes nothing but its own keys along, to be spread over
+    all others, and whoever comes takes an equal part from each. Their weights are their parts (Schindelhauer and
+    Schomaker 2005).
 """
 
+from hashlib import blake2b
+from math import log
 from typing import Protocol, TypeVar
 
 from mainstay.base.dice import Dice
@@ -108,3 +115,28 @@ BALANCES: dict[str, type[PowerOfTwo | Least | RoundRobin]] = {
     "least": Least,
 }
 """The ways to choose, by the name they have in the system file."""
+
+
+_WORD = 2**64 - 1
+_FRACTION = 2.0**52
+
+
+def scattered(number: int) -> int:
+    """Give 64 bits each of which depends on all of the given ones (the last step of SplitMix64, Steele et al. 2014)."""
+    number = ((number ^ number >> 30) * 0xBF58476D1CE4E5B9) & _WORD
+    number = ((number ^ number >> 27) * 0x94D049BB133111EB) & _WORD
+    return number ^ number >> 31
+
+
+def rendezvous(members: list[I], key: int) -> I:
+    """Choose the one of the members, at least one, that a key of 64 bits belongs to; their loads make no difference."""
+    chosen, highest = members[0], 0.0
+    for member in members:
+        if not member.place:
+            member.place = int.from_bytes(blake2b(member.name.encode(), digest_size=8).digest(), "big")
+        # Between 0 and 1, neither of them included.
+        part = ((scattered(key ^ member.place) >> 12) + 0.5) / _FRACTION
+        score = -member.weight / log(part)
+        if score > highest:
+            chosen, highest = member, score
+    return chosen

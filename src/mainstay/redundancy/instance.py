@@ -23,6 +23,7 @@ class Instance:
         "key",
         "name",
         "outlier",
+        "place",
         "port",
         "service",
         "up_since",
@@ -65,6 +66,8 @@ class Instance:
         """What traffic knows of it; its pool gives it one when there is something to know."""
         self.credit = 0.0
         """What round robin owes it."""
+        self.place = 0
+        """Where its name falls among all numbers of 64 bits; 0 as long as nobody has asked."""
         self.held_by: object = None
         """The pool that it is a member of; None: none, or not any more."""
 

@@ -4,6 +4,9 @@ Two witnesses speak: health checks (`passed`, `failed`, `drain`) and traffic (`o
 *usable* when it is up, or suspect while none is up, and not ejected. When none is usable although some are
 there, all of those are used: that is panic, and it is said. One that has never passed a check, or is
 draining, is never picked, not even in panic.
+
+What is tied to an instance by a `Bond` stays there while it is up or suspect: others might not suspect it, and
+leaving it may cost a user what it knows. When it is neither, another takes its place until it is back.
 """
 
 from collections.abc import Collection, Iterable
@@ -23,9 +26,13 @@ from mainstay.base.facts import (
 )
 from mainstay.base.outcome import Outcome
 from mainstay.redundancy.balance import BALANCES, I
+from mainstay.redundancy.bond import Bond
 from mainstay.redundancy.bound import at_least, one_of
 from mainstay.redundancy.health import DRAINING, SUSPECT, UNKNOWN, UP, HealthSpec, State
 from mainstay.redundancy.outlier import Outlier, OutlierSpec
+
+_REMEMBERED = 4096
+"""Bonds whose choice is remembered; strangers may make up as many as they like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +56,7 @@ class Pool(Generic[I]):
     """The members of one service, kept sorted into those that may be picked and those that may not."""
 
     __slots__ = (
+        "_bound",
         "_changes_at",
         "_choose",
         "_dice",
@@ -70,6 +78,8 @@ class Pool(Generic[I]):
         # Who may be picked, best first; every rank holds at least one. `_usable` is the first rank.
         self._ranks: list[list[I]] = []
         self._usable: list[I] = []
+        # Whom bonds prefer, among all ranks, until something changes; in large pools it takes long to find.
+        self._bound: dict[str | int, I | None] = {}
         # When the earliest ejection ends: until then, time alone changes nothing.
         self._changes_at = inf
         self.members: list[I] = []
@@ -113,22 +123,43 @@ class Pool(Generic[I]):
             if member.health.configure(now, spec):
                 self._moved(now, member, before)
 
-    def pick(self, now: float, tried: Collection[I] = ()) -> I | None:
+    def pick(self, now: float, tried: Collection[I] = (), bond: Bond | None = None) -> I | None:
         """Choose a member for an attempt, never one that was tried; None when there is no other.
 
-        One that is up comes before one that is suspect, and another zone before the zones that were tried.
+        One that is up comes before one that is suspect, and another zone before the zones that were tried. The one
+        that a bond prefers comes first of all, and after it those of the same rank and zone that it prefers.
         """
         if now >= self._changes_at:
             self._sort(now)
         if not tried:
+            if bond is not None:
+                found = self._preferred(bond)
+                if found is not None:
+                    return found
             return self._choose(self._usable, self._dice, now) if self._usable else None
         zones = {member.zone for member in tried}
         for rank in self._ranks:
             left = [member for member in rank if member not in tried]
             if left:
-                elsewhere = [member for member in left if member.zone not in zones]
-                return self._choose(elsewhere or left, self._dice, now)
+                left = [member for member in left if member.zone not in zones] or left
+                found = bond.choose(left) if bond is not None else None
+                return found if found is not None else self._choose(left, self._dice, now)
         return None
+
+    def holds(self, now: float, bond: Bond) -> bool:
+        """Tell whether the one that a bond prefers may be picked."""
+        if now >= self._changes_at:
+            self._sort(now)
+        return self._preferred(bond) is not None
+
+    def _preferred(self, bond: Bond) -> I | None:
+        key = bond.key
+        if key not in self._bound:
+            if len(self._bound) >= _REMEMBERED:
+                self._bound.clear()
+            ranks = self._ranks
+            self._bound[key] = bond.choose(ranks[0] + ranks[1] if len(ranks) > 1 else self._usable)
+        return self._bound[key]
 
     def observe(self, now: float, instance: I, outcome: Outcome) -> None:
         """Tell how an attempt at a member ended; it may be ejected for it."""
@@ -236,6 +267,7 @@ class Pool(Generic[I]):
         panicking = not (up or suspect) and bool(sick)
         self._ranks = [rank for rank in ([sick] if panicking else [up, suspect]) if rank]
         self._usable = self._ranks[0] if self._ranks else []
+        self._bound.clear()
         if panicking is not self.panicking:
             self.panicking = panicking
             moved = PanicBegan if panicking else PanicEnded

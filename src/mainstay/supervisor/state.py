@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -83,6 +84,8 @@ class State:
         self.workers: dict[int, WorkerRecord] = {}
         self.doubtful = False
         """Whether what was left behind could not be understood: anything may be running."""
+        self.secret = secrets.token_hex(16)
+        """What makes digests that nobody outside can make, the same for all who run this system, now and later."""
         self.scale: dict[str, tuple[int, int]] = {}
         """How many instances were asked for by hand, and what the system file said then, by service."""
 
@@ -161,6 +164,7 @@ class State:
             "instances": {name: asdict(record) for name, record in self.instances.items()},
             "workers": [asdict(worker) for worker in self.workers.values()],
             "scale": self.scale,
+            "secret": self.secret,
         }
 
     def _fill(self, record: dict[str, Any]) -> None:
@@ -177,6 +181,9 @@ class State:
             for name, kept in record["instances"].items()
         }
         self.scale = {name: (int(asked), int(file)) for name, (asked, file) in record["scale"].items()}
+        # Those who wrote before there was one had none.
+        self.secret = str(record.get("secret", self.secret))
+        bytes.fromhex(self.secret)
         if record["space"] == procfs.life_space():
             # After a reboot the same numbers mean other processes.
             self.lives = [LifeRecord(**life) for life in record["lives"]]

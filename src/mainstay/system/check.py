@@ -86,8 +86,26 @@ def _service(service: Service, folder: Path) -> Iterator[Finding]:
             yield ("env_file", place), str(error)
     if service.user is not None and not _is_user(service.user):
         yield ("user",), f"this machine has no user '{service.user}'"
+    yield from _sticky(service)
     yield from _timing(service)
     yield from _specs(service)
+
+
+def _sticky(service: Service) -> Iterator[Finding]:
+    sticky = service.sticky
+    if sticky is None:
+        return
+    if service.listen is None:
+        yield ("sticky",), "means nothing without `listen`: no requests come here"
+    if sticky.by.kind != "session":
+        for key in ("cookie", "lasts", "same_site"):
+            if key in sticky.model_fields_set:
+                yield (
+                    ("sticky", key),
+                    f"is for `by: session`, where the gateway sets a cookie, not for {sticky.by}",
+                )
+    if 0 < sticky.lasts < 1:
+        yield ("sticky", "lasts"), "must be 0 or at least 1s: cookies count whole seconds (RFC 6265 §5.2.2)"
 
 
 def _timing(service: Service) -> Iterator[Finding]:

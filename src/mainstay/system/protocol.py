@@ -45,6 +45,8 @@ def check_protocol(service: Service, listener: Listener | None) -> Iterator[Find
     for path, why in (_OF_HTTP if tcp else _OF_TCP).items():
         if _is_told(service, path):
             yield path, f"means nothing at {listener}: {why}" if tcp else why
+    if tcp and service.sticky is not None and service.sticky.by.kind != "client":
+        yield ("sticky", "by"), f"must be client at {listener}: nothing but the address is known there"
     for place, address in enumerate(service.addresses):
         if (address.scheme == TCP) is not tcp:
             meant = f"{listener.scheme}://HOST:PORT"

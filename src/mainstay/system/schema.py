@@ -8,7 +8,7 @@
     ├── listeners
     │   └── NAME      Entrance
     └── services
-        └── NAME      Service ── routes, health, timeouts, retry, breaker, outlier, restart, logs
+        └── NAME      Service ── routes, sticky, health, timeouts, retry, breaker, outlier, restart, logs
 
 All of it is frozen. The published JSON Schema and the reference are generated from here.
 """
@@ -30,6 +30,7 @@ from mainstay.system.entrance import Entrance, Opening, ServiceRoute
 from mainstay.system.envfile import read_env_file
 from mainstay.system.listener import TCP, Listen, ListenAt, Listener
 from mainstay.system.mechanism import Breaker, Health, Logs, Outlier, Restart, Retry, Section, Timeouts
+from mainstay.system.sticky import Sticky
 from mainstay.system.value import (
     Balance,
     Duration,
@@ -136,6 +137,10 @@ class Service(Section):
     balance: Balance = "power_of_two"
     """Who gets the next request. `power_of_two` takes the less busy of two chosen by lot: nearly as even as
     `least`, and it does not send every worker's traffic to the same newcomer."""
+
+    sticky: Annotated[Sticky | None, OrOff()] = None
+    """What ties requests to one instance, as long as that is in service. `off` by default: whoever is tied to an
+    instance feels its death."""
 
     slow_start: DurationOrZero = 0.0
     """How long a new instance is given less than its share, for caches and compilers to warm up. None by

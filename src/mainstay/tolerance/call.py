@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 
 from mainstay.base.dice import Dice
 from mainstay.base.outcome import CANCELLED, FAILED, OK, STALE, TIMEOUT, Outcome
+from mainstay.redundancy.bond import Bond
 from mainstay.redundancy.bound import above, at_least
 from mainstay.redundancy.health import Health
 from mainstay.redundancy.instance import Instance
@@ -147,17 +148,20 @@ class Policy(Generic[T]):
         else:
             self.budget.configure(spec.retry.budget)
 
-    def call(self, now: float, *, idempotent: bool, keyed: bool = False) -> "Call[T]":
+    def call(
+        self, now: float, *, idempotent: bool, keyed: bool = False, bond: Bond | None = None
+    ) -> "Call[T]":
         """Begin one logical request, which pays its share into the budget.
 
         Args:
             now: The time; the request's deadline counts from here.
             idempotent: Whether the request may be done twice as well as once.
             keyed: Whether it carries an idempotency key that the service is declared to honour.
+            bond: What ties it to an instance, if anything does.
         """
         if self.budget is not None:
             self.budget.deposit(now)
-        return Call(self, now, idempotent, keyed)
+        return Call(self, now, idempotent, keyed, bond)
 
 
 class Call(Generic[T]):
@@ -175,6 +179,7 @@ class Call(Generic[T]):
         "_tried",
         "attempt",
         "because",
+        "bond",
         "deadline",
         "instance",
         "retry_after",
@@ -196,10 +201,14 @@ class Call(Generic[T]):
     retry_after: float | None
     """Seconds after which trying again makes sense, where that is known."""
 
-    def __init__(self, policy: Policy[T], now: float, idempotent: bool, keyed: bool) -> None:
+    def __init__(
+        self, policy: Policy[T], now: float, idempotent: bool, keyed: bool, bond: Bond | None
+    ) -> None:
         self._policy = policy
         self._idempotent = idempotent
         self._keyed = keyed
+        self.bond = bond
+        """What ties it to an instance, if anything does."""
         self._repeatable = True
         self.sent_at = None
         self._committed_at: float | None = None
@@ -289,7 +298,7 @@ class Call(Generic[T]):
         """Begin an attempt at an instance that was not tried; say whether there is one that admits it."""
         pool = self._policy.pool
         passed_over = self._tried
-        while (target := pool.pick(now, passed_over)) is not None:
+        while (target := pool.pick(now, passed_over, self.bond)) is not None:
             breaker = target.breaker
             permit = breaker.admit(now) if breaker is not None else 0
             if permit is None:
@@ -350,6 +359,9 @@ class Call(Generic[T]):
 
     def _again(self, now: float, outcome: Outcome, retry: RetrySpec) -> Because | None:
         """Try one that was not tried, or pause before all are tried again; or give why neither is possible."""
+        # Another connection is as good as another instance, and what is tied to this one stays; once, at the start.
+        if outcome is STALE and self.bond is not None and self.attempt == 1 and self._begin(now):
+            return None
         self._tried = (*self._tried, self.instance)
         if self._begin(now):
             return None
