@@ -14,7 +14,6 @@ from mainstay.gateway.table import Limits
 LARGEST = 2048
 _MANY = 100_000
 """Bytes that a part is repeated to: beyond all that may be held of heads, bodies and answers."""
-_ALONE = 300
 TOKENS = grammar.TOKENS
 
 _HOW = 2
@@ -60,6 +59,6 @@ def repeated(data: bytes, how: int) -> bytes:
 def cut(data: bytes, how: int) -> list[bytes]:
     """Cut bytes into pieces: at a few places, or each byte alone, which takes the longest by far."""
     if how < 2:  # noqa: PLR2004 - the two ways of sending: one right after another, and apart
-        return [*(data[at : at + 1] for at in range(min(len(data), _ALONE))), data[_ALONE:]]
+        return grammar.single(data)
     dice = random.Random(how)
     return grammar.pieces(data, [dice.randrange(2**16) for _ in range(1 + how % 5)])

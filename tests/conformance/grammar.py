@@ -348,6 +348,18 @@ def plain_answer(draw):
     return interim + head + wire, Answer(status, body, tuple(fields)), then
 
 
+def edge(dice, data):
+    """Give a place to cut at: mostly where lines end, which is where it matters."""
+    if dice.randrange(4):
+        return data.find(b"\n", dice.randrange(len(data) + 1)) + dice.choice((-1, 0, 0, 1, 1, 2))
+    return dice.randrange(len(data) + 1)
+
+
+def single(data, most=300):
+    """Cut so many bytes into pieces of one."""
+    return [*(data[at : at + 1] for at in range(min(len(data), most))), data[most:]]
+
+
 def pieces(data, cuts):
     """Cut bytes at so many places."""
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})

@@ -84,7 +84,8 @@ def judge_answer(stage, data, cut, method=b"GET", minor=1, then=KEEP):  # noqa: 
 
 def test_what_clients_send_in_the_cases_means_the_same_to_everybody(stage):
     for data in grammar.requests():
-        judge_requests(stage, data, len(data) // 2)
+        said = judge_requests(stage, data, len(data) // 2)
+        same_talk(data, said, talk(stage, grammar.single(data)))
 
 
 def test_what_is_made_of_it_by_mutation_means_the_same_to_everybody(stage):
@@ -94,7 +95,7 @@ def test_what_is_made_of_it_by_mutation_means_the_same_to_everybody(stage):
 
     for number in range(MUTATIONS):
         data = grammar.mutated(dice, dice.choice(sound if number % 4 else seeds), seeds)
-        judge_requests(stage, data, dice.randrange(len(data) + 1))
+        judge_requests(stage, data, grammar.edge(dice, data))
 
 
 @ALIKE
@@ -107,7 +108,8 @@ def test_what_instances_answer_in_the_cases_means_the_same_to_everybody(answerin
     for data in grammar.answers():
         for method, minor in HOW[1:]:
             for then in (KEEP, END, RESET):
-                judge_answer(answering, data, len(data) // 2, method, minor, then)
+                told = judge_answer(answering, data, len(data) // 2, method, minor, then)
+            same_told(told, tell(answering, grammar.single(data), method=method, minor=minor, then=then))
 
 
 def test_an_answer_made_of_it_by_mutation_means_the_same_to_everybody(answering):
@@ -119,7 +121,7 @@ def test_an_answer_made_of_it_by_mutation_means_the_same_to_everybody(answering)
         data = grammar.mutated(dice, dice.choice(sound if number % 4 else seeds), seeds)
         method, minor = dice.choice(HOW)
         judge_answer(
-            answering, data, dice.randrange(len(data) + 1), method, minor, dice.choice((KEEP, END, RESET))
+            answering, data, grammar.edge(dice, data), method, minor, dice.choice((KEEP, END, RESET))
         )
 
 
