@@ -270,6 +270,7 @@ class Control:
             version=self._version,
             limits=Limits(head=limits.head, headers=limits.headers),
             workers=self.system.gateway.worker_count(),
+            trusted=list(self.system.gateway.trusted_proxies),
             drain=self.system.gateway.drain,
             log=self._log(),
             doors=doors(self.system),

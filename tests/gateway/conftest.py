@@ -253,6 +253,7 @@ class Rig:
         self.settings = None
         self.path = None
         self.log = None
+        self.trusted = []
         self.rows = []
 
     @property
@@ -311,6 +312,7 @@ class Rig:
             rows=self.rows,
             limits=self.limits,
             log=self.log,
+            trusted=self.trusted,
         )
 
     async def client(self, **how):

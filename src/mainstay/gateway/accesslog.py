@@ -102,7 +102,7 @@ class AccessLog:
         self.take(
             (
                 client.entrance.name,
-                client.peer,
+                (request.client if request is not None else None) or client.peer,
                 *(None, None, 0),
                 request.method if request is not None else b"",
                 request.target if request is not None else b"",

@@ -59,7 +59,9 @@ class Attempts:
             now,
             idempotent=request.idempotent,
             keyed=request.keyed and route.settings.keyed,
-            bond=route.sticky.bond(request, client.peer) if route.sticky is not None else None,
+            bond=route.sticky.bond(request, request.client or client.peer)
+            if route.sticky is not None
+            else None,
         )
         self.due = 0.0
         self.slot = 0

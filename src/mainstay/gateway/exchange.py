@@ -257,7 +257,7 @@ class Exchange(Attempts):
         log.take(
             (
                 client.entrance.name,
-                client.peer,
+                request.client or client.peer,
                 self.route.name,
                 call.instance.name if tried else None,
                 call.attempt,
@@ -324,7 +324,7 @@ class Exchange(Attempts):
             bond.key == name or (call.attempt > 1 and self.route.pool.holds(self._answered_at, bond))
         ):
             return
-        lines.append(sticky.line(name, secure=False))
+        lines.append(sticky.line(name, secure=bool(self.request.secure)))
 
 
 _REASONS = {

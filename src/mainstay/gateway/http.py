@@ -12,6 +12,7 @@ from mainstay.gateway import page
 from mainstay.gateway.exchange import Exchange
 from mainstay.gateway.reader import Reader
 from mainstay.gateway.request import Request, forwarded_for
+from mainstay.gateway.trust import Believed, address_of
 from mainstay.gateway.wheel import TICK
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ class ClientConnection(Reader):
         """Take the transport."""
         self.transport = transport  # type: ignore[assignment]
         address = transport.get_extra_info("peername")
-        self.peer = address[0] if address else "unknown"
-        self._forwarded = forwarded_for(self.peer.encode(), self.entrance.via)
+        self.peer = address_of(address[0]) if address else "unknown"
+        self.introduce()
         self.worker.clients.add(self)
         self.heard_at = monotonic()
         # Accepted just before the worker stopped: served, but not kept.
@@ -82,6 +83,14 @@ class ClientConnection(Reader):
         if len(self.worker.clients) > self.worker.most_clients:
             self._turn_away("crowded", None, self.heard_at)
             self.finish(self.heard_at, linger=True)
+
+    def introduce(self) -> None:
+        """Learn what instances are told of the other end, and whether that is a proxy which is believed."""
+        peer, trust, via = self.peer, self.worker.trust, self.entrance.via
+        self._forwarded = forwarded_for(peer.encode(), via)
+        self._believed = (
+            Believed(trust, peer, via, b"http") if trust is not None and trust.has(peer) else None
+        )
 
     def eof_received(self) -> bool:
         """Take the client's end; what it asked for before is still answered (RFC 9112 §9.6)."""

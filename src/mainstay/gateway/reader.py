@@ -10,6 +10,7 @@ from mainstay.gateway.request import Request, may_begin, too_large
 
 if TYPE_CHECKING:
     from mainstay.gateway.entrance import Entrance
+    from mainstay.gateway.trust import Believed
     from mainstay.gateway.worker import Worker
 
 
@@ -20,6 +21,7 @@ class Reader(asyncio.Protocol):
     """The reading half of a client's connection; `ClientConnection` is the other."""
 
     __slots__ = (
+        "_believed",
         "_chunks",
         "_deaf",
         "_forwarded",
@@ -47,6 +49,8 @@ class Reader(asyncio.Protocol):
         # What has come of a head that is not whole.
         self._raw = b""
         self._forwarded = b""
+        # Set where the other end is a proxy that may tell who the client is.
+        self._believed: Believed | None = None
         # Nothing that comes can be trusted, or wanted, any more.
         self._deaf = False
 
@@ -141,7 +145,7 @@ class Reader(asyncio.Protocol):
         if len(raw) > limits.head:
             request = Request.refused(too_large(raw, limits.head))
         else:
-            request = Request.read(raw, limits.headers, self._forwarded)
+            request = Request.read(raw, limits.headers, self._forwarded, self._believed)
         if request.fault is not None:
             # Where it ends, and so where the next one begins, is not known for certain.
             self._deaf = True

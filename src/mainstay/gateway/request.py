@@ -6,6 +6,7 @@ of RFC 9112 §3; the fields are read by the parser, and judged here.
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mainstay.gateway.grammar import (
     CHUNKED,
@@ -23,6 +24,9 @@ from mainstay.gateway.grammar import (
 )
 from mainstay.tolerance.retry import IDEMPOTENT_METHODS
 
+if TYPE_CHECKING:
+    from mainstay.gateway.trust import Believed, Told
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 # What a name asks for. Anything not in this table is passed on.
@@ -37,7 +41,8 @@ Headers = Sequence[tuple[bytes, bytes]]
     _KEY,
     _VIA,
     _MAX_FORWARDS,
-) = range(10)
+    _TOLD,
+) = range(11)
 
 _KINDS: dict[bytes, int] = {
     b"host": _HOST,
@@ -56,13 +61,13 @@ _KINDS: dict[bytes, int] = {
     b"upgrade": _DROP,
     b"http2-settings": _DROP,
     b"trailer": _DROP,
-    # Only what we saw ourselves is told to the instance: a client could claim anything.
-    b"forwarded": _DROP,
-    b"x-forwarded-for": _DROP,
-    b"x-forwarded-host": _DROP,
-    b"x-forwarded-port": _DROP,
-    b"x-forwarded-prefix": _DROP,
-    b"x-forwarded-proto": _DROP,
+    # Only what we saw ourselves is told to the instance, or what a trusted proxy says: a client could claim anything.
+    b"forwarded": _TOLD,
+    b"x-forwarded-for": _TOLD,
+    b"x-forwarded-host": _TOLD,
+    b"x-forwarded-port": _TOLD,
+    b"x-forwarded-prefix": _TOLD,
+    b"x-forwarded-proto": _TOLD,
     b"x-real-ip": _DROP,
     b"mainstay-attempt": _DROP,
     b"mainstay-deadline-ms": _DROP,
@@ -113,6 +118,7 @@ class Request:
 
     __slots__ = (
         "body",
+        "client",
         "complete",
         "expects",
         "fault",
@@ -125,6 +131,7 @@ class Request:
         "length",
         "lines",
         "method",
+        "secure",
         "size",
         "target",
         "whole",
@@ -134,6 +141,10 @@ class Request:
         self.method = method
         self.target = target
         self.host = b""
+        self.client: str | None = None
+        """Who asks, where a trusted proxy says so; otherwise the connection's other end."""
+        self.secure: bool | None = None
+        """Whether it came by https to that proxy; otherwise as this connection is."""
         self.http11 = http11
         self.keep_alive = http11
         self.idempotent = method in IDEMPOTENT_METHODS
@@ -150,13 +161,14 @@ class Request:
         self.complete = False
 
     @classmethod
-    def read(cls, raw: bytes, most: int, forwarded: bytes) -> "Request":
+    def read(cls, raw: bytes, most: int, forwarded: bytes, believed: "Believed | None" = None) -> "Request":
         """Read a head; `fault` tells what is wrong with it.
 
         Args:
             raw: It, from its first byte to the empty line.
             most: Fields that it may have.
             forwarded: What `forwarded_for` wrote for the client.
+            believed: The connection's other end, if that is a proxy which may tell who the client is.
         """
         line = _LINE.match(raw)
         if line is None:
@@ -174,7 +186,7 @@ class Request:
         elif len(headers) > most:
             request.fault = "head_too_large"
         else:
-            request.judge(headers, forwarded)
+            request.judge(headers, forwarded, believed)
         return request
 
     @classmethod
@@ -184,8 +196,11 @@ class Request:
         request.fault = fault
         return request
 
-    def judge(self, headers: Headers, forwarded: bytes) -> None:  # noqa: C901, PLR0912 - a branch for each kind
+    def judge(  # noqa: C901, PLR0912, PLR0915 - a branch for each kind
+        self, headers: Headers, forwarded: bytes, believed: "Believed | None" = None
+    ) -> None:
         """Check the fields and write the lines an instance gets."""
+        told: Told | None = [] if believed is not None else None
         host: bytes | None = None
         hosts = hops = 0
         listed: list[bytes] = []
@@ -230,9 +245,13 @@ class Request:
                 hops += 1
             elif kind == _EXPECT and self.http11:
                 self._expect(value.strip(b" \t"))
-        self.host = self._aim(host, hosts) or b""
+            elif kind == _TOLD and told is not None:
+                told.append((lower, value))
+        shown = self.host = self._aim(host, hosts) or b""
+        if believed is not None and told is not None:
+            forwarded, shown = believed.introduce(self, told)
         if self.fault is None:
-            self._finish(self.host, listed, forwarded)
+            self._finish(self.host, listed, forwarded + shown)
 
     def _one_hop_less(self, name: bytes, value: bytes, before: int) -> bytes:
         """Count this hop where hops are counted (RFC 9110 §7.6.2); elsewhere the field means nothing."""
@@ -304,7 +323,7 @@ class Request:
             lines[:] = unlisted(lines, listed)
             if b"idempotency-key" in listed:
                 self.keyed = False  # the instance does not get it
-        lines.append((b"Via: 1.1 " if self.http11 else b"Via: 1.0 ") + forwarded + host)
+        lines.append((b"Via: 1.1 " if self.http11 else b"Via: 1.0 ") + forwarded)
         if self.length == CHUNKED:
             lines.append(b"Transfer-Encoding: chunked")
         elif self.length >= 0:

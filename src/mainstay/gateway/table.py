@@ -160,6 +160,8 @@ class Table:
     limits: Limits = field(default_factory=Limits)
     workers: int = 1
     """How many workers share the traffic."""
+    trusted: list[str] = field(default_factory=list)
+    """Networks of proxies that may tell who a client is."""
     drain: float = 10.0
     """Seconds that requests in progress have when the worker is told to stop."""
     log: LogSettings | None = None

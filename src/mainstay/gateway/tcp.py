@@ -21,6 +21,7 @@ from mainstay.base.outcome import CANCELLED, CHARGED, OK, REFUSED, RESET, STALE,
 from mainstay.gateway.connection import OURS
 from mainstay.gateway.exchange import reason
 from mainstay.gateway.relay import Tunnel, reset
+from mainstay.gateway.trust import address_of
 from mainstay.gateway.waiting import Waiting
 from mainstay.tolerance.call import ENDED, GIVE_UP, PAUSE, TRY, Call, Order
 
@@ -94,7 +95,7 @@ class TcpClient(Waiting):
         super().connection_made(transport)
         worker = self._worker
         address = transport.get_extra_info("peername")
-        self._peer = address[0] if address else "unknown"
+        self._peer = address_of(address[0]) if address else "unknown"
         worker.clients.add(self)
         self.route.in_flight += 1
         now = self._started = monotonic()

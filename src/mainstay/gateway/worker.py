@@ -35,6 +35,7 @@ from mainstay.gateway.link import Link
 from mainstay.gateway.route import Route
 from mainstay.gateway.slices import sliced
 from mainstay.gateway.table import Limits, LogSettings, Row, Settings, Table
+from mainstay.gateway.trust import Trust
 from mainstay.gateway.upstream import Upstream
 from mainstay.gateway.watch import Watches
 from mainstay.gateway.wheel import Wheel
@@ -72,6 +73,9 @@ class Worker:
         self.listeners = listeners
         self.wheel = Wheel(loop)
         self.limits = Limits()
+        self.trust: Trust | None = None
+        """Proxies that may tell who a client is; None: none may."""
+        self._trusted: list[str] = []
         self.workers = 1
         self.drain_limit = 10.0
         self.routes: dict[str, Route] = {}
@@ -187,6 +191,7 @@ class Worker:
             if route.settings != settings:
                 route.configure(now, settings)
             route.apply(now, rows, members)
+        self._believe(table.trusted)
         for name, door in table.doors.items():
             self._entrance(name).apply(door, self.routes)
 
@@ -207,6 +212,16 @@ class Worker:
         if log is not None:
             log.end()
             await log.ended()
+
+    def _believe(self, networks: list[str]) -> None:
+        """Believe these proxies from now on, and those who have connected already no longer if they are none."""
+        if networks == self._trusted:
+            return
+        self._trusted = networks
+        self.trust = Trust(networks) if networks else None
+        for client in self.clients:
+            if isinstance(client, ClientConnection):
+                client.introduce()
 
     def _entrance(self, name: str) -> Entrance:
         entrance = self.entrances.get(name)

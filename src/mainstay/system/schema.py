@@ -40,6 +40,7 @@ from mainstay.system.value import (
     File,
     Files,
     Honoured,
+    Network,
     OnOrOff,
     OrOff,
     OwnHost,
@@ -297,6 +298,11 @@ class Gateway(Section):
 
     limits: Limits = Limits()
     """What a client may send."""
+
+    trusted_proxies: list[Network] = Field(default_factory=list, max_length=1000)
+    """Addresses and networks of proxies in front of Mainstay, as in `10.0.0.0/8`. What they say of a client
+    (`X-Forwarded-For` and its family, `Forwarded`, the PROXY protocol) is believed and passed on; of everybody else
+    it is dropped. None by default: anybody can claim to be anybody."""
 
     admin: Listen | None = None
     """The address where the supervisor tells how things are: `/metrics` for Prometheus, `/livez` and `/readyz`.

@@ -7,6 +7,7 @@ when it cannot, and publishes its own JSON Schema.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -294,6 +295,31 @@ class OneOf:
         """Publish the words."""
         del schema, handler
         return {"enum": list(self.words)}
+
+
+def _network(written: object) -> str:
+    example = "write an address or a network, as in 10.0.0.0/8"
+    if not isinstance(written, str) or "%" in written:
+        raise wrong(f"{shown(written)} is not a network: {example}")
+    try:
+        return str(ip_network(written))
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(written, strict=False)
+    except ValueError:
+        raise wrong(f"{shown(written)} is not a network: {example}") from None
+    raise wrong(f"{shown(written)} is an address within a network: write {meant}, or the address alone")
+
+
+Network = Annotated[
+    str,
+    PlainValidator(_network),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^[0-9a-fA-F.:]+(?:/[0-9]{1,3})?$", "examples": ["10.0.0.0/8"]}
+    ),
+]
+"""Addresses of IP: one, or all of a network."""
 
 
 def _balance(written: object) -> object:
