@@ -21,7 +21,9 @@ from mainstay.base.facts import Fact, InstanceEjected, WorkerExited
 from mainstay.base.probe import ProbeResult
 from mainstay.gateway import remote
 from mainstay.gateway.check import check
+from mainstay.gateway.context import to_instances
 from mainstay.gateway.crew import Crew, bind
+from mainstay.gateway.keyring import Keyring
 from mainstay.gateway.table import (
     DRAINING,
     UP,
@@ -34,6 +36,8 @@ from mainstay.gateway.table import (
     Settings,
     StickySettings,
     Table,
+    Terms,
+    Trust,
 )
 from mainstay.gateway.tally import Tally
 from mainstay.supervisor.environment import INSTANCE, RUN_DIR
@@ -44,6 +48,7 @@ from mainstay.supervisor.rundir import ACCESS, GATEWAY, RunDir
 from mainstay.supervisor.state import State, WorkerRecord
 from mainstay.supervisor.supervisor import Supervisor
 from mainstay.supervisor.usage import Usage
+from mainstay.system.entrance import Opening
 from mainstay.system.listener import TCP
 from mainstay.system.schema import Service, System
 from mainstay.system.sticky import Sticky
@@ -119,6 +124,7 @@ class Control:
             on_fact=self._keep_fact,
             changed=self._workers_changed,
         )
+        self._keyring = Keyring(system, self._emit, self._clock)
         self._usage = Usage()
         self._chores: asyncio.Task[None] | None = None
 
@@ -138,6 +144,8 @@ class Control:
         if strict:
             self._look_for_programs()
             self._try_log()
+        if problems := self._keyring.open():
+            raise EnvironmentProblem("\n".join(problems))
         self._chores = asyncio.get_running_loop().create_task(self._do_chores())
         taken_over = False
         admin: socket.socket | None = None
@@ -159,6 +167,7 @@ class Control:
 
     async def take_down(self) -> int:
         """Stop what a supervisor that was killed has left running, and give the number of processes."""
+        self._keyring.open()
         count = await self._take_over()
         await self.stop()
         return count
@@ -244,7 +253,10 @@ class Control:
         health = service.health
         limit = health.timeout if health is not None else service.timeouts.connect
         try:
-            return await check(host, port, service.health_path(), limit, service.health_talk())
+            name, trust = service.server_name(), self._keyring.trust(service.upstream_tls)
+            context = to_instances(trust) if name else None
+            path, talk = service.health_path(), service.health_talk()
+            return await check(host, port, path, limit, talk, tls=context, name=name)
         except EnvironmentProblem as problem:
             return ProbeResult(ok=False, said=str(problem), seconds=0.0)
 
@@ -261,6 +273,7 @@ class Control:
                 state=DRAINING if life.state == DRAINING else UP,
                 path=life.path,
                 talk=life.talk,
+                server_name=life.server_name,
             )
             for life in self._supervisor.rotation()
         ]
@@ -273,9 +286,9 @@ class Control:
             trusted=list(self.system.gateway.trusted_proxies),
             drain=self.system.gateway.drain,
             log=self._log(),
-            doors=doors(self.system),
+            doors=doors(self.system, self._keyring),
             services={
-                name: settings(name, service, self._state.secret)
+                name: settings(name, service, self._state.secret, self._keyring.trust(service.upstream_tls))
                 for name, service in self.system.services.items()
                 if service.listen
             },
@@ -324,6 +337,8 @@ class Control:
             self._usage.look(
                 self._clock.now(), [row["pid"] for row in self._supervisor.status() if row["pid"]]
             )
+            if self._keyring.look():
+                self.publish()
             for name in own:
                 with contextlib.suppress(OSError):
                     rotate(self._rundir.log(name), _OWN_LOG, _OWN_LOGS_KEPT)
@@ -363,7 +378,12 @@ class Control:
             "workers": self.workers(),
             "services": [self._service(name, instances) for name in self.system.services],
             "instances": instances,
+            "certificates": self.certificates(),
         }
+
+    def certificates(self) -> list[dict[str, Any]]:
+        """Give a line for each certificate that is shown to anybody."""
+        return self._keyring.status()
 
     @property
     def tally(self) -> Tally:
@@ -426,8 +446,8 @@ class Control:
         return {**row, **counted, "cpu": used.cpu if used else None, "memory": used.memory if used else None}
 
 
-def doors(system: System) -> dict[str, Door]:
-    """Say whose the requests are that come to each listening socket."""
+def doors(system: System, keyring: Keyring) -> dict[str, Door]:
+    """Say how the traffic of each listening socket is taken; one whose certificates cannot be read is left out."""
     openings = system.openings()
     rules: dict[str, list[Rule]] = {name: [] for name in openings}
     for name, service in system.services.items():
@@ -444,19 +464,27 @@ def doors(system: System) -> dict[str, Door]:
             for route in service.routes
         ] or [Rule(service=name)]
     return {
-        name: Door(
-            rules=rules[name],
-            redirects=[
-                Redirect(
-                    host=one.host or "", path=one.path or "", to=one.to, keep=one.keep, status=one.status
-                )
-                for one in opening.entrance.redirects
-            ],
-            tcp=opening.listener.scheme == TCP,
-            most=_most(system, rules[name]),
-        )
+        name: _door(system, opening, rules[name], keyring.terms(name))
         for name, opening in openings.items()
+        if opening.entrance.tls is None or keyring.terms(name) is not None
     }
+
+
+def _door(system: System, opening: Opening, rules: list[Rule], terms: Terms | None) -> Door:
+    entrance = opening.entrance
+    hsts = entrance.tls.hsts if entrance.tls is not None else None
+    return Door(
+        rules=rules,
+        redirects=[
+            Redirect(host=one.host or "", path=one.path or "", to=one.to, keep=one.keep, status=one.status)
+            for one in entrance.redirects
+        ],
+        https=entrance.redirect,
+        terms=terms,
+        hsts=int(hsts) if hsts is not None else None,
+        tcp=opening.listener.scheme == TCP,
+        most=_most(system, rules),
+    )
 
 
 def _most(system: System, rules: list[Rule]) -> int | None:
@@ -464,7 +492,7 @@ def _most(system: System, rules: list[Rule]) -> int | None:
     return system.services[rules[0].service].max_connections if rules else None
 
 
-def settings(name: str, service: Service, secret: str) -> Settings:
+def settings(name: str, service: Service, secret: str, trust: Trust) -> Settings:
     """Say how the gateway is to treat a service's traffic; the secret hides what cookies say."""
     return Settings(
         health=service.health_spec(),
@@ -477,6 +505,7 @@ def settings(name: str, service: Service, secret: str) -> Settings:
         idle=service.timeouts.idle,
         tunnel=service.timeouts.tunnel,
         hold=service.hold,
+        trust=trust,
     )
 
 

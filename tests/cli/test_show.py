@@ -183,10 +183,37 @@ def test_every_fact_is_a_sentence_of_its_own():
         ): "web-1 circuit breaker: open -> closed",
         facts.PanicBegan(at=0.0, service="web"): "web no usable instance is left: all are used",
         facts.WorkerExited(at=0.0, worker=1, pid=7, reason="killed"): "gateway worker 1 ended: killed",
+        facts.CertificatesRejected(
+            at=0.0, key="services.web.tls", reason="no such file"
+        ): "services.web.tls goes on as it was: no such file",
     }
 
     for fact, sentence in told.items():
         assert show.fact(fact.record()) == sentence
+
+
+def test_facts_of_certificates_say_which_and_when():
+    changed = facts.CertificatesChanged(at=0.0, key="services.web.tls", names=["a.example", "b.example"])
+    soon = facts.CertificateNearedExpiry(at=0.0, key="services.web.tls", name="a", until=93600.0, days=1)
+    over = facts.CertificateNearedExpiry(at=9.0, key="services.web.tls", name="a", until=1.0, days=-1)
+
+    assert show.fact(changed.record()) == "services.web.tls taken up anew, for a.example, b.example"
+    assert show.fact(soon.record()) == "services.web.tls (a) expires in 1d 2h"
+    assert show.fact(over.record()) == "services.web.tls (a) has expired"
+
+
+def test_certificates_are_shown_with_the_time_that_they_have_left(terminal, monkeypatch):
+    heard = terminal()
+    monkeypatch.setattr(show.time, "time", lambda: 1000.0)
+    good = {"key": "services.web.tls", "name": "a.example", "names": ["a.example"], "trouble": None}
+
+    certificates = [good | {"until": 1000.0 + 86400 * 40}, good | {"until": 999.0, "trouble": "is gone"}]
+    show.status(state(row()) | {"certificates": certificates})
+
+    said = heard.getvalue()
+    assert "a.example        1      40d 0h  services.web.tls" in said
+    assert "a.example        1     expired  services.web.tls" in said
+    assert "its new files cannot be used: is gone" in said
 
 
 def test_problems_of_a_system_file_are_lines_an_editor_can_follow(terminal):

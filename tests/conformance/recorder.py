@@ -17,6 +17,8 @@ class Recorder:
     "close" or "reset"; an `early` answer does not wait for the request's body.
     """
 
+    tls = None
+
     def __init__(self, answers=()):
         self.answers = list(answers)
         self.wires = []

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import typer
 from _pytest.mark.structures import ParameterSet
 
@@ -133,11 +134,29 @@ def _whole_files() -> list[ParameterSet]:
     return [block for block in _blocks({"yaml"}) if "services:" in str(block.values[0]).splitlines()]
 
 
+def _make_certificates(folder: Path, text: str) -> None:
+    """Make the files that a system file names: all certificates are of one authority."""
+    ca = trustme.CA()
+    for line in re.findall(r"cert: .*?key: [\w/.]+", text, re.DOTALL):
+        made = ca.issue_cert(f"host-{len(list(folder.rglob('*')))}.example")
+        files = dict(re.findall(r"(cert|key): ([\w/.]+)", line))
+        made.cert_chain_pems[0].write_to_path(str(_room(folder / files["cert"])))
+        made.private_key_pem.write_to_path(str(_room(folder / files["key"])))
+    for file in re.findall(r"ca: ([\w/.-]+)", text):
+        ca.cert_pem.write_to_path(str(_room(folder / file)))
+
+
+def _room(file: Path) -> Path:
+    file.parent.mkdir(exist_ok=True)
+    return file
+
+
 @pytest.mark.parametrize("text", _whole_files())
 def test_every_system_file_loads(text: str, tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "mainstay.yaml").write_text(text, encoding="utf-8")
+    _make_certificates(folder, text)
 
     system = load(folder / "mainstay.yaml", {})
 

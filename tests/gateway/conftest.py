@@ -32,7 +32,7 @@ async def until(condition, limit=5.0):
 
 def left_in(worker):
     """Give what is there only while requests are under way."""
-    left = [*worker.clients, *(["deadlines"] * len(worker.wheel))]
+    left = [*worker.clients, *worker.greetings, *(["deadlines"] * len(worker.wheel))]
     for route in worker.routes.values():
         left += [*route.tasks, *(["in flight"] * route.in_flight)]
         for member in route.pool.members:
@@ -96,7 +96,8 @@ class Origin:
     when it has written itself). `raw(reader, writer)` replaces all of that.
     """
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        self.tls = tls
         self.requests = []
         self.connections = 0
         self.open = set()
@@ -107,7 +108,7 @@ class Origin:
         self._tasks = set()
 
     async def listen(self, port=0):
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=2**20)
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=2**20, ssl=self.tls)
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def _serve(self, reader, writer):
@@ -254,6 +255,7 @@ class Rig:
         self.path = None
         self.log = None
         self.trusted = []
+        self.door = {}
         self.rows = []
 
     @property
@@ -264,11 +266,17 @@ class Rig:
     def members(self):
         return self.route.pool.members
 
-    async def up(  # noqa: PLR0913 - all but the first by name, and each with a default
-        self, count=1, *, limits=None, call=None, pool=None, path=None, door=None, **settings
+    async def up(  # noqa: PLR0913 - all by name
+        self, count=1, *, limits=None, call=None, pool=None, path=None, door=None, tls=None, **settings
     ):
-        """Serve with so many origins; settings as in `Settings`, with short names for specs."""
+        """Serve with so many origins; settings as in `Settings`, with short names for specs.
+
+        Args:
+            door: Fields of the `Door`.
+            tls: What origins show as `localhost`, when they speak TLS.
+        """
         self.path = path
+        self.door = door or {}
         settings.setdefault("health", None)
         settings.setdefault("breaker", None)
         self.settings = Settings(
@@ -277,9 +285,8 @@ class Rig:
             **settings,
         )
         self.limits = limits or Limits()
-        self.door = door or {}
         for _ in range(count):
-            origin = Origin()
+            origin = Origin(tls)
             await origin.listen()
             self.origins.append(origin)
             self.rows.append(self.row(origin, len(self.origins)))
@@ -298,6 +305,7 @@ class Rig:
             port=origin.port,
             state=state,
             path=self.path,
+            server_name="localhost" if origin.tls else "",
         )
 
     def apply(self):
@@ -307,7 +315,7 @@ class Rig:
         self.version += 1
         return Table(
             version=self.version,
-            doors={"web": Door(rules=[Rule(service="web")], **self.door)},
+            doors={"web": Door(**{"rules": [Rule(service="web")]} | self.door)},
             services={"web": self.settings},
             rows=self.rows,
             limits=self.limits,

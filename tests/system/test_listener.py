@@ -25,23 +25,23 @@ def test_a_listener_is_read_and_written_alike(written, listener):
     [
         (
             "0.0.0.0:8080",
-            "'0.0.0.0:8080' is not a listener: write http://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080",
+            "'0.0.0.0:8080' is not a listener: write http://HOST:PORT or https://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080",
         ),
         (
-            "https://a:1",
-            "'https://a:1' is not a listener: write http://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080",
+            "ftp://a:1",
+            "'ftp://a:1' is not a listener: write http://HOST:PORT or https://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080",
         ),
         (
             "http://a",
-            "'http://a' is not a listener: write http://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080",
+            "'http://a' is not a listener: write http://HOST:PORT or https://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080",
         ),
         (
             "http://a:1/",
-            "'http://a:1/' is not a listener: write http://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080",
+            "'http://a:1/' is not a listener: write http://HOST:PORT or https://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080",
         ),
         (
             None,
-            "nothing is not a listener: write http://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080",
+            "nothing is not a listener: write http://HOST:PORT or https://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080",
         ),
         ("http://a:0", "port 0 cannot be: allowed are 1 to 65535"),
         ("http://a:65536", "port 65536 cannot be: allowed are 1 to 65535"),

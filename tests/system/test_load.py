@@ -12,7 +12,7 @@ from mainstay.system.schema import System
 from mainstay.system.witness import AccessLog
 
 SERVICE_KEYS = (
-    "command, addresses, host, instances, listen, max_connections, routes, cwd, env, env_file, user, health, timeouts, retry, idempotency, breaker, outlier, balance, "
+    "command, addresses, host, instances, listen, max_connections, routes, tls, upstream_tls, cwd, env, env_file, user, health, timeouts, retry, idempotency, breaker, outlier, balance, sticky, "
     "slow_start, failover, hold, restart, ready_within, drain, stop_timeout, needs, logs"
 )
 NAME_RULE = "allowed are small letters, digits and hyphens, beginning with a letter, up to 63"
@@ -159,7 +159,7 @@ ONE_PROBLEM = [
     (
         service("listen: 8080"),
         (
-            "4:13: services.web.listen: 8080 is not a listener: write http://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080, "
+            "4:13: services.web.listen: 8080 is not a listener: write http://HOST:PORT or https://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080, "
             "or the name of one under listeners"
         ),
     ),
@@ -305,7 +305,7 @@ services:
     [
         (
             "9901",
-            "9901 is not a listener: write http://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080",
+            "9901 is not a listener: write http://HOST:PORT or https://HOST:PORT or tcp://HOST:PORT, as in http://0.0.0.0:8080",
         ),
         ("http://127.0.0.1:0", "port 0 cannot be: allowed are 1 to 65535"),
         (

@@ -104,7 +104,7 @@ def test_one_service_has_a_tcp_listener_for_itself(tmp_path):
 def test_the_admin_listener_speaks_http(tmp_path):
     assert problems(
         tmp_path, "gateway: {admin: 'tcp://127.0.0.1:9901'}\nservices:\n  a: {command: run}\n"
-    ) == [("gateway.admin", "must be http://HOST:PORT, not tcp://127.0.0.1:9901: HTTP is spoken there")]
+    ) == [("gateway.admin", "must be http://HOST:PORT, not tcp://127.0.0.1:9901: plain HTTP is spoken there")]
 
 
 def test_a_service_knows_from_its_shared_listener_that_it_speaks_tcp(tmp_path):

@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "watch-with-prometheus.md
 
 
 STATE_OF_WEB_2 = ("mainstay_instance_state", "web", "web-2")
-LABELS = ("service", "instance", "class", "state", "le", "worker", "version", "python")
+LABELS = ("service", "instance", "class", "state", "le", "worker", "version", "python", "key", "name")
 
 
 def ordered(labels):
@@ -103,6 +103,11 @@ class Control:
     def missing(self):
         return self.lacks
 
+    def certificates(self):
+        shop = {"key": "services.web.tls", "name": "shop.example", "until": 1e9, "trouble": "is gone"}
+        pay = {"key": "services.pay.upstream_tls", "name": "us", "until": 2e9, "trouble": None}
+        return [shop, pay]
+
 
 @pytest.fixture
 async def control():
@@ -170,6 +175,16 @@ async def test_what_workers_counted_is_added_up(control):
     assert seen["mainstay_breakers_open", "web", "web-1"] == 2
     assert seen[("mainstay_access_log_lines_total",)] == 16
     assert seen[("mainstay_access_log_lines_dropped_total",)] == 18
+
+
+async def test_certificates_are_told_with_their_end_and_their_trouble(control):
+    seen = await scrape(control)
+
+    expiry, trouble = "mainstay_certificate_expiry_timestamp_seconds", "mainstay_certificate_trouble"
+    assert seen[expiry, "services.web.tls", "shop.example"] == 1e9
+    assert seen[expiry, "services.pay.upstream_tls", "us"] == 2e9
+    assert seen[trouble, "services.web.tls"] == 1
+    assert seen[trouble, "services.pay.upstream_tls"] == 0
 
 
 async def test_counters_stay_when_a_worker_dies_and_what_it_did_at_the_time_does_not(control):

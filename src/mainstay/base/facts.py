@@ -116,6 +116,41 @@ class PanicEnded(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateFact(Fact):
+    """Something that happened to a certificate of the system file."""
+
+    key: str
+    """Where it stands in the system file: `listeners.public.tls`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificatesChanged(CertificateFact):
+    """Its files, or those beside it, have changed, and new connections are made by them."""
+
+    names: list[str]
+    """What people know the certificates by that are used now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificatesRejected(CertificateFact):
+    """Its files, or those beside it, have changed, and cannot be used: the former go on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateNearedExpiry(CertificateFact):
+    """It expires soon, or has expired; told once a day."""
+
+    name: str
+    """What people know it by."""
+    until: float
+    """When it expires, in seconds since 1970."""
+    days: int
+    """Whole days until then; below 0 when it has expired."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStarted(Fact):
     """A gateway worker was started."""
 

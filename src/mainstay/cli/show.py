@@ -12,6 +12,7 @@ from rich.table import Column
 from rich.text import Text
 
 from mainstay.base.errors import MainstayError, SystemFileError
+from mainstay.gateway.keyring import WARNED
 
 # A file or a pipe has no width that lines would have to be broken for.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -78,6 +79,15 @@ def status(state: dict[str, Any]) -> None:
     _table(_INSTANCE, state["instances"])
     for row in state["instances"]:
         _troubles(row)
+    certificates = state.get("certificates")  # a supervisor of a former version has none
+    if certificates:
+        out.print()
+        _table(_CERTIFICATE, certificates)
+        for row in certificates:
+            if row["trouble"] is not None:
+                out.print(
+                    Text(f"its new files cannot be used: {row['trouble']}", style="yellow"), soft_wrap=True
+                )
 
 
 Cell = Callable[[dict[str, Any]], Text | str]
@@ -135,6 +145,12 @@ _INSTANCE: list[tuple[str, bool, int, Cell]] = [
     ("p99", True, 3, lambda row: millis(row["p99"])),
     ("cpu", True, 3, lambda row: "-" if row["cpu"] is None else f"{row['cpu']:.0%}"),
     ("memory", True, 3, _memory),
+]
+_CERTIFICATE: list[tuple[str, bool, int, Cell]] = [
+    ("certificate", False, 0, lambda row: row["name"]),
+    ("names", True, 2, lambda row: str(len(row["names"]))),
+    ("expires in", True, 0, lambda row: _expiry(row["until"] - time.time())),
+    ("key", False, 1, lambda row: row["key"]),
 ]
 _GAP = 2
 
@@ -209,7 +225,8 @@ def bytes_(count: int) -> str:
 
 def fact(record: dict[str, Any]) -> str:
     """Write a fact as a line for people."""
-    who = record.get("instance") or record.get("service") or f"gateway worker {record.get('worker')}"
+    who = record.get("instance") or record.get("service") or record.get("key")
+    who = who or f"gateway worker {record.get('worker')}"
     words = {
         "InstanceStarted": "started",
         "InstanceAdopted": "found running, watched again",
@@ -236,12 +253,29 @@ def fact(record: dict[str, Any]) -> str:
         what = "health" if name == "HealthChanged" else "circuit breaker"
         where = f" (seen by gateway worker {record['worker']})" if "worker" in record else ""
         return f"{who} {what}: {record['before']} -> {record['after']}{where}"
-    return f"{who} {name}"
+    return f"{who} {_OF_CERTIFICATES[name](record) if name in _OF_CERTIFICATES else name}"
+
+
+_OF_CERTIFICATES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "CertificatesChanged": lambda record: f"taken up anew, for {', '.join(record['names']) or 'nobody'}",
+    "CertificatesRejected": lambda record: f"goes on as it was: {record['reason']}",
+    "CertificateNearedExpiry": lambda record: (
+        f"({record['name']}) has expired"
+        if record["days"] < 0
+        else f"({record['name']}) expires in {span(record['until'] - record['at'])}"
+    ),
+}
 
 
 def right(name: str) -> Column:
     """Give a column of figures."""
     return Column(name, justify="right")
+
+
+def _expiry(seconds: float) -> Text:
+    if seconds <= 0:
+        return Text("expired", style="red")
+    return Text(span(seconds), style="yellow" if seconds < WARNED * 86400 else "")
 
 
 def _or_dash(value: object) -> str:

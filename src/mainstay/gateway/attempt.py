@@ -12,7 +12,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainstay.base.outcome import CHARGED, OK, STALE, Outcome
-from mainstay.gateway.connection import UpstreamConnection, connect
+from mainstay.gateway.approach import connect
+from mainstay.gateway.connection import UpstreamConnection
 from mainstay.gateway.grammar import CHUNKED
 from mainstay.gateway.request import Request, of_attempt
 from mainstay.tolerance.call import GIVE_UP, PAUSE, TRY, Call, Order

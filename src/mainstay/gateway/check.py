@@ -3,19 +3,28 @@
 import asyncio
 import errno
 import re
+import ssl
 
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.base.probe import ProbeResult, Talk
+from mainstay.system.certificate import said as of_openssl
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?\r?\n")
-# As in `connection.OURS`, which is not imported so that this stays apart from the traffic.
+# As in `approach.OURS`, which is not imported so that this stays apart from the traffic.
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 _MOST = 65536
 _GOOD = range(200, 400)
 
 
-async def check(
-    host: str, port: int, path: str | None, limit: float, talk: Talk | None = None
+async def check(  # noqa: PLR0913 - the last two go together
+    host: str,
+    port: int,
+    path: str | None,
+    limit: float,
+    talk: Talk | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    name: str = "",
 ) -> ProbeResult:
     """Ask once, and tell what was said.
 
@@ -26,6 +35,8 @@ async def check(
             any HTTP answer shows that the process answers, so any is good.
         limit: Seconds for the whole of it, connection included.
         talk: What is said in place of HTTP.
+        tls: How TLS is spoken with it; None: it speaks without.
+        name: The name that its certificate must be for.
 
     Raises:
         EnvironmentProblem: we ourselves are out of descriptors, ports or memory; that proves nothing.
@@ -34,11 +45,14 @@ async def check(
     begun = loop.time()
     try:
         async with asyncio.timeout(limit):
-            ok, said = await (_ask(host, port, path) if talk is None else _talk(host, port, talk))
+            asked = _ask(host, port, path, tls, name) if talk is None else _talk(host, port, talk)
+            ok, said = await asked
     except TimeoutError:
         ok, said = False, f"no answer within {limit * 1000:.0f}ms"
     except ConnectionRefusedError:
         ok, said = False, "connection refused"
+    except ssl.SSLError as error:
+        ok, said = False, f"TLS: {of_openssl(error)}"
     except OSError as error:
         if error.errno in _OURS:
             raise EnvironmentProblem(f"cannot check: {(error.strerror or str(error)).lower()}") from error
@@ -75,7 +89,9 @@ class _Ear(asyncio.Protocol):
             self._heard.set_result(self._got)
 
 
-async def _ask(host: str, port: int, path: str | None) -> tuple[bool, str]:
+async def _ask(
+    host: str, port: int, path: str | None, tls: ssl.SSLContext | None, name: str
+) -> tuple[bool, str]:
     loop = asyncio.get_running_loop()
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     line = f"GET {path}" if path else "OPTIONS *"
@@ -84,7 +100,10 @@ async def _ask(host: str, port: int, path: str | None) -> tuple[bool, str]:
         "Accept: */*\r\nConnection: close\r\n\r\n".encode()
     )
     heard: asyncio.Future[bytes] = loop.create_future()
-    transport, _ = await loop.create_connection(lambda: _Ear(question, heard), host, port)
+    server_name = name if tls is not None else None
+    transport, _ = await loop.create_connection(
+        lambda: _Ear(question, heard), host, port, ssl=tls, server_hostname=server_name
+    )
     try:
         first, end, _ = (await heard).partition(b"\n")
     finally:

@@ -1,13 +1,12 @@
 """HOT. Connections to instances: what is sent there, and what comes back."""
 
 import asyncio
-import errno
 import select
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainstay.base.outcome import REFUSED, RESET, STALE, Outcome
+from mainstay.base.outcome import RESET, STALE, Outcome
 from mainstay.gateway.chunk import Chunks
 from mainstay.gateway.grammar import CHUNKED, END, NONE, bare
 from mainstay.gateway.response import Response
@@ -324,24 +323,3 @@ class UpstreamConnection(asyncio.Protocol):
             and not self.instance.leaving
             and not self.transport.get_write_buffer_size()
         )
-
-
-OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
-"""Errors of making a connection that say nothing of the other end."""
-
-
-async def connect(
-    instance: "Upstream", loop: asyncio.AbstractEventLoop, limit: float
-) -> UpstreamConnection | Outcome:
-    """Make a connection within `limit` seconds, or tell how that failed."""
-    try:
-        async with asyncio.timeout(limit):
-            _, connection = await loop.create_connection(
-                lambda: UpstreamConnection(instance, loop), instance.host, instance.port
-            )
-    except TimeoutError:
-        return REFUSED
-    except OSError as problem:
-        # Out of descriptors, ports or memory: that is ours, and proves nothing against the instance.
-        return STALE if problem.errno in OURS else REFUSED
-    return connection

@@ -1,10 +1,12 @@
 """HOT. Where requests come in: one listening socket in one worker, and whose its requests are."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from mainstay.gateway.context import Certificates
 from mainstay.gateway.reading import AmbiguousError
-from mainstay.gateway.router import AmbiguousHostError, Router
+from mainstay.gateway.router import AmbiguousHostError, Router, hostname
 from mainstay.gateway.table import Door, Rule
 from mainstay.gateway.way import Way
 
@@ -12,11 +14,16 @@ if TYPE_CHECKING:
     from mainstay.gateway.request import Request
     from mainstay.gateway.route import Route
 
+_HTTPS = 443
+_HOST = re.compile(rb"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+# What browsers send as it is, and a Location must not have (RFC 3986 §2).
+_UNSAFE = re.compile(rb"""["<>\\^`{|}]""")
+
 
 class Entrance:
     """One listening socket, and the rules by which its requests find their service."""
 
-    __slots__ = ("_router", "_ways", "door", "home", "name", "sole", "via")
+    __slots__ = ("_router", "_ways", "certificates", "door", "home", "hsts", "name", "sole", "via")
 
     def __init__(self, name: str, via: bytes, nowhere: "Route") -> None:
         """Lead nowhere, until `apply`.
@@ -33,6 +40,10 @@ class Entrance:
         """Where everything goes, if there is one service that takes it all."""
         self.home: Route = nowhere
         """Where is counted what never was a request that could be routed."""
+        self.certificates: Certificates | None = None
+        """What is shown to clients, where TLS is spoken."""
+        self.hsts = b""
+        """The line by which browsers are told to use TLS alone."""
         self._ways: dict[tuple[str, str, str], Way] = {}
         self._router: Router[Way] = Router([])
 
@@ -42,6 +53,7 @@ class Entrance:
             way.route is routes.get(name) for (name, _, _), way in self._ways.items()
         ):
             return  # tables come with every change of an instance; there may be ten thousand rules
+        self._speak(door)
         self.door = door
         self._ways = {}
         rules = [(rule.host, rule.path, self._way(rule, routes[rule.service])) for rule in door.rules]
@@ -50,6 +62,20 @@ class Entrance:
         self.sole = whole[0] if whole and len(door.rules) + len(door.redirects) == 1 else None
         if door.rules:
             self.home = whole[0] if whole else routes[door.rules[0].service]
+
+    def _speak(self, door: Door) -> None:
+        terms, known = door.terms, self.certificates
+        if terms is None:
+            self.certificates = None
+        elif known is None or known.terms != terms:
+            self.certificates = Certificates(terms)
+        told = terms is not None and door.hsts is not None
+        self.hsts = b"Strict-Transport-Security: max-age=%d" % (door.hsts or 0) if told else b""
+
+    def renew(self) -> None:
+        """Make the keys anew by which sessions are taken up again: who gets hold of one reads no more than a day."""
+        if self.certificates is not None:
+            self.certificates = Certificates(self.certificates.terms)
 
     def _way(self, rule: Rule, route: "Route") -> Way:
         """Give the same way to rules that do the same, so that no request is in doubt between them."""
@@ -69,3 +95,22 @@ class Entrance:
                 request.fault = "no_route"
             return way
         return None
+
+    def to_https(self, request: "Request") -> bytes:
+        """Give the same place over TLS, for a request that is for nobody here; empty: there is none."""
+        port, target = self.door.https, request.target
+        if port is None or target == b"*" or request.fault != "no_route":
+            return b""
+        try:
+            host = hostname(request.host)
+        except AmbiguousHostError:
+            return b""
+        # What only looks like a host is not handed on to be looked up.
+        if not _HOST.fullmatch(host):
+            return b""
+        place = b"" if port == _HTTPS else b":%d" % port
+        return b"https://%b%b%b" % (host, place, _UNSAFE.sub(_escaped, target))
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % match[0][0]

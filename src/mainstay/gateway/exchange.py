@@ -232,6 +232,7 @@ class Exchange(Attempts):
             retry_after=self.call.retry_after,
             head=request.method == b"HEAD",
             date=self.date(),
+            more=self.client.pledge(),
         )
         self.client.write(data)
         self._count(status, now)
@@ -301,7 +302,10 @@ class Exchange(Attempts):
                 lines.append(b"Transfer-Encoding: chunked")
             else:
                 request.keep_alive = False
-        if not request.complete or self.client.closing:
+        client = self.client
+        if client.tls is not None and client.entrance.hsts and not response.hsts:
+            lines.append(client.entrance.hsts)
+        if not request.complete or client.closing:
             request.keep_alive = False
         if not request.keep_alive:
             lines.append(b"Connection: close")
@@ -324,7 +328,8 @@ class Exchange(Attempts):
             bond.key == name or (call.attempt > 1 and self.route.pool.holds(self._answered_at, bond))
         ):
             return
-        lines.append(sticky.line(name, secure=bool(self.request.secure)))
+        secure = self.client.tls is not None if self.request.secure is None else self.request.secure
+        lines.append(sticky.line(name, secure=secure))
 
 
 _REASONS = {

@@ -18,7 +18,6 @@ from mainstay.gateway.wheel import TICK
 if TYPE_CHECKING:
     from mainstay.gateway.entrance import Entrance
     from mainstay.gateway.route import Route
-    from mainstay.gateway.way import Way
     from mainstay.gateway.worker import Worker
 
 QUEUE = 16
@@ -30,6 +29,7 @@ IDLE_TIME = 75.0
 LINGER = 1.0
 """Seconds in which the rest of a refused request is read and dropped, so that its answer is not lost to a
 reset (RFC 9112 §9.6)."""
+_PERMANENT = 308
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -86,11 +86,13 @@ class ClientConnection(Reader):
 
     def introduce(self) -> None:
         """Learn what instances are told of the other end, and whether that is a proxy which is believed."""
-        peer, trust, via = self.peer, self.worker.trust, self.entrance.via
-        self._forwarded = forwarded_for(peer.encode(), via)
-        self._believed = (
-            Believed(trust, peer, via, b"http") if trust is not None and trust.has(peer) else None
-        )
+        peer, trust, via, tls = self.peer, self.worker.trust, self.entrance.via, self.tls
+        scheme = b"http" if tls is None else b"https"
+        proxy = trust is not None and trust.has(peer)
+        self._believed = Believed(trust, peer, via, scheme) if trust is not None and proxy else None
+        # The certificate of a proxy is not its client's; what it says of that one is passed on.
+        shown = tls.shown_by_client() if tls is not None and not proxy else b""
+        self._forwarded = forwarded_for(peer.encode(), via, scheme, shown)
 
     def eof_received(self) -> bool:
         """Take the client's end; what it asked for before is still answered (RFC 9112 §9.6)."""
@@ -178,6 +180,10 @@ class ClientConnection(Reader):
         """Send to the client."""
         if not self.transport.is_closing():
             self.transport.write(data)
+
+    def pledge(self) -> bytes:
+        """Give the line by which browsers are told to use TLS alone; empty where it is not spoken."""
+        return self.entrance.hsts if self.tls is not None else b""
 
     def pause(self) -> None:
         """Read no more for now."""
@@ -284,6 +290,12 @@ class ClientConnection(Reader):
         if request.fault is not None:
             self._reject(request, now)
             return
+        tls = self.tls
+        if tls is not None and tls.several and tls.misdirected(request.host):
+            # RFC 9110 §7.4: its answer is secured by a certificate for it, or not given.
+            request.fault = "misdirected"
+            self._reject(request, now)
+            return
         route = self.entrance.sole
         if route is None:
             route = self._find(request, now)
@@ -298,22 +310,26 @@ class ClientConnection(Reader):
         way = self.entrance.find(request)
         if way is None:
             self.route = self.entrance.home
-            self._reject(request, now)
+            where = self.entrance.to_https(request)
+            if where:
+                self._redirect(request, _PERMANENT, where, now)
+            else:
+                self._reject(request, now)
         elif way.route is not None:
             way.aim(request)
             return way.route
         else:
-            self._redirect(request, way, now)
+            self._redirect(request, way.status, way.location(request), now)
         return None
 
-    def _redirect(self, request: Request, way: "Way", now: float) -> None:
+    def _redirect(self, request: Request, status: int, where: bytes, now: float) -> None:
         if not request.complete or self.closing:
             request.keep_alive = False
-        where = way.location(request)
-        self.write(page.redirect(way.status, where, close=not request.keep_alive, date=self.worker.date))
+        close, date = not request.keep_alive, self.worker.date
+        self.write(page.redirect(status, where, close=close, date=date, more=self.pledge()))
         log = self.worker.access_log
-        if log is not None and log.wants(way.status, None):
-            log.refused(self, request, None, 0, now, way.status)
+        if log is not None and log.wants(status, None):
+            log.refused(self, request, None, 0, now, status)
         self._go_on(request, now)
 
     def _reject(self, request: Request, now: float) -> None:
@@ -330,6 +346,7 @@ class ClientConnection(Reader):
             close=True,
             head=head,
             date=self.worker.date,
+            more=self.pledge(),
         )
         self.write(data)
         self.route.refused += 1

@@ -25,7 +25,8 @@ REASONS: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request is not valid HTTP."),
     "bad_host": (400, "The request needs exactly one valid Host."),
     "slow_request": (408, "The request did not arrive in time."),
-    "misdirected": (421, "What begins with https:// is not answered on a connection that is not encrypted."),
+    "misdirected": (421, "This connection is not the one for this address: its scheme, or its certificate."),
+    "not_encrypted": (400, "Only https:// is spoken here."),
     "loop": (508, "This request has been here before: it is being passed on in a circle."),
     "last_hop": (200, "The request was to come this far and no farther."),
     "uri_too_long": (414, "The address of this request is too long."),
@@ -63,6 +64,7 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
     retry_after: float | None = None,
     head: bool = False,
     date: bytes = b"",
+    more: bytes = b"",
 ) -> bytes:
     """Write the whole answer for a reason (a key of `REASONS`).
 
@@ -74,6 +76,7 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
             one of `RETRIED`.
         head: The request was HEAD, so the body is left out (RFC 9110 §9.3.2).
         date: The `Date` line (RFC 9110 §6.6.1).
+        more: Another line.
     """
     status, text = REASONS[reason]
     phrase = HTTPStatus(status).phrase
@@ -96,13 +99,14 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
     if close:
         lines.append("Connection: close")
     told = [line.encode() for line in lines]
-    if date:
-        told.append(date)
+    told += filter(None, (date, more))
     told.append(b"\r\n" if head else b"\r\n" + body)
     return b"\r\n".join(told)
 
 
-def redirect(status: int, location: bytes, *, close: bool = False, date: bytes = b"") -> bytes:
+def redirect(
+    status: int, location: bytes, *, close: bool = False, date: bytes = b"", more: bytes = b""
+) -> bytes:
     """Write the whole answer that sends a client elsewhere (RFC 9110 §15.4); it has no body.
 
     Args:
@@ -110,6 +114,7 @@ def redirect(status: int, location: bytes, *, close: bool = False, date: bytes =
         location: Where, as it stands in `Location`.
         close: Announce that the connection ends with this answer.
         date: The `Date` line.
+        more: Another line.
     """
     lines = [
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(),
@@ -119,6 +124,5 @@ def redirect(status: int, location: bytes, *, close: bool = False, date: bytes =
     ]
     if close:
         lines.append(b"Connection: close")
-    if date:
-        lines.append(date)
+    lines += filter(None, (date, more))
     return b"\r\n".join([*lines, b"\r\n"])

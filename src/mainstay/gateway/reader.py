@@ -9,6 +9,7 @@ from mainstay.gateway.grammar import CHUNKED, END, bare
 from mainstay.gateway.request import Request, may_begin, too_large
 
 if TYPE_CHECKING:
+    from mainstay.gateway.accept import Greeting
     from mainstay.gateway.entrance import Entrance
     from mainstay.gateway.trust import Believed
     from mainstay.gateway.worker import Worker
@@ -31,6 +32,7 @@ class Reader(asyncio.Protocol):
         "heard_at",
         "loop",
         "route",
+        "tls",
         "transport",
         "worker",
     )
@@ -42,6 +44,8 @@ class Reader(asyncio.Protocol):
         self.route = entrance.home
         self.loop = worker.loop
         self.transport: asyncio.Transport = None  # type: ignore[assignment] # told by connection_made
+        # What is between it and the socket, where TLS is spoken.
+        self.tls: Greeting | None = None
         self.heard_at = 0.0
         # The request whose body is coming, and what reads it if it comes in chunks.
         self._reading: Request | None = None
@@ -145,7 +149,9 @@ class Reader(asyncio.Protocol):
         if len(raw) > limits.head:
             request = Request.refused(too_large(raw, limits.head))
         else:
-            request = Request.read(raw, limits.headers, self._forwarded, self._believed)
+            request = Request.read(
+                raw, limits.headers, self._forwarded, self._believed, secure=self.tls is not None
+            )
         if request.fault is not None:
             # Where it ends, and so where the next one begins, is not known for certain.
             self._deaf = True

@@ -23,6 +23,7 @@ def rows(system: System) -> list[Row]:
             authority=address.authority if service.told_own_host else "",
             path=service.health_path(),
             talk=service.health_talk(),
+            server_name=service.server_name(address),
         )
         for name, service in _services(system)
         for address in service.addresses

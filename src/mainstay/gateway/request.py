@@ -42,7 +42,8 @@ Headers = Sequence[tuple[bytes, bytes]]
     _VIA,
     _MAX_FORWARDS,
     _TOLD,
-) = range(11)
+    _CERTIFICATE,
+) = range(12)
 
 _KINDS: dict[bytes, int] = {
     b"host": _HOST,
@@ -71,6 +72,10 @@ _KINDS: dict[bytes, int] = {
     b"x-real-ip": _DROP,
     b"mainstay-attempt": _DROP,
     b"mainstay-deadline-ms": _DROP,
+    b"client-cert": _CERTIFICATE,
+    b"client-cert-chain": _CERTIFICATE,
+    b"x-client-cert-subject": _CERTIFICATE,
+    b"x-client-cert-sha256": _CERTIFICATE,
 }
 # One space between the parts, no fragment, and of the bytes beyond the RFC's what browsers leave as it is.
 _LINE = re.compile(rb"(%b) ([!\"\x24-\x7e]+) HTTP/([0-9]\.[0-9])\r\n" % TOKEN)
@@ -91,9 +96,19 @@ _HOST_AND_PORT = re.compile(rb"[^/?@]+:[0-9]+")
 _passed: set[bytes] = set()
 
 
-def forwarded_for(peer: bytes, name: bytes = b"mainstay") -> bytes:
-    """Write what an instance is told of a client: from our name in `Via` to where the host it asked for follows."""
-    return b"%b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: " % (name, peer)
+def forwarded_for(
+    peer: bytes, name: bytes = b"mainstay", scheme: bytes = b"http", more: bytes = b""
+) -> bytes:
+    """Write what an instance is told of a client: from our name in `Via` to where the host it asked for follows.
+
+    Args:
+        peer: The client's address.
+        name: Ours.
+        scheme: What it speaks.
+        more: Further lines, each with its end.
+    """
+    lines = b"%b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n%bX-Forwarded-Host: "
+    return lines % (name, peer, scheme, more)
 
 
 def of_attempt(attempt: int, seconds: float) -> bytes:
@@ -161,7 +176,15 @@ class Request:
         self.complete = False
 
     @classmethod
-    def read(cls, raw: bytes, most: int, forwarded: bytes, believed: "Believed | None" = None) -> "Request":
+    def read(
+        cls,
+        raw: bytes,
+        most: int,
+        forwarded: bytes,
+        believed: "Believed | None" = None,
+        *,
+        secure: bool = False,
+    ) -> "Request":
         """Read a head; `fault` tells what is wrong with it.
 
         Args:
@@ -169,6 +192,7 @@ class Request:
             most: Fields that it may have.
             forwarded: What `forwarded_for` wrote for the client.
             believed: The connection's other end, if that is a proxy which may tell who the client is.
+            secure: Whether it came over TLS.
         """
         line = _LINE.match(raw)
         if line is None:
@@ -186,7 +210,7 @@ class Request:
         elif len(headers) > most:
             request.fault = "head_too_large"
         else:
-            request.judge(headers, forwarded, believed)
+            request.judge(headers, forwarded, believed, secure=secure)
         return request
 
     @classmethod
@@ -197,7 +221,12 @@ class Request:
         return request
 
     def judge(  # noqa: C901, PLR0912, PLR0915 - a branch for each kind
-        self, headers: Headers, forwarded: bytes, believed: "Believed | None" = None
+        self,
+        headers: Headers,
+        forwarded: bytes,
+        believed: "Believed | None" = None,
+        *,
+        secure: bool = False,
     ) -> None:
         """Check the fields and write the lines an instance gets."""
         told: Told | None = [] if believed is not None else None
@@ -247,7 +276,9 @@ class Request:
                 self._expect(value.strip(b" \t"))
             elif kind == _TOLD and told is not None:
                 told.append((lower, value))
-        shown = self.host = self._aim(host, hosts) or b""
+            elif kind == _CERTIFICATE and believed is not None:
+                lines.append(b": ".join((name, value)))
+        shown = self.host = self._aim(host, hosts, secure=secure) or b""
         if believed is not None and told is not None:
             forwarded, shown = believed.introduce(self, told)
         if self.fault is None:
@@ -290,13 +321,13 @@ class Request:
         if value.lower() != b"100-continue":
             self.fault = self.fault or "expectation"
 
-    def _aim(self, host: bytes | None, hosts: int) -> bytes | None:
+    def _aim(self, host: bytes | None, hosts: int, *, secure: bool) -> bytes | None:
         """Check target and Host, and give the host that is meant."""
         target = self.target
         absolute = _ABSOLUTE.fullmatch(target) if target[:1] not in (b"/", b"*") else None
         if absolute is not None:
             # RFC 9112 §3.2.2: the target's authority replaces Host.
-            if absolute[1]:
+            if bool(absolute[1]) is not secure:
                 # RFC 9110 §7.4: what is to be secret is not answered where it is not.
                 self.fault = self.fault or "misdirected"
             if not absolute[2] or (host is not None and not is_host(host)):

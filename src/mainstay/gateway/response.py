@@ -23,7 +23,7 @@ from mainstay.gateway.grammar import (
 Headers = Sequence[tuple[bytes, bytes]]
 
 # What a name asks for. Anything not in this table is passed on.
-_LENGTH, _CODING, _CONNECTION, _DROP, _DATE, _RETRY, _KEEP = range(7)
+_LENGTH, _CODING, _CONNECTION, _DROP, _DATE, _RETRY, _KEEP, _HSTS = range(8)
 
 _KINDS: dict[bytes, int] = {
     b"content-length": _LENGTH,
@@ -32,6 +32,7 @@ _KINDS: dict[bytes, int] = {
     b"keep-alive": _KEEP,
     b"date": _DATE,
     b"retry-after": _RETRY,
+    b"strict-transport-security": _HSTS,
     b"proxy-connection": _DROP,
     b"te": _DROP,
     b"upgrade": _DROP,
@@ -72,6 +73,7 @@ class Response:
     __slots__ = (
         "fault",
         "first",
+        "hsts",
         "http11",
         "keep_alive",
         "keep_for",
@@ -88,6 +90,8 @@ class Response:
         self.keep_alive = http11
         self.length = NONE
         self.fault = False
+        self.hsts = False
+        """It says itself that TLS alone is to be used."""
         self.retry_after: bytes | None = None
         self.keep_for: float | None = None
         """How long the instance says it keeps the connection when idle, in seconds."""
@@ -153,6 +157,9 @@ class Response:
                 lines.append(b": ".join((name, value)))
             elif kind == _KEEP:
                 self.keep_for = _keep_alive(value)
+            elif kind == _HSTS:
+                self.hsts = True
+                lines.append(b": ".join((name, value)))
         if listed:
             if b"keep-alive" in listed:
                 self.keep_alive = True  # RFC 9112 §9.3: what comes before 1.1 must say so

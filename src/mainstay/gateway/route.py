@@ -141,6 +141,9 @@ class Route:
             member.path = row.path
             member.talk = row.talk
             member.authority = row.authority.encode()
+        if row.server_name != member.server_name:
+            member.server_name = row.server_name
+            member.close()
         member.row = row
         if row.state == DRAINING and not member.leaving:
             self.pool.drain(now, member)
@@ -159,6 +162,11 @@ class Route:
         """Treat the service's traffic by other settings; its instances keep connections and memory."""
         if settings.sticky != self.settings.sticky:
             self.sticky = Sticky(settings.sticky) if settings.sticky is not None else None
+        if settings.trust != self.settings.trust:
+            # Who was believed on other terms is asked again.
+            for member in self.pool.members:
+                if member.server_name:
+                    member.close()
         self.settings = settings
         self.first_attempt = _first_attempt(settings)
         self.policy.configure(settings.call)

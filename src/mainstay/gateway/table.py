@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from mainstay.base.probe import Talk
 from mainstay.redundancy.health import HealthSpec
 from mainstay.redundancy.pool import PoolSpec
+from mainstay.system.certificate import Pair
 from mainstay.tolerance.breaker import BreakerSpec
 from mainstay.tolerance.call import CallSpec
 
@@ -49,6 +50,8 @@ class Row:
     service replaces another, lives of both are here."""
     talk: Talk | None = None
     """What its health check says in place of HTTP."""
+    server_name: str = ""
+    """The name that its certificate must be for; empty: it speaks without TLS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,18 @@ class StickySettings:
     lasts: int = 0
     """Seconds for which a browser keeps a session's cookie; 0: until it is closed."""
     same_site: str = "lax"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """How instances that speak TLS are believed."""
+
+    ca: str = ""
+    """The authorities that vouch for them, in PEM form; empty: those that this machine trusts."""
+    verify: bool = True
+    """Whether they have to prove who they are."""
+    pair: Pair | None = None
+    """What is shown to those that ask for a certificate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +101,7 @@ class Settings:
     """Seconds in which something must move while two connections are joined."""
     hold: int = 65536
     """Answers up to this many bytes are passed on when they are complete."""
+    trust: Trust = field(default_factory=Trust)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +133,21 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How TLS is spoken at one listening socket."""
+
+    certificates: list[Pair]
+    """The first is for who asks for none of the others' names."""
+    min_version: str = "1.2"
+    client_ca: str = ""
+    """The authorities whose certificates clients have to show, in PEM form; empty: nobody has to."""
+    required: bool = True
+    """Whether a client without a certificate is refused, where there are such authorities."""
+    patience: float = 10.0
+    """Seconds that a handshake may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
     """How the traffic of one listening socket is taken."""
 
@@ -126,6 +157,12 @@ class Door:
     """What comes is no HTTP, and for the one service that there is a rule for."""
     most: int | None = None
     """Connections at most, over all workers; only of those that are no HTTP. None: any number."""
+    https: int | None = None
+    """The port of https that requests are sent to which are for nobody here; None: they are answered with 404."""
+    terms: Terms | None = None
+    """None: it is spoken without TLS."""
+    hsts: int | None = None
+    """Seconds for which browsers are told to use TLS alone; None: they are told nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

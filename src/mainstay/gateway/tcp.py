@@ -18,7 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainstay.base.outcome import CANCELLED, CHARGED, OK, REFUSED, RESET, STALE, Outcome
-from mainstay.gateway.connection import OURS
+from mainstay.gateway.approach import OURS
 from mainstay.gateway.exchange import reason
 from mainstay.gateway.relay import Tunnel, reset
 from mainstay.gateway.trust import address_of

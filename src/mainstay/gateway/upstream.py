@@ -3,6 +3,7 @@
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from mainstay.gateway.context import to_instances
 from mainstay.gateway.histogram import bucket
 from mainstay.gateway.table import Row
 from mainstay.redundancy.health import Health
@@ -10,6 +11,8 @@ from mainstay.tolerance.breaker import Breaker
 from mainstay.tolerance.call import Target
 
 if TYPE_CHECKING:
+    import ssl
+
     from mainstay.gateway.connection import UpstreamConnection
     from mainstay.gateway.route import Route
     from mainstay.gateway.watch import Watch
@@ -46,6 +49,7 @@ class Upstream(Target):
         "requests",
         "route",
         "row",
+        "server_name",
         "talk",
         "watch",
     )
@@ -69,6 +73,7 @@ class Upstream(Target):
         self.authority = row.authority.encode()
         self.path = row.path
         self.talk = row.talk
+        self.server_name = row.server_name
         self.leaving = False
         self.idle: deque[UpstreamConnection] = deque()
         self.connections: set[UpstreamConnection] = set()
@@ -77,6 +82,10 @@ class Upstream(Target):
         self.failures = 0
         self.latency: dict[int, int] = {}
         self.before: dict[int, int] = {}
+
+    def context(self) -> "ssl.SSLContext | None":
+        """Give how TLS is spoken with it; None: it speaks without."""
+        return to_instances(self.route.settings.trust) if self.server_name else None
 
     def reusable(self, now: float, *, idempotent: bool) -> "UpstreamConnection | None":
         """Take the most recently used idle connection that may carry this request, if there is one."""

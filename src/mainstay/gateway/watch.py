@@ -59,7 +59,15 @@ class Watch:
     async def _check(self) -> None:
         member = self.member
         try:
-            result = await check(member.host, member.port, self.path, self.spec.timeout, self.talk)
+            result = await check(
+                member.host,
+                member.port,
+                self.path,
+                self.spec.timeout,
+                self.talk,
+                tls=member.context(),
+                name=member.server_name,
+            )
         except EnvironmentProblem:
             return  # we could not even ask, which proves nothing
         finally:

@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -26,6 +27,7 @@ import uvloop
 from mainstay.base.clock import SystemClock
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Fact
+from mainstay.gateway.accept import Greeting, accept
 from mainstay.gateway.accesslog import AccessLog
 from mainstay.gateway.entrance import Entrance
 from mainstay.gateway.hop import name_of
@@ -46,6 +48,7 @@ Change = tuple[Route, Settings, list[Row], list[Upstream]]
 """What a table changes of one service: its route, its settings, its rows, and a member for each row."""
 _MANY = 1000
 _SWEEP = 1.0
+_DAY = 86400
 _WINDOW = 30
 """Sweeps after which latencies are forgotten by halves: quantiles are those of the last 30 to 60 s."""
 
@@ -81,6 +84,8 @@ class Worker:
         self.routes: dict[str, Route] = {}
         self.entrances: dict[str, Entrance] = {}
         self.clients: set[Client] = set()
+        self.greetings: set[Greeting] = set()
+        """Clients in the middle of a handshake."""
         self.most_clients = 2**20
         """Client connections at once; beyond, one is told so and closed, before descriptors run out."""
         self.access_log: AccessLog | None = None
@@ -193,7 +198,11 @@ class Worker:
             route.apply(now, rows, members)
         self._believe(table.trusted)
         for name, door in table.doors.items():
-            self._entrance(name).apply(door, self.routes)
+            try:
+                self._entrance(name).apply(door, self.routes)
+            except OSError as error:
+                # The supervisor had tried them; what was there goes on.
+                self.loop.call_exception_handler({"message": f"{name} goes on as it was", "exception": error})
 
     def _log(self, settings: LogSettings | None) -> None:
         """Write requests down like this from now on."""
@@ -242,7 +251,7 @@ class Worker:
                 self._take_in(entrance, listener)
             elif name not in self._servers:
                 self._servers[name] = await self.loop.create_server(
-                    partial(ClientConnection, self, entrance), sock=listener, backlog=BACKLOG
+                    partial(accept, self, entrance), sock=listener, backlog=BACKLOG
                 )
 
     def _take_in(self, entrance: Entrance, listener: socket.socket) -> None:
@@ -269,9 +278,11 @@ class Worker:
     def _end_when_idle(self) -> None:
         if self.stopped.done():
             return
-        if not self.clients or self.loop.time() >= self._ends_at:
+        if not (self.clients or self.greetings) or self.loop.time() >= self._ends_at:
             for client in list(self.clients):
                 client.abort()
+            for greeting in list(self.greetings):
+                greeting.abort()
             self.stopped.set_result(None)
         else:
             self.loop.call_later(0.02, self._end_when_idle)
@@ -335,6 +346,10 @@ class Worker:
                     member.sweep(now)
             if self._ticks % _WINDOW == 0:
                 route.turn()
+        if self._ticks % _DAY == 0:
+            for entrance in self.entrances.values():
+                with contextlib.suppress(OSError):  # no descriptors left: another day
+                    entrance.renew()
         self._timer = self.loop.call_later(_SWEEP, self._tick)
 
 
@@ -354,6 +369,13 @@ def main(argv: list[str] | None = None) -> None:
         runner.run(_serve(options.number, listeners, options.link))
 
 
+def unraisable(what: "sys.UnraisableHookArgs") -> None:
+    """Tell of errors that nobody can be told of, but for those that any stranger can cause."""
+    # A name (SNI) that is not ASCII; `ssl` refuses the connection, and cannot be told to be quiet about it.
+    if not (isinstance(what.exc_value, UnicodeDecodeError) and isinstance(what.object, bytes)):
+        sys.__unraisablehook__(what)
+
+
 async def _serve(number: int, listeners: dict[str, socket.socket], link: str) -> None:
     # As many connections as the machine allows us; some are kept back for instances, checks and the link.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -363,6 +385,7 @@ async def _serve(number: int, listeners: dict[str, socket.socket], link: str) ->
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    sys.unraisablehook = unraisable
     loop = asyncio.get_running_loop()
     worker = Worker(number, listeners, loop)
     worker.most_clients = most * 3 // 4

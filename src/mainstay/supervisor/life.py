@@ -27,6 +27,8 @@ class Life:
     """What its health check asks for; None: nothing in particular."""
     talk: Talk | None = None
     """What its health check says in place of HTTP."""
+    server_name: str = ""
+    """The name that its certificate must be for; empty: it speaks without TLS."""
 
 
 Probe = Callable[[Service, str, int], Awaitable[ProbeResult]]

@@ -262,6 +262,7 @@ class Runner:
             state="draining" if self.unit.state is DRAINING else "up",
             path=self.post.service.health_path(),
             talk=self.post.service.health_talk(),
+            server_name=self.post.service.server_name(),
         )
 
     def _remember(self, generation: int, reason: str, log: list[str]) -> None:

@@ -8,7 +8,7 @@ from pydantic import PlainValidator, WithJsonSchema
 from mainstay.system.listener import TCP, is_host
 from mainstay.system.value import shown, wrong
 
-PORTS: dict[str, int | None] = {"http": 80, TCP: None}
+PORTS: dict[str, int | None] = {"http": 80, "https": 443, TCP: None}
 """What can be spoken there, each with its own port, if it has one."""
 _ADDRESS = re.compile(
     rf"({'|'.join(PORTS)})://(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+))(?::([0-9]{{1,5}}))?/?"

@@ -69,9 +69,9 @@ def _addressed(service: Service) -> Iterator[Finding]:
         yield ("addresses",), "needs `listen` as well: nobody could send requests there"
     seen = set()
     for place, address in enumerate(service.addresses):
-        if address in seen:
+        if address.authority in seen:
             yield ("addresses", place), f"{address} is there twice"
-        seen.add(address)
+        seen.add(address.authority)
 
 
 def _service(service: Service, folder: Path) -> Iterator[Finding]:

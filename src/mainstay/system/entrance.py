@@ -7,6 +7,7 @@ from pydantic import Field
 from mainstay.system.listener import Listen, Listener
 from mainstay.system.mechanism import Section
 from mainstay.system.pattern import Elsewhere, HostPattern, PathPrefix, RedirectStatus
+from mainstay.system.tls import Tls, ToHttps
 from mainstay.system.value import Switch
 
 
@@ -36,6 +37,13 @@ class Entrance(Section):
 
     at: Listen
     """The address that clients use."""
+
+    tls: Tls | None = None
+    """Certificates, for an address of `https://`."""
+
+    redirect: ToHttps | None = None
+    """`https`, or `https:PORT` where clients reach it on a port other than 443: what is for nobody here is sent to
+    the same host, path and query there, with 308. Only for `http://`; without it, such requests get 404."""
 
     redirects: list[Redirect] = Field(default_factory=list, max_length=10_000)
     """Requests that are sent elsewhere. They stand beside the services' routes: the most exact one counts."""

@@ -11,7 +11,7 @@ from mainstay.system.value import SLUG, shown, wrong
 
 TCP = "tcp"
 """The scheme of listeners and addresses where anything may be spoken."""
-SCHEMES = ("http", TCP)
+SCHEMES = ("http", "https", TCP)
 """What is spoken at listeners."""
 _HOW = f"write {' or '.join(f'{scheme}://HOST:PORT' for scheme in SCHEMES)}, as in http://0.0.0.0:8080"
 _LISTEN = re.compile(rf"({'|'.join(SCHEMES)})://(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{{1,5}})")

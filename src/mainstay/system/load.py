@@ -17,6 +17,7 @@ from mainstay.system.opening import check_openings
 from mainstay.system.place import Path as KeyPath
 from mainstay.system.place import written
 from mainstay.system.schema import Gateway, Service, System
+from mainstay.system.trust import check_tls
 from mainstay.system.value import SLUG
 from mainstay.system.wording import tell
 
@@ -95,6 +96,7 @@ def _system(document: Document, file: Path) -> tuple[System | None, list[Problem
         *check(services, {str(name) for name in names}, _zones(content), file.parent),
         *check_openings(services, shared, _gateway(content, "admin").admin),
         *check_log(_gateway(content, "access_log").access_log, file.parent),
+        *check_tls(services, shared, file.parent),
     ]
     for path, message in findings:
         shown_path = path if path in document.values else _without_index(path)
@@ -146,8 +148,14 @@ def _sound_listeners(content: object) -> dict[str, Entrance]:
     listeners = content.get("listeners") if isinstance(content, dict) else None
     sound: dict[str, Entrance] = {}
     for name, keys in list(listeners.items())[:1000] if isinstance(listeners, dict) else ():
-        with suppress(ValidationError):
-            sound[name] = Entrance.model_validate({"at": keys.get("at") if isinstance(keys, dict) else None})
+        if not isinstance(keys, dict):
+            continue
+        try:
+            sound[name] = Entrance.model_validate(keys)
+        except ValidationError as error:
+            wrong = {key for each in error.errors() for key in each["loc"][:1]}
+            with suppress(ValidationError):
+                sound[name] = Entrance.model_validate({k: v for k, v in keys.items() if k not in wrong})
     return sound
 
 

@@ -28,9 +28,10 @@ def check_openings(services: Services, shared: Shared, admin: Listener | None) -
         yield from _use(name, service, shared)
     yield from _same_requests(services, shared)
     yield from _redirects(services, shared)
+    yield from _to_https(services, shared)
     yield from _alone(services, shared)
-    if admin is not None and admin.scheme == TCP:
-        yield ("gateway", "admin"), f"must be http://HOST:PORT, not {admin}: HTTP is spoken there"
+    if admin is not None and admin.scheme != "http":
+        yield ("gateway", "admin"), f"must be http://HOST:PORT, not {admin}: plain HTTP is spoken there"
 
 
 def _clashes(services: Services, shared: Shared, admin: Listener | None) -> Iterator[Finding]:
@@ -60,7 +61,7 @@ def _names(services: Services, shared: Shared) -> Iterator[Finding]:
         # One name for both would make their metrics and sockets one.
         if name in services and isinstance(services[name].listen, Listener):
             yield ("listeners", name), f"services.{name} has a listener of its own under the same name"
-        elif name not in used and not entrance.redirects:
+        elif name not in used and not entrance.redirects and entrance.redirect is None:
             yield ("listeners", name), "no service takes traffic here: name it as `listen` of one"
 
 
@@ -145,6 +146,27 @@ def _redirects(services: Services, shared: Shared) -> Iterator[Finding]:
                     to = to.rpartition("/")[0]
                 if takes.get((name, redirect.host, to)) is redirect:
                     yield path, "is taken by this very redirect, so that clients would go round in a circle"
+
+
+def _to_https(services: Services, shared: Shared) -> Iterator[Finding]:
+    everything = {
+        name: path
+        for name, path, asked in _asked(services, shared)
+        if asked.host is None and not _prefix(asked)
+    }
+    for name, entrance in shared.items():
+        if entrance.redirect is None:
+            continue
+        if entrance.at.scheme != "http":
+            yield (
+                ("listeners", name, "redirect"),
+                f"means nothing at {entrance.at}: only http:// leads to https://",
+            )
+        if name in everything:
+            yield (
+                everything[name],
+                f"takes every request of listeners.{name}, so that none is left to be sent to https",
+            )
 
 
 def _prefix(asked: ServiceRoute | Redirect) -> str:

@@ -17,6 +17,7 @@ from mainstay.base.units import (
 from mainstay.system.entrance import Entrance, Redirect, ServiceRoute
 from mainstay.system.mechanism import Section
 from mainstay.system.schema import Gateway, Limits, Service, System
+from mainstay.system.tls import Certificate, Tls
 from mainstay.system.witness import AccessLog
 
 Schema = dict[str, Any]
@@ -101,10 +102,13 @@ def reference() -> str:
         ("listeners.NAME.redirects[]", Redirect),
         ("services.NAME", Service),
         ("services.NAME.routes[]", ServiceRoute),
+        ("listeners.NAME.tls` and `services.NAME.tls", Tls),
+        ("certificates[]` of a `tls", Certificate),
     ]
+    known = {section for _, section in tables}
     for key, field in Service.model_fields.items():
         section = section_of(field)
-        if section is not None:
+        if section is not None and section not in known:
             tables.append((f"services.NAME.{key}", section))
     return "\n".join(_table(title, section, definitions) for title, section in tables)
 
@@ -136,6 +140,8 @@ def _shown_default(field: FieldInfo, schema: Schema) -> str:
     default = schema.get("default")
     if field.default is None and section_of(field):
         return "off"
+    if field.default is None or field.default_factory is not None:
+        return "none"
     if isinstance(default, dict) or section_of(field):
         return "on" if "anyOf" in schema else "as below"
     if default is None or default in ([], {}):
@@ -150,7 +156,7 @@ def _kind(schema: Schema) -> str:
 
 def _option_kind(option: Schema) -> str:
     if "enum" in option:
-        return ", ".join(f"`{word}`" for word in option["enum"])
+        return ", ".join(dict.fromkeys(f"`{word}`" for word in option["enum"]))
     if "const" in option:
         return f"`{option['const']}`"
     if option.get("pattern") in _FORMATS:

@@ -6,9 +6,9 @@
     ├── name, zones
     ├── gateway       Gateway ── limits, access_log
     ├── listeners
-    │   └── NAME      Entrance
+    │   └── NAME      Entrance ── tls
     └── services
-        └── NAME      Service ── routes, sticky, health, timeouts, retry, breaker, outlier, restart, logs
+        └── NAME      Service ── routes, sticky, tls, upstream_tls, health, timeouts, retry, breaker, outlier, restart, logs
 
 All of it is frozen. The published JSON Schema and the reference are generated from here.
 """
@@ -24,13 +24,14 @@ from mainstay.base.probe import Talk
 from mainstay.redundancy.health import HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.redundancy.pool import PoolSpec
-from mainstay.system.address import At
+from mainstay.system.address import Address, At
 from mainstay.system.command import Command, argv, executable_problem
 from mainstay.system.entrance import Entrance, Opening, ServiceRoute
 from mainstay.system.envfile import read_env_file
 from mainstay.system.listener import TCP, Listen, ListenAt, Listener
 from mainstay.system.mechanism import Breaker, Health, Logs, Outlier, Restart, Retry, Section, Timeouts
 from mainstay.system.sticky import Sticky
+from mainstay.system.tls import Tls, UpstreamTls
 from mainstay.system.value import (
     Balance,
     Duration,
@@ -99,6 +100,14 @@ class Service(Section):
     routes: list[ServiceRoute] = Field(default_factory=list, max_length=10_000)
     """Which requests it takes of those that come to a shared listener. Without any it takes what no other
     service takes."""
+
+    tls: Tls | None = None
+    """Certificates, when `listen` is an address of `https://`."""
+
+    upstream_tls: UpstreamTls | None = None
+    """TLS to its instances. None by default for a `command`, whose instances are on this machine. For `addresses`
+    the scheme decides: `https://` is TLS, verified by the authorities that this machine trusts unless told
+    otherwise here."""
 
     cwd: File = Path()
     """The folder that it runs in, relative to the system file's own, which is the default."""
@@ -242,6 +251,19 @@ class Service(Section):
         """Build what the health machine takes; None when health checks are off."""
         return self.health.spec() if self.health is not None else None
 
+    def server_name(self, address: Address | None = None) -> str:
+        """Give the name that an instance's certificate must be for; empty when it speaks without TLS.
+
+        Args:
+            address: Where it is reached; None for one of ours.
+        """
+        tls = self.upstream_tls
+        if address is None:
+            return (tls.server_name or "localhost") if tls is not None else ""
+        if address.scheme != "https":
+            return ""
+        return (tls and tls.server_name) or address.host
+
     def health_path(self) -> str | None:
         """Give what health checks ask for; None: nothing in particular."""
         return self.health.path if self.health is not None else None
@@ -362,7 +384,9 @@ class System(Section):
             for name, entrance in self.listeners.items()
         }
         return shared | {
-            name: Opening(service.listen, f"services.{name}.listen", Entrance(at=service.listen))
+            name: Opening(
+                service.listen, f"services.{name}.listen", Entrance(at=service.listen, tls=service.tls)
+            )
             for name, service in self.services.items()
             if isinstance(service.listen, Listener)
         }

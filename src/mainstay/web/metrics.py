@@ -83,6 +83,7 @@ class MetricsOf(Collector):
         yield from self._requests_now(served)
         yield from self._attempts(totals, rows)
         yield from _instances(rows)
+        yield from _certificates(control.certificates())
         yield from self._gateway()
 
     def _requests_now(self, served: list[str]) -> Iterator[Metric]:
@@ -218,6 +219,21 @@ def _instances(rows: list[dict[str, Any]]) -> Iterator[Metric]:
         "Times that the instance was started again because it had ended.",
         _INSTANCE,
         restarts.items(),
+    )
+
+
+def _certificates(rows: list[dict[str, Any]]) -> Iterator[Metric]:
+    yield _gauge(
+        "certificate_expiry_timestamp_seconds",
+        "When the certificate expires, in seconds since 1970.",
+        ("key", "name"),
+        (((row["key"], row["name"]), row["until"]) for row in rows),
+    )
+    yield _gauge(
+        "certificate_trouble",
+        "1 while the files that are there now cannot be used, and the certificate before them goes on.",
+        ("key",),
+        (((row["key"],), row["trouble"] is not None) for row in rows),
     )
 
 

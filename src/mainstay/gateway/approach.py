@@ -1,0 +1,82 @@
+"""Making connections to instances: with a handshake, where they speak TLS."""
+
+import asyncio
+import errno
+import ssl
+from typing import TYPE_CHECKING
+
+from mainstay.base.outcome import REFUSED, STALE, Outcome
+from mainstay.gateway.connection import UpstreamConnection
+from mainstay.gateway.tls import Tls
+
+if TYPE_CHECKING:
+    from mainstay.gateway.upstream import Upstream
+
+OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+"""Errors of making a connection that say nothing of the other end."""
+
+
+async def connect(
+    instance: "Upstream", loop: asyncio.AbstractEventLoop, limit: float
+) -> UpstreamConnection | Outcome:
+    """Make a connection within `limit` seconds, or tell how that failed."""
+    try:
+        async with asyncio.timeout(limit):
+            context = instance.context()
+            if context is None:
+                _, connection = await loop.create_connection(
+                    lambda: UpstreamConnection(instance, loop), instance.host, instance.port
+                )
+            else:
+                connection = await _connect_secured(instance, loop, context)
+    except TimeoutError:
+        return REFUSED
+    except OSError as problem:
+        # Out of descriptors, ports or memory: that is ours, and proves nothing against the instance.
+        return STALE if problem.errno in OURS else REFUSED
+    return connection
+
+
+async def _connect_secured(
+    instance: "Upstream", loop: asyncio.AbstractEventLoop, context: ssl.SSLContext
+) -> UpstreamConnection:
+    """Make a connection with TLS; that of one who is not who it should be is refused, with nothing sent."""
+    connection = UpstreamConnection(instance, loop)
+    ready = loop.create_future()
+    _, secured = await loop.create_connection(
+        lambda: Approach(connection, context, instance.server_name, ready), instance.host, instance.port
+    )
+    try:
+        await ready
+    except BaseException:
+        secured.abort()
+        raise
+    return connection
+
+
+class Approach(Tls):
+    """A connection to an instance with TLS, and the handshake before it."""
+
+    __slots__ = ("_ready",)
+
+    def __init__(
+        self, connection: UpstreamConnection, context: ssl.SSLContext, name: str, ready: asyncio.Future[None]
+    ) -> None:
+        super().__init__(connection, context, server_side=False, server_hostname=name)
+        self._ready = ready
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake."""
+        super().connection_made(transport)
+        self._shake()
+
+    def _shaken(self) -> None:
+        self.inner.connection_made(self)
+        if not self._ready.done():
+            self._ready.set_result(None)
+
+    def _unshaken(self, problem: Exception | None) -> None:
+        if not self._ready.done():
+            self._ready.set_exception(
+                problem or ConnectionResetError("it ended in the middle of the handshake")
+            )
