@@ -1,11 +1,13 @@
 """Mainstay as a proxy under test: `mainstay up` with a system file, as a user runs it, supervisor and all."""
 
 import sys
+import time
 from pathlib import Path
 
 from benchmarks.gateway.proxy import Place, Proxy, spawn
 
 NAME = "mainstay"
+_PATIENCE = 30.0
 CONFIG = """\
 name: bench
 gateway: {{ workers: {workers}, admin: http://127.0.0.1:{admin} }}
@@ -32,4 +34,12 @@ def start(place: Place, *, workers: int = 1) -> Proxy:
         )
     )
     program = str(Path(sys.executable).with_name("mainstay"))
-    return Proxy(NAME, {"plain": place.plain}, [spawn([program, "up"], place)])
+    proxy = Proxy(NAME, {"plain": place.plain}, [spawn([program, "up"], place)])
+    # One worker answers before the other is there.
+    deadline = time.monotonic() + _PATIENCE
+    while b"is up" not in (place.folder / "log").read_bytes():
+        if time.monotonic() > deadline:
+            proxy.close()
+            raise SystemExit(f"mainstay does not come up; see {place.folder / 'log'}")
+        time.sleep(0.02)
+    return proxy

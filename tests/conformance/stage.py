@@ -150,8 +150,9 @@ class Loop(asyncio.SelectorEventLoop):
     async def create_connection(self, factory, *args, **how):
         return self.stage.connected(factory())
 
-    async def create_server(self, factory, *args, **how):
+    async def create_server(self, factory, *args, sock, **how):
         self.accept = factory
+        sock.close()
 
 
 class Stage:

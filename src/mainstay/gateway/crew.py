@@ -15,9 +15,9 @@ from mainstay.base.clock import Clock
 from mainstay.base.errors import EnvironmentProblem, MainstayError
 from mainstay.base.facts import Emit, WorkerExited, WorkerStarted
 from mainstay.gateway import table
+from mainstay.gateway.accepting import BACKLOG
 from mainstay.gateway.link import LONGEST, STOP
 from mainstay.gateway.tally import Tally
-from mainstay.gateway.worker import BACKLOG
 
 Address = tuple[str, int]
 LifeKey = tuple[str, str, int]

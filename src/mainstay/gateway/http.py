@@ -75,7 +75,7 @@ class ClientConnection(Reader):
         address = transport.get_extra_info("peername")
         self.peer = address_of(address[0]) if address else "unknown"
         self.introduce()
-        self.worker.clients.add(self)
+        self.worker.enter(self)
         self.heard_at = monotonic()
         # Accepted just before the worker stopped: served, but not kept.
         self.closing = self.worker.stopping
@@ -102,7 +102,7 @@ class ClientConnection(Reader):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio tells it
         """Let everything go that was done for this client."""
         self.closing = self._closed = self._deaf = True
-        self.worker.clients.discard(self)
+        self.worker.leave(self)
         self.worker.wheel.forget(self)
         self._queue.clear()
         exchange, self._exchange = self._exchange, None

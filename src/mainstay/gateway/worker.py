@@ -18,17 +18,19 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from email.utils import formatdate
-from functools import partial
 from itertools import chain
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import uvloop
 
 from mainstay.base.clock import SystemClock
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Fact
-from mainstay.gateway.accept import Greeting, accept
+from mainstay.gateway.accepting import Accepting
 from mainstay.gateway.accesslog import AccessLog
+from mainstay.gateway.board import NAME as BOARD
+from mainstay.gateway.board import Board
 from mainstay.gateway.entrance import Entrance
 from mainstay.gateway.hop import name_of
 from mainstay.gateway.http import ClientConnection
@@ -42,8 +44,9 @@ from mainstay.gateway.upstream import Upstream
 from mainstay.gateway.watch import Watches
 from mainstay.gateway.wheel import Wheel
 
-BACKLOG = 4096
-"""Connections that may wait to be accepted; the kernel's own limit (net.core.somaxconn) still holds."""
+if TYPE_CHECKING:
+    from mainstay.gateway.accept import Greeting
+
 Change = tuple[Route, Settings, list[Row], list[Upstream]]
 """What a table changes of one service: its route, its settings, its rows, and a member for each row."""
 _MANY = 1000
@@ -95,7 +98,7 @@ class Worker:
         self.stopped = loop.create_future()
         self._clock = SystemClock()
         self._dice = Dice(f"{os.getpid()}/{self._clock.wall()}")
-        self._servers: dict[str, asyncio.Server] = {}
+        self.accepting = Accepting(self)
         self._intakes: dict[str, Intake] = {}
         self.watches = Watches(loop, self._dice)
         self._timer: asyncio.TimerHandle | None = None
@@ -136,6 +139,7 @@ class Worker:
         await asyncio.gather(*ends, return_exceptions=True)
         self.wheel.close()
         await self.watches.close()
+        await self.accepting.stopped()
 
     # --- the supervisor tells us ---
 
@@ -245,14 +249,20 @@ class Worker:
         """Accept connections; called when the first table has come."""
         for name, listener in self.listeners.items():
             entrance = self.entrances.get(name)
-            if entrance is None or self.stopping:
-                continue
-            if entrance.door.tcp:
+            if entrance is not None and entrance.door.tcp and not self.stopping:
                 self._take_in(entrance, listener)
-            elif name not in self._servers:
-                self._servers[name] = await self.loop.create_server(
-                    partial(accept, self, entrance), sock=listener, backlog=BACKLOG
-                )
+        await self.accepting.open()
+        self.accepting.beat(self.loop.time())
+
+    def enter(self, client: Client) -> None:
+        """Count a client in."""
+        self.clients.add(client)
+        self.accepting.came()
+
+    def leave(self, client: Client) -> None:
+        """Count a client out."""
+        self.clients.discard(client)
+        self.accepting.left()
 
     def _take_in(self, entrance: Entrance, listener: socket.socket) -> None:
         intake = self._intakes.get(entrance.name)
@@ -266,10 +276,9 @@ class Worker:
         if self.stopping:
             return
         self.stopping = True
-        for server in self._servers.values():
-            server.close()
         for intake in self._intakes.values():
             intake.close()
+        self.accepting.stop()
         for client in list(self.clients):
             client.drain()
         self._ends_at = self.loop.time() + self.drain_limit
@@ -350,6 +359,7 @@ class Worker:
             for entrance in self.entrances.values():
                 with contextlib.suppress(OSError):  # no descriptors left: another day
                     entrance.renew()
+        self.accepting.beat(now)
         self._timer = self.loop.call_later(_SWEEP, self._tick)
 
 
@@ -389,6 +399,8 @@ async def _serve(number: int, listeners: dict[str, socket.socket], link: str) ->
     loop = asyncio.get_running_loop()
     worker = Worker(number, listeners, loop)
     worker.most_clients = most * 3 // 4
+    with contextlib.suppress(OSError):  # then each takes what it gets
+        worker.accepting.board = Board(Path(link).with_name(BOARD), number)
     loop.add_signal_handler(signal.SIGTERM, worker.stop)
     # Ctrl-C goes to the whole foreground group; the supervisor decides when traffic ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

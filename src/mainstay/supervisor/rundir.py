@@ -8,6 +8,7 @@
     ├── state.json      what survives the supervisor
     ├── control.sock    the commands speak here
     ├── gateway.sock    the gateway's workers listen to the supervisor here
+    ├── gateway.board   the gateway's workers see here how many clients each has
     └── logs/           one file for each instance
 """
 
