@@ -18,7 +18,20 @@ services:
     listen: http://127.0.0.1:{plain}
     health: {{ path: /, every: 1s, timeout: 500ms }}
     timeouts: {{ connect: 500ms, attempt: 2s, request: 10s }}
+  secure:
+    addresses: [{origins}]
+    host: client
+    listen: https://127.0.0.1:{secure}
+    tls: {{ cert: {cert}, key: {cert} }}
+    health: {{ path: /, every: 1s, timeout: 500ms }}
+    timeouts: {{ connect: 500ms, attempt: 2s, request: 10s }}
+  raw:
+    addresses: [{relayed}]
+    listen: tcp://127.0.0.1:{raw}
+    health: {{ every: 1s, timeout: 500ms }}
+    timeouts: {{ connect: 500ms }}
 """
+DOORS = ("plain", "secure", "raw")
 
 
 def start(place: Place, *, workers: int = 1) -> Proxy:
@@ -30,11 +43,15 @@ def start(place: Place, *, workers: int = 1) -> Proxy:
             workers=workers,
             admin=place.admin,
             origins=", ".join(f"http://127.0.0.1:{o}" for o in place.origins),
+            relayed=", ".join(f"tcp://127.0.0.1:{o}" for o in place.origins),
+            cert=place.cert,
             plain=place.plain,
+            secure=place.secure,
+            raw=place.raw,
         )
     )
     program = str(Path(sys.executable).with_name("mainstay"))
-    proxy = Proxy(NAME, {"plain": place.plain}, [spawn([program, "up"], place)])
+    proxy = Proxy(NAME, {door: getattr(place, door) for door in DOORS}, [spawn([program, "up"], place)])
     # One worker answers before the other is there.
     deadline = time.monotonic() + _PATIENCE
     while b"is up" not in (place.folder / "log").read_bytes():
