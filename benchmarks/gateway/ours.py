@@ -7,6 +7,8 @@ from pathlib import Path
 from benchmarks.gateway.proxy import Place, Proxy, spawn
 
 NAME = "mainstay"
+COMPILED = "compiled"
+"""The same with its hot files compiled, if `make compiled` has been."""
 _PATIENCE = 30.0
 CONFIG = """\
 name: bench
@@ -34,7 +36,14 @@ services:
 DOORS = ("plain", "secure", "raw")
 
 
-def start(place: Place, *, workers: int = 1) -> Proxy:
+def found() -> dict[str, str]:
+    """Give the builds of Mainstay that there are, with their programs."""
+    programs = {NAME: str(Path(sys.executable).with_name("mainstay"))}
+    compiled = Path(__file__).parents[2] / ".venv-compiled" / "bin" / "mainstay"
+    return programs | ({COMPILED: str(compiled)} if compiled.exists() else {})
+
+
+def start(name: str, program: str, place: Place, *, workers: int = 1) -> Proxy:
     """Start Mainstay in front of the origins; retries, breakers and metrics are on by default."""
     place.folder.mkdir()
     file = place.folder / "mainstay.yaml"
@@ -50,8 +59,7 @@ def start(place: Place, *, workers: int = 1) -> Proxy:
             raw=place.raw,
         )
     )
-    program = str(Path(sys.executable).with_name("mainstay"))
-    proxy = Proxy(NAME, {door: getattr(place, door) for door in DOORS}, [spawn([program, "up"], place)])
+    proxy = Proxy(name, {door: getattr(place, door) for door in DOORS}, [spawn([program, "up"], place)])
     # One worker answers before the other is there.
     deadline = time.monotonic() + _PATIENCE
     while b"is up" not in (place.folder / "log").read_bytes():

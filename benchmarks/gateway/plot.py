@@ -5,12 +5,13 @@ from html import escape
 from math import log10
 from statistics import median
 
-from benchmarks.gateway.bounds import OURS, Results, ratio
+from benchmarks.gateway.bounds import COMPILED, OURS, Results, ratio
 from benchmarks.gateway.latency import COMMON
 from benchmarks.gateway.request import CASES, RELAY
 
 _COLOURS = {
     OURS: "#0b6e4f",
+    COMPILED: "#4caf50",
     "nginx": "#6b7a8f",
     "haproxy": "#3b6fb6",
     "envoy": "#b6449a",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from statistics import median
 
-from benchmarks.gateway.bounds import OURS, Results, judged, ratio
+from benchmarks.gateway.bounds import COMPILED, OURS, Bound, Results, judged, ratio
 from benchmarks.gateway.latency import COMMON, HALF
 from benchmarks.gateway.request import CASES, RELAY
 
@@ -112,11 +112,19 @@ def _table(results: Results) -> Iterator[str]:
 
 
 def _bounds(results: Results) -> Iterator[str]:
+    builds = [name for name in (OURS, COMPILED) if name in results["versions"]]
     yield from ("", "Bounds")
-    for bound, value in judged(results):
+    if COMPILED in builds:
+        yield f"  {'':82}   {OURS:24}{COMPILED}"
+    by_build = zip(*(judged(results, name) for name in builds), strict=True)
+    for (bound, first), *more in by_build:
         wanted = f"at {'least' if bound.least else 'most'} {bound.limit:g} {bound.unit}"
-        told = "not measured" if value is None else f"{value:.2f} {bound.unit}: {bound.verdict(value)}"
-        yield f"  {bound.title:64}{wanted:>18}   {told}"
+        told = [_verdict(bound, value) for value in (first, *(value for _, value in more))]
+        yield f"  {bound.title:64}{wanted:>18}   " + "".join(f"{one:24}" for one in told).rstrip()
+
+
+def _verdict(bound: Bound, value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.2f} {bound.unit}: {bound.verdict(value)}"
 
 
 def _names(results: Results) -> list[str]:

@@ -1,6 +1,6 @@
 """The whole comparison: every part, round by round, with its tables, its picture and its bounds.
 
-python -m benchmarks [PART ...] [--quick] [--rounds 5] [--seconds 2] [--only mainstay,envoy] [--cases get12,1mib]
+python -m benchmarks [PART ...] [--quick] [--rounds 5] [--seconds 1] [--only mainstay,envoy] [--cases get12,1mib]
 """
 
 import argparse
@@ -28,7 +28,7 @@ _FEWER = 2_000
 def main() -> None:
     """Measure, write down and print."""
     told = _options()
-    names = [name for name in (ours.NAME, *PEERS) if not told.only or name in told.only.split(",")]
+    names = [name for name in (*ours.found(), *PEERS) if not told.only or name in told.only.split(",")]
     begun = time.monotonic()
     with yard(names) as ground:
         results: Results = {
@@ -59,7 +59,9 @@ def _options() -> argparse.Namespace:
         "--quick", action="store_true", help="one round of a second each: a look, not a result"
     )
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--seconds", type=int, help="of each measurement")
+    parser.add_argument(
+        "--seconds", type=int, help="of each measurement; those of latency take twice as long"
+    )
     parser.add_argument("--only", default="", help="proxies, with commas")
     parser.add_argument("--cases", default="", help=f"of {', '.join(CASES)}, with commas")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks"))
@@ -70,7 +72,7 @@ def _options() -> argparse.Namespace:
         if unknown := [one for one in word if one not in allowed]:
             parser.error(f"{unknown[0]!r} is none of {', '.join(allowed)}")
     told.rounds = told.rounds or (1 if told.quick else 5)
-    told.seconds = told.seconds or (1 if told.quick else 2)
+    told.seconds = told.seconds or 1
     return told
 
 
@@ -96,7 +98,7 @@ def _side_by_side(ground: Yard, told: argparse.Namespace, results: Results) -> N
             _say(f"round {number + 1} of {told.rounds}")
             _keep(results, "cost", cost.turn(ground, proxies, cases, told.seconds))
             if peak:
-                _keep(results, "latency", latency.turn(ground, proxies, peak, told.seconds, number))
+                _keep(results, "latency", latency.turn(ground, proxies, peak, 2 * told.seconds, number))
 
 
 def _idle(ground: Yard, results: Results, count: int) -> None:

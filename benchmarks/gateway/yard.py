@@ -31,14 +31,15 @@ class Yard:
         self.folder = folder
         self.origins = [_free_port() for _ in range(origin.COUNT)]
         self.cert = _certificate(folder)
+        self._ours = ours.found()
         self._programs = {name: program for name, program in peers.found().items() if name in names}
-        self.names = [name for name in names if name == ours.NAME or name in self._programs]
+        self.names = [name for name in names if name in self._ours or name in self._programs]
         """Those that can be measured here."""
         self._count = 0
 
     def versions(self) -> dict[str, str]:
         """Give what each proxy is."""
-        return {ours.NAME: __version__, **peers.versions(self._programs)}
+        return dict.fromkeys(self._ours, __version__) | peers.versions(self._programs)
 
     @contextlib.contextmanager
     def proxy(self, name: str, **told: int) -> Iterator[Proxy]:
@@ -56,8 +57,8 @@ class Yard:
             cert=self.cert,
             cores=cores,
         )
-        if name == ours.NAME:
-            proxy = ours.start(place, **told)
+        if name in self._ours:
+            proxy = ours.start(name, self._ours[name], place, **told)
         else:
             proxy = peers.start(name, self._programs[name], place)
         try:
