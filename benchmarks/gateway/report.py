@@ -43,11 +43,11 @@ def _cost(results: Results) -> Iterator[str]:
             _TITLES[case],
             [f"{1e6 / _median(entries, 'cpu_us', n):,.0f}" if n in entries else "-" for n in names],
         )
-    yield from ("", "CPU seconds for a GiB of answers, median; in brackets Mainstay's as a share of it")
-    yield _row("", names)
-    for case in ("1mib", "relay"):
-        if case in cost:
-            yield _row(_TITLES[case], [_cell(cost[case], "cpu_s_gib", name, 3) for name in names])
+    if large := [case for case in ("1mib", "relay") if case in cost]:
+        yield from ("", "CPU seconds for a GiB of answers, median; in brackets Mainstay's as a share of it")
+        yield _row("", names)
+    for case in large:
+        yield _row(_TITLES[case], [_cell(cost[case], "cpu_s_gib", name, 3) for name in names])
     yield from ("", "Requests per second while load and origins shared the other processor, median")
     yield _row("", names)
     for case, entries in cost.items():

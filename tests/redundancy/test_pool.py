@@ -770,3 +770,30 @@ def test_workers_that_see_the_same_choose_the_same(events, value):
     chosen = [stage.pool.pick(0.0, (), Hashed(value)) for stage in stages]
 
     assert len({None if one is None else one.name for one in chosen}) == 1
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["passed", "failed", "refused", "drain", "wait"]),
+            st.integers(0, 7),
+            st.booleans(),
+        ),
+        max_size=60,
+    )
+)
+def test_sorting_one_member_anew_gives_what_sorting_all_of_them_gives(events):
+    stage = Stage(*(member(f"m{n}", known_up=n % 4 != 0) for n in range(8)))
+    pool, now = stage.pool, 0.0
+    members = list(pool.members)
+    for what, which, late in events:
+        now += 2.5 if late else 0.1
+        if what == "refused":
+            pool.observe(now, members[which], REFUSED)
+        elif what != "wait":
+            getattr(pool, what)(now, members[which])
+    one_by_one = (pool.usable(now), pool.panicking)
+
+    pool._sort(now)
+
+    assert one_by_one == (pool.usable(now), pool.panicking)

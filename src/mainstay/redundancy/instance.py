@@ -22,9 +22,11 @@ class Instance:
         "in_flight",
         "key",
         "name",
+        "order",
         "outlier",
         "place",
         "port",
+        "rank",
         "service",
         "up_since",
         "weight",
@@ -70,6 +72,10 @@ class Instance:
         """Where its name falls among all numbers of 64 bits; 0 as long as nobody has asked."""
         self.held_by: object = None
         """The pool that it is a member of; None: none, or not any more."""
+        self.order = 0
+        """Its number among the members of its pool."""
+        self.rank = 0
+        """Among which of its pool's it is, a matter of the pool's own."""
 
     def __repr__(self) -> str:
         return (

@@ -9,6 +9,7 @@ What is tied to an instance by a `Bond` stays there while it is up or suspect: o
 leaving it may cost a user what it knows. When it is neither, another takes its place until it is back.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from math import ceil, inf
@@ -29,6 +30,7 @@ from mainstay.redundancy.balance import BALANCES, I
 from mainstay.redundancy.bond import Bond
 from mainstay.redundancy.bound import at_least, one_of
 from mainstay.redundancy.health import DRAINING, SUSPECT, UNKNOWN, UP, HealthSpec, State
+from mainstay.redundancy.instance import Instance
 from mainstay.redundancy.outlier import Outlier, OutlierSpec
 
 _REMEMBERED = 4096
@@ -52,11 +54,19 @@ class PoolSpec:
         at_least("slow_start", self.slow_start, 0)
 
 
+_OUT, _UP, _SUSPECT, _SICK = range(4)
+
+
+def _order(member: Instance) -> int:
+    return member.order
+
+
 class Pool(Generic[I]):
     """The members of one service, kept sorted into those that may be picked and those that may not."""
 
     __slots__ = (
         "_bound",
+        "_by_rank",
         "_changes_at",
         "_choose",
         "_dice",
@@ -75,6 +85,8 @@ class Pool(Generic[I]):
         self._dice = dice
         self._emit = emit
         self._choose = BALANCES[spec.balance](spec.slow_start).choose
+        # All members by what they are: out of service, up, suspect, sick; each in the order of the members.
+        self._by_rank: list[list[I]] = [[], [], [], []]
         # Who may be picked, best first; every rank holds at least one. `_usable` is the first rank.
         self._ranks: list[list[I]] = []
         self._usable: list[I] = []
@@ -182,7 +194,7 @@ class Pool(Generic[I]):
                 until=instance.ejected_until,
             )
         )
-        self._sort(now)
+        self._move(now, instance)
 
     def passed(self, now: float, instance: I) -> None:
         """Tell that a member passed a health check."""
@@ -225,7 +237,7 @@ class Pool(Generic[I]):
                 because=health.because.value if health.because is not None else "",
             )
         )
-        self._sort(now)
+        self._move(now, instance)
 
     def _holds(self, instance: I) -> bool:
         return instance.held_by is self
@@ -246,24 +258,44 @@ class Pool(Generic[I]):
         return left >= max(1, ceil(spec.keep * len(staying)))
 
     def _sort(self, now: float) -> None:
-        """Sort the members into ranks; called when something changed."""
-        up: list[I] = []
-        suspect: list[I] = []
-        sick: list[I] = []
+        """Sort all members into ranks."""
+        by_rank: list[list[I]] = [[], [], [], []]
+        self._by_rank = by_rank
         self._changes_at = inf
-        for member in self.members:
+        for order, member in enumerate(self.members):
             if member.ejected_until is not None and now >= member.ejected_until:
                 self._return(now, member)
-            state = member.health.state
-            if state is UNKNOWN or state is DRAINING:
-                continue
-            if member.ejected_until is not None:
-                self._changes_at = min(self._changes_at, member.ejected_until)
-                sick.append(member)
-            elif state is UP:
-                up.append(member)
-            else:
-                (suspect if state is SUSPECT else sick).append(member)
+            member.order = order
+            member.rank = self._rank_of(member)
+            by_rank[member.rank].append(member)
+        self._line_up(now)
+
+    def _move(self, now: float, member: I) -> None:
+        """Sort one member anew: in a pool of thousands to sort all for each would take the time of all others."""
+        if now >= self._changes_at:
+            self._sort(now)
+            return
+        # Ranks are in the order of the members, so that a member is found by halves.
+        before = self._by_rank[member.rank]
+        del before[bisect_left(before, member.order, key=_order)]
+        member.rank = self._rank_of(member)
+        insort(self._by_rank[member.rank], member, key=_order)
+        self._line_up(now)
+
+    def _rank_of(self, member: I) -> int:
+        state = member.health.state
+        if state is UNKNOWN or state is DRAINING:
+            return _OUT
+        if member.ejected_until is not None:
+            self._changes_at = min(self._changes_at, member.ejected_until)
+            return _SICK
+        if state is UP:
+            return _UP
+        return _SUSPECT if state is SUSPECT else _SICK
+
+    def _line_up(self, now: float) -> None:
+        """Say who may be picked, best first; and whether that is panic."""
+        _, up, suspect, sick = self._by_rank
         panicking = not (up or suspect) and bool(sick)
         self._ranks = [rank for rank in ([sick] if panicking else [up, suspect]) if rank]
         self._usable = self._ranks[0] if self._ranks else []
