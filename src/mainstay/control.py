@@ -256,7 +256,9 @@ class Control:
             name, trust = service.server_name(), self._keyring.trust(service.upstream_tls)
             context = to_instances(trust) if name else None
             path, talk = service.health_path(), service.health_talk()
-            return await check(host, port, path, limit, talk, tls=context, name=name)
+            return await check(
+                host, port, path, limit, talk, tls=context, name=name, preamble=service.preamble()
+            )
         except EnvironmentProblem as problem:
             return ProbeResult(ok=False, said=str(problem), seconds=0.0)
 
@@ -272,6 +274,7 @@ class Control:
                 zone=life.zone,
                 state=DRAINING if life.state == DRAINING else UP,
                 path=life.path,
+                preamble=life.preamble,
                 talk=life.talk,
                 server_name=life.server_name,
             )
@@ -479,6 +482,7 @@ def _door(system: System, opening: Opening, rules: list[Rule], terms: Terms | No
             Redirect(host=one.host or "", path=one.path or "", to=one.to, keep=one.keep, status=one.status)
             for one in entrance.redirects
         ],
+        introduced=entrance.proxy_protocol,
         https=entrance.redirect,
         terms=terms,
         hsts=int(hsts) if hsts is not None else None,

@@ -113,3 +113,14 @@ async def test_services_take_their_own_requests_first(rig):
     assert taken.status == 200
     assert other.status == 308
     assert len(origin.requests) == 1
+
+
+async def test_what_came_by_https_to_a_proxy_is_there_already(rig):
+    rig.trusted = ["127.0.0.1"]
+    await redirecting(rig)
+
+    plain = await ask(rig, more="X-Forwarded-Proto: http\r\n")
+    secure = await ask(rig, more="X-Forwarded-Proto: https\r\n")
+
+    assert plain.status == 308
+    assert secure.status == 404

@@ -61,6 +61,7 @@ def test_without_a_rewrite_the_head_stays_as_it_was():
         ("/old", "/", "/old//evil.example", "/evil.example"),
         ("/old", "/", "/old/\\evil.example", "/evil.example"),
         ("/old", "/", "/old/\\/\\evil.example", "/evil.example"),
+        ("/old", "/new", '/old/a"<b>\\c', "/new/a%22%3Cb%3E%5Cc"),
         ("", "https://shop.example", "//evil.example/", "https://shop.example/evil.example/"),
         ("", "https://shop.example", "/.evil.example/", "https://shop.example/.evil.example/"),
         ("", "https://shop.example", "/@evil.example/", "https://shop.example/@evil.example/"),

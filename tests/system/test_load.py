@@ -12,7 +12,7 @@ from mainstay.system.schema import System
 from mainstay.system.witness import AccessLog
 
 SERVICE_KEYS = (
-    "command, addresses, host, instances, listen, max_connections, routes, tls, upstream_tls, cwd, env, env_file, user, health, timeouts, retry, idempotency, breaker, outlier, balance, sticky, "
+    "command, addresses, host, instances, listen, max_connections, routes, tls, upstream_tls, proxy_protocol, cwd, env, env_file, user, health, timeouts, retry, idempotency, breaker, outlier, balance, sticky, "
     "slow_start, failover, hold, restart, ready_within, drain, stop_timeout, needs, logs"
 )
 NAME_RULE = "allowed are small letters, digits and hyphens, beginning with a letter, up to 63"
@@ -637,3 +637,17 @@ def test_whatever_bytes_give_a_system_or_its_problems(write, content):
 def test_whatever_values_give_a_system_or_its_problems(write, keys, top):
     document = {"services": {"web": keys}, "gateway": top}
     gives_a_system_or_its_problems(write(json.dumps(document)))
+
+
+def test_wrong_trusted_proxies_are_told_once(tmp_path):
+    file = tmp_path / "mainstay.yaml"
+    file.write_text(
+        "gateway: { trusted_proxies: [proxy] }\n"
+        "listeners: { public: { at: http://127.0.0.1:8080, proxy_protocol: on } }\n"
+        "services: { web: { command: 'true', listen: public } }\n"
+    )
+
+    with pytest.raises(SystemFileError) as refused:
+        load(file)
+
+    assert [problem.path for problem in refused.value.problems] == ["gateway.trusted_proxies[0]"]

@@ -173,3 +173,21 @@ def test_only_a_path_can_be_rewritten():
     assert findings(shared(web=[{"host": "a.example", "rewrite": "/"}]), {"public": AT}) == [
         (("services", "web", "routes", 0, "rewrite"), "takes the place of `path`, which is not told")
     ]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_only_trusted_proxies_may_introduce_clients(trusted):
+    entrance = Entrance(at="http://127.0.0.1:80", proxy_protocol="on")
+
+    told = list(check_openings(shared(web=[]), {"public": entrance}, None, trusted=trusted))
+
+    assert told == (
+        []
+        if trusted
+        else [
+            (
+                ("listeners", "public", "proxy_protocol"),
+                "lets in nobody but gateway.trusted_proxies, and there are none",
+            )
+        ]
+    )

@@ -212,3 +212,14 @@ def test_what_only_a_program_could_say_is_refused_too(keys, message):
         Service.model_validate(keys)
 
     assert [error["msg"] for error in refused.value.errors()] == [message]
+
+
+@pytest.mark.parametrize(("written", "version"), [("off", ""), ("v1", "v1"), ("v2", "v2")])
+def test_instances_may_be_told_by_the_proxy_protocol(written, version):
+    assert Service(command="true", proxy_protocol=written).preamble() == version
+    assert Service(command="true").preamble() == ""
+
+
+def test_an_unknown_version_of_the_proxy_protocol_is_told():
+    with pytest.raises(ValidationError, match="found 'v3', allowed: off, v1, v2"):
+        Service(command="true", proxy_protocol="v3")

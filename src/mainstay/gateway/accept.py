@@ -2,6 +2,7 @@
 
 import ssl
 from base64 import b64encode
+from functools import partial
 from hashlib import sha256
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 from mainstay.gateway import page
 from mainstay.gateway.context import Certificates
 from mainstay.gateway.http import ClientConnection
+from mainstay.gateway.introduction import Introduction
+from mainstay.gateway.preamble import Ends
 from mainstay.gateway.tls import Tls
 from mainstay.system.certificate import subject_of
 
@@ -22,9 +25,15 @@ _PLAIN = "HTTP_REQUEST"
 """What OpenSSL calls it when somebody speaks HTTP to it."""
 
 
-def accept(worker: "Worker", entrance: "Entrance") -> "ClientConnection | Greeting":
+def accept(worker: "Worker", entrance: "Entrance") -> "ClientConnection | Greeting | Introduction":
     """Make what takes a connection that was just accepted."""
-    client = ClientConnection(worker, entrance)
+    if entrance.door.introduced:
+        return Introduction(worker, entrance, partial(_welcome, worker, entrance))
+    return _welcome(worker, entrance, None)
+
+
+def _welcome(worker: "Worker", entrance: "Entrance", ends: Ends | None) -> "ClientConnection | Greeting":
+    client = ClientConnection(worker, entrance, ends)
     certificates = entrance.certificates
     return client if certificates is None else Greeting(client, certificates)
 

@@ -17,18 +17,29 @@ OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno
 
 
 async def connect(
-    instance: "Upstream", loop: asyncio.AbstractEventLoop, limit: float
+    instance: "Upstream", loop: asyncio.AbstractEventLoop, limit: float, preamble: bytes = b""
 ) -> UpstreamConnection | Outcome:
-    """Make a connection within `limit` seconds, or tell how that failed."""
+    """Make a connection within `limit` seconds, or tell how that failed.
+
+    Args:
+        instance: Where to.
+        loop: The loop that it is on.
+        limit: Seconds for all of it.
+        preamble: What is said first of all, before a handshake; such a connection is for one request.
+    """
     try:
         async with asyncio.timeout(limit):
             context = instance.context()
             if context is None:
                 _, connection = await loop.create_connection(
-                    lambda: UpstreamConnection(instance, loop), instance.host, instance.port
+                    lambda: UpstreamConnection(instance, loop, sole=bool(preamble)),
+                    instance.host,
+                    instance.port,
                 )
+                if preamble:
+                    connection.transport.write(preamble)
             else:
-                connection = await _connect_secured(instance, loop, context)
+                connection = await _connect_secured(instance, loop, context, preamble)
     except TimeoutError:
         return REFUSED
     except OSError as problem:
@@ -38,13 +49,15 @@ async def connect(
 
 
 async def _connect_secured(
-    instance: "Upstream", loop: asyncio.AbstractEventLoop, context: ssl.SSLContext
+    instance: "Upstream", loop: asyncio.AbstractEventLoop, context: ssl.SSLContext, preamble: bytes
 ) -> UpstreamConnection:
     """Make a connection with TLS; that of one who is not who it should be is refused, with nothing sent."""
-    connection = UpstreamConnection(instance, loop)
+    connection = UpstreamConnection(instance, loop, sole=bool(preamble))
     ready = loop.create_future()
     _, secured = await loop.create_connection(
-        lambda: Approach(connection, context, instance.server_name, ready), instance.host, instance.port
+        lambda: Approach(connection, context, instance.server_name, ready, preamble),
+        instance.host,
+        instance.port,
     )
     try:
         await ready
@@ -57,17 +70,25 @@ async def _connect_secured(
 class Approach(Tls):
     """A connection to an instance with TLS, and the handshake before it."""
 
-    __slots__ = ("_ready",)
+    __slots__ = ("_preamble", "_ready")
 
     def __init__(
-        self, connection: UpstreamConnection, context: ssl.SSLContext, name: str, ready: asyncio.Future[None]
+        self,
+        connection: UpstreamConnection,
+        context: ssl.SSLContext,
+        name: str,
+        ready: asyncio.Future[None],
+        preamble: bytes = b"",
     ) -> None:
         super().__init__(connection, context, server_side=False, server_hostname=name)
         self._ready = ready
+        self._preamble = preamble
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
         super().connection_made(transport)
+        if self._preamble:
+            self.raw.write(self._preamble)
         self._shake()
 
     def _shaken(self) -> None:

@@ -128,7 +128,9 @@ class Attempts:
         self._wait(call.until)
         # Where one kept connection had ended, the others have as well: a new one tells.
         connection = (
-            instance.reusable(now, idempotent=self.request.idempotent) if self._outcome is not STALE else None
+            instance.reusable(now, idempotent=self.request.idempotent)
+            if self._outcome is not STALE and not instance.preamble
+            else None
         )
         if connection is not None:
             self._send(connection, now)
@@ -138,7 +140,8 @@ class Attempts:
             task.add_done_callback(self.route.tasks.discard)
 
     async def _connect(self, instance: "Upstream") -> None:
-        made = await connect(instance, self.client.loop, self.route.settings.connect)
+        told = self.client.preamble(self.request, instance.preamble) if instance.preamble else b""
+        made = await connect(instance, self.client.loop, self.route.settings.connect, told)
         now = monotonic()
         if self.done or self._connecting is not asyncio.current_task():
             # The attempt is over (its time was up, the client left); the connection is still good.

@@ -7,6 +7,7 @@ import ssl
 
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.base.probe import ProbeResult, Talk
+from mainstay.gateway.preamble import write
 from mainstay.system.certificate import said as of_openssl
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?\r?\n")
@@ -25,6 +26,7 @@ async def check(  # noqa: PLR0913 - the last two go together
     *,
     tls: ssl.SSLContext | None = None,
     name: str = "",
+    preamble: str = "",
 ) -> ProbeResult:
     """Ask once, and tell what was said.
 
@@ -37,6 +39,7 @@ async def check(  # noqa: PLR0913 - the last two go together
         talk: What is said in place of HTTP.
         tls: How TLS is spoken with it; None: it speaks without.
         name: The name that its certificate must be for.
+        preamble: The version of the PROXY protocol with which it is spoken to.
 
     Raises:
         EnvironmentProblem: we ourselves are out of descriptors, ports or memory; that proves nothing.
@@ -45,8 +48,11 @@ async def check(  # noqa: PLR0913 - the last two go together
     begun = loop.time()
     try:
         async with asyncio.timeout(limit):
-            asked = _ask(host, port, path, tls, name) if talk is None else _talk(host, port, talk)
-            ok, said = await asked
+            first = write(preamble, None) if preamble else b""
+            if talk is None:
+                ok, said = await _ask(host, port, path, tls, name, first)
+            else:
+                ok, said = await _talk(host, port, talk, first)
     except TimeoutError:
         ok, said = False, f"no answer within {limit * 1000:.0f}ms"
     except ConnectionRefusedError:
@@ -89,8 +95,8 @@ class _Ear(asyncio.Protocol):
             self._heard.set_result(self._got)
 
 
-async def _ask(
-    host: str, port: int, path: str | None, tls: ssl.SSLContext | None, name: str
+async def _ask(  # noqa: PLR0913, PLR0917 - called in one place
+    host: str, port: int, path: str | None, tls: ssl.SSLContext | None, name: str, first: bytes
 ) -> tuple[bool, str]:
     loop = asyncio.get_running_loop()
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -100,10 +106,11 @@ async def _ask(
         "Accept: */*\r\nConnection: close\r\n\r\n".encode()
     )
     heard: asyncio.Future[bytes] = loop.create_future()
-    server_name = name if tls is not None else None
-    transport, _ = await loop.create_connection(
-        lambda: _Ear(question, heard), host, port, ssl=tls, server_hostname=server_name
-    )
+    if tls is None:
+        transport, _ = await loop.create_connection(lambda: _Ear(first + question, heard), host, port)
+    else:
+        ear = _Ear(question, heard)
+        transport = await _secured(ear, host, port, tls, name, first)
     try:
         first, end, _ = (await heard).partition(b"\n")
     finally:
@@ -119,11 +126,30 @@ async def _ask(
     return path is None or status in _GOOD, f"HTTP {status}"
 
 
-async def _talk(host: str, port: int, talk: Talk) -> tuple[bool, str]:
+async def _secured(  # noqa: PLR0913, PLR0917 - called in one place
+    ear: _Ear, host: str, port: int, tls: ssl.SSLContext, name: str, first: bytes
+) -> asyncio.Transport:
+    loop = asyncio.get_running_loop()
+    if not first:
+        transport, _ = await loop.create_connection(lambda: ear, host, port, ssl=tls, server_hostname=name)
+        return transport
+    raw, _ = await loop.create_connection(asyncio.Protocol, host, port)
+    try:
+        raw.write(first)
+        secured = await loop.start_tls(raw, ear, tls, server_hostname=name)
+    except BaseException:
+        raw.abort()
+        raise
+    assert secured is not None
+    ear.connection_made(secured)
+    return secured
+
+
+async def _talk(host: str, port: int, talk: Talk, first: bytes) -> tuple[bool, str]:
     reader, writer = await asyncio.open_connection(host, port)
     try:
         expected, heard = talk.expect.encode("latin-1"), b""
-        writer.write(talk.send.encode("latin-1"))
+        writer.write(first + talk.send.encode("latin-1"))
         while expected not in heard:
             piece = await reader.read(_MOST)
             heard += piece

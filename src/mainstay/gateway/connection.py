@@ -55,7 +55,7 @@ class UpstreamConnection(asyncio.Protocol):
         "used",
     )
 
-    def __init__(self, instance: "Upstream", loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, instance: "Upstream", loop: asyncio.AbstractEventLoop, *, sole: bool = False) -> None:
         self.instance = instance
         self.loop = loop
         self.transport: asyncio.Transport = None  # type: ignore[assignment] # told by connection_made
@@ -78,8 +78,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._discarding = False
         self._reuse = False
         self._sent = False
-        # Nothing else may be sent here.
-        self._sole = False
+        # Nothing may be sent here after the request that it is made for.
+        self._sole = sole
         self._held_back = False
         self._unsent = inf
 
@@ -161,7 +161,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def spare(self, now: float) -> None:
         """Keep a connection that was made for a request which no longer needs it."""
-        if self.instance.leaving or self.closed:
+        if self.instance.leaving or self.closed or self._sole:
             self.close()
             return
         self.used = 1  # never used, but a close that is met on reuse is a stale one

@@ -8,7 +8,7 @@ from mainstay.gateway.context import Certificates
 from mainstay.gateway.reading import AmbiguousError
 from mainstay.gateway.router import AmbiguousHostError, Router, hostname
 from mainstay.gateway.table import Door, Rule
-from mainstay.gateway.way import Way
+from mainstay.gateway.way import Way, escaped
 
 if TYPE_CHECKING:
     from mainstay.gateway.request import Request
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 _HTTPS = 443
 _HOST = re.compile(rb"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
-# What browsers send as it is, and a Location must not have (RFC 3986 §2).
-_UNSAFE = re.compile(rb"""["<>\\^`{|}]""")
 
 
 class Entrance:
@@ -99,7 +97,8 @@ class Entrance:
     def to_https(self, request: "Request") -> bytes:
         """Give the same place over TLS, for a request that is for nobody here; empty: there is none."""
         port, target = self.door.https, request.target
-        if port is None or target == b"*" or request.fault != "no_route":
+        # What came by https to a proxy in front of us is there already.
+        if port is None or target == b"*" or request.secure or request.fault != "no_route":
             return b""
         try:
             host = hostname(request.host)
@@ -109,8 +108,4 @@ class Entrance:
         if not _HOST.fullmatch(host):
             return b""
         place = b"" if port == _HTTPS else b":%d" % port
-        return b"https://%b%b%b" % (host, place, _UNSAFE.sub(_escaped, target))
-
-
-def _escaped(match: re.Match[bytes]) -> bytes:
-    return b"%%%02X" % match[0][0]
+        return b"https://%b%b%b" % (host, place, escaped(target))

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from mainstay.gateway import page
 from mainstay.gateway.exchange import Exchange
+from mainstay.gateway.preamble import Ends, ends_of, write
+from mainstay.gateway.proxies import Believed, address_of
 from mainstay.gateway.reader import Reader
 from mainstay.gateway.request import Request, forwarded_for
-from mainstay.gateway.trust import Believed, address_of
 from mainstay.gateway.wheel import TICK
 
 if TYPE_CHECKING:
@@ -45,14 +46,17 @@ class ClientConnection(Reader):
         "_unsent",
         "closing",
         "due",
+        "ends",
         "paused",
         "peer",
         "slot",
         "stalled",
     )
 
-    def __init__(self, worker: "Worker", entrance: "Entrance") -> None:
+    def __init__(self, worker: "Worker", entrance: "Entrance", ends: Ends | None = None) -> None:
         super().__init__(worker, entrance)
+        self.ends = ends
+        """Whom it is from and to, as a proxy said at its beginning; None: as it seems."""
         self.closing = False
         self.paused = False
         self.stalled = False
@@ -72,8 +76,11 @@ class ClientConnection(Reader):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self.transport = transport  # type: ignore[assignment]
-        address = transport.get_extra_info("peername")
-        self.peer = address_of(address[0]) if address else "unknown"
+        if self.ends is not None:
+            self.peer = self.ends.source
+        else:
+            address = transport.get_extra_info("peername")
+            self.peer = address_of(address[0]) if address else "unknown"
         self.introduce()
         self.worker.enter(self)
         self.heard_at = monotonic()
@@ -86,13 +93,21 @@ class ClientConnection(Reader):
 
     def introduce(self) -> None:
         """Learn what instances are told of the other end, and whether that is a proxy which is believed."""
-        peer, trust, via, tls = self.peer, self.worker.trust, self.entrance.via, self.tls
+        peer, proxies, via, tls = self.peer, self.worker.proxies, self.entrance.via, self.tls
         scheme = b"http" if tls is None else b"https"
-        proxy = trust is not None and trust.has(peer)
-        self._believed = Believed(trust, peer, via, scheme) if trust is not None and proxy else None
+        proxy = proxies is not None and proxies.has(peer)
+        self._believed = Believed(proxies, peer, via, scheme) if proxies is not None and proxy else None
         # The certificate of a proxy is not its client's; what it says of that one is passed on.
         shown = tls.shown_by_client() if tls is not None and not proxy else b""
         self._forwarded = forwarded_for(peer.encode(), via, scheme, shown)
+
+    def preamble(self, request: Request, version: str) -> bytes:
+        """Write how a connection begins that is made for a request, by a version of the PROXY protocol."""
+        ends = self.ends or ends_of(self.transport)
+        if ends is not None and request.client is not None:
+            # A proxy in front of us tells no port.
+            ends = ends._replace(source=request.client, source_port=0)
+        return write(version, ends)
 
     def eof_received(self) -> bool:
         """Take the client's end; what it asked for before is still answered (RFC 9112 §9.6)."""

@@ -9,6 +9,8 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mainstay.gateway.introduction import Introduction
+from mainstay.gateway.preamble import Ends
 from mainstay.gateway.relay import RESET_AT_CLOSE
 from mainstay.gateway.tcp import TcpClient
 
@@ -131,13 +133,20 @@ class Intake:
         task.add_done_callback(self.tasks.discard)
 
     async def _begin(self, sock: socket.socket) -> None:
-        client = TcpClient(self._worker, self._entrance, self)
+        client: TcpClient | Introduction
+        if self._entrance.door.introduced:
+            client = Introduction(self._worker, self._entrance, self._welcome, self.give_back)
+        else:
+            client = self._welcome(None)
         try:
             await self._loop.connect_accepted_socket(lambda: client, sock)
         finally:
             if client.transport is None:
                 sock.close()  # type: ignore[unreachable] # it was cancelled, or the machine is in the way
                 self.give_back()
+
+    def _welcome(self, ends: Ends | None) -> TcpClient:
+        return TcpClient(self._worker, self._entrance, self, ends)
 
     def _accept(self) -> socket.socket | None:
         try:

@@ -11,7 +11,7 @@ from mainstay.gateway.request import Request, may_begin, too_large
 if TYPE_CHECKING:
     from mainstay.gateway.accept import Greeting
     from mainstay.gateway.entrance import Entrance
-    from mainstay.gateway.trust import Believed
+    from mainstay.gateway.proxies import Believed
     from mainstay.gateway.worker import Worker
 
 

@@ -24,6 +24,7 @@ def rows(system: System) -> list[Row]:
             path=service.health_path(),
             talk=service.health_talk(),
             server_name=service.server_name(address),
+            preamble=service.preamble(),
         )
         for name, service in _services(system)
         for address in service.addresses

@@ -25,7 +25,7 @@ from mainstay.gateway.grammar import (
 from mainstay.tolerance.retry import IDEMPOTENT_METHODS
 
 if TYPE_CHECKING:
-    from mainstay.gateway.trust import Believed, Told
+    from mainstay.gateway.proxies import Believed, Told
 
 Headers = Sequence[tuple[bytes, bytes]]
 

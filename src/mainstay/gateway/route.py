@@ -141,8 +141,8 @@ class Route:
             member.path = row.path
             member.talk = row.talk
             member.authority = row.authority.encode()
-        if row.server_name != member.server_name:
-            member.server_name = row.server_name
+        if row.server_name != member.server_name or row.preamble != member.preamble:
+            member.server_name, member.preamble = row.server_name, row.preamble
             member.close()
         member.row = row
         if row.state == DRAINING and not member.leaving:

@@ -48,6 +48,8 @@ class Row:
     path: str | None = None
     """What its health check asks for; None: `OPTIONS *`, which any answer satisfies. While one definition of a
     service replaces another, lives of both are here."""
+    preamble: str = ""
+    """The version of the PROXY protocol with which every connection to it begins; empty: none does."""
     talk: Talk | None = None
     """What its health check says in place of HTTP."""
     server_name: str = ""
@@ -153,6 +155,8 @@ class Door:
 
     rules: list[Rule]
     redirects: list[Redirect] = field(default_factory=list)
+    introduced: bool = False
+    """Every connection is from a trusted proxy, and begins with a preamble that says whom it is for."""
     tcp: bool = False
     """What comes is no HTTP, and for the one service that there is a rule for."""
     most: int | None = None

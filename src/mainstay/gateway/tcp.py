@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 from mainstay.base.outcome import CANCELLED, CHARGED, OK, REFUSED, RESET, STALE, Outcome
 from mainstay.gateway.approach import OURS
 from mainstay.gateway.exchange import reason
+from mainstay.gateway.preamble import ends_of, write
+from mainstay.gateway.proxies import address_of
 from mainstay.gateway.relay import Tunnel, reset
-from mainstay.gateway.trust import address_of
 from mainstay.gateway.waiting import Waiting
 from mainstay.tolerance.call import ENDED, GIVE_UP, PAUSE, TRY, Call, Order
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mainstay.gateway.accesslog import AccessLog
     from mainstay.gateway.entrance import Entrance
     from mainstay.gateway.intake import Intake
+    from mainstay.gateway.preamble import Ends
     from mainstay.gateway.upstream import Upstream
     from mainstay.gateway.worker import Worker
 
@@ -46,6 +48,7 @@ class TcpClient(Waiting):
     __slots__ = (
         "_call",
         "_connecting",
+        "_ends",
         "_entrance",
         "_instance",
         "_intake",
@@ -65,8 +68,11 @@ class TcpClient(Waiting):
         "slot",
     )
 
-    def __init__(self, worker: "Worker", entrance: "Entrance", intake: "Intake") -> None:
+    def __init__(
+        self, worker: "Worker", entrance: "Entrance", intake: "Intake", ends: "Ends | None" = None
+    ) -> None:
         super().__init__()
+        self._ends = ends
         route = self.route = entrance.home
         self.due = 0.0
         self.slot = 0
@@ -94,8 +100,11 @@ class TcpClient(Waiting):
         """Take the transport, and look for an instance."""
         super().connection_made(transport)
         worker = self._worker
-        address = transport.get_extra_info("peername")
-        self._peer = address_of(address[0]) if address else "unknown"
+        if self._ends is not None:
+            self._peer = self._ends.source
+        else:
+            address = transport.get_extra_info("peername")
+            self._peer = address_of(address[0]) if address else "unknown"
         worker.clients.add(self)
         self.route.in_flight += 1
         now = self._started = monotonic()
@@ -156,6 +165,9 @@ class TcpClient(Waiting):
         try:
             async with asyncio.timeout(limit):
                 _, made = await self._worker.loop.create_connection(Waiting, instance.host, instance.port)
+                if instance.preamble:
+                    ends = self._ends or ends_of(self.transport)
+                    made.transport.write(write(instance.preamble, ends))
         except TimeoutError:
             made = REFUSED
         except OSError as problem:

@@ -46,6 +46,7 @@ class Upstream(Target):
         "latency",
         "leaving",
         "path",
+        "preamble",
         "requests",
         "route",
         "row",
@@ -73,6 +74,7 @@ class Upstream(Target):
         self.authority = row.authority.encode()
         self.path = row.path
         self.talk = row.talk
+        self.preamble = row.preamble
         self.server_name = row.server_name
         self.leaving = False
         self.idle: deque[UpstreamConnection] = deque()

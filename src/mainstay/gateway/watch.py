@@ -67,6 +67,7 @@ class Watch:
                 self.talk,
                 tls=member.context(),
                 name=member.server_name,
+                preamble=member.preamble,
             )
         except EnvironmentProblem:
             return  # we could not even ask, which proves nothing

@@ -1,5 +1,6 @@
 """Where the requests of one rule go: to a service, perhaps by another path, or back to the client with another address."""
 
+import re
 from typing import TYPE_CHECKING
 
 from mainstay.gateway.table import Redirect, Rule
@@ -7,6 +8,8 @@ from mainstay.gateway.table import Redirect, Rule
 if TYPE_CHECKING:
     from mainstay.gateway.request import Request
     from mainstay.gateway.route import Route
+
+_UNSAFE = re.compile(rb"""["<>\\^`{|}]""")
 
 
 class Way:
@@ -38,7 +41,7 @@ class Way:
 
     def location(self, request: "Request") -> bytes:
         """Give where the client is to ask."""
-        return _joined(self._to, self._rest(request.target)) if self._keep else self._to
+        return _joined(self._to, escaped(self._rest(request.target))) if self._keep else self._to
 
     def _rest(self, target: bytes) -> bytes:
         """Give what follows the rule's own segments: path and query.
@@ -54,6 +57,11 @@ class Way:
                 return mark + query
         rest = path[at:].lstrip(b"/\\")
         return b"/" + rest + mark + query
+
+
+def escaped(target: bytes) -> bytes:
+    """Escape what browsers send as it is, and a `Location` must not have (RFC 3986 §2)."""
+    return _UNSAFE.sub(lambda match: b"%%%02X" % match[0][0], target)
 
 
 def _joined(base: bytes, rest: bytes) -> bytes:

@@ -36,16 +36,17 @@ from mainstay.gateway.hop import name_of
 from mainstay.gateway.http import ClientConnection
 from mainstay.gateway.intake import Intake, share
 from mainstay.gateway.link import Link
+from mainstay.gateway.proxies import Proxies
 from mainstay.gateway.route import Route
 from mainstay.gateway.slices import sliced
 from mainstay.gateway.table import Limits, LogSettings, Row, Settings, Table
-from mainstay.gateway.trust import Trust
 from mainstay.gateway.upstream import Upstream
 from mainstay.gateway.watch import Watches
 from mainstay.gateway.wheel import Wheel
 
 if TYPE_CHECKING:
     from mainstay.gateway.accept import Greeting
+    from mainstay.gateway.introduction import Introduction
 
 Change = tuple[Route, Settings, list[Row], list[Upstream]]
 """What a table changes of one service: its route, its settings, its rows, and a member for each row."""
@@ -79,7 +80,7 @@ class Worker:
         self.listeners = listeners
         self.wheel = Wheel(loop)
         self.limits = Limits()
-        self.trust: Trust | None = None
+        self.proxies: Proxies | None = None
         """Proxies that may tell who a client is; None: none may."""
         self._trusted: list[str] = []
         self.workers = 1
@@ -87,7 +88,7 @@ class Worker:
         self.routes: dict[str, Route] = {}
         self.entrances: dict[str, Entrance] = {}
         self.clients: set[Client] = set()
-        self.greetings: set[Greeting] = set()
+        self.greetings: set[Greeting | Introduction] = set()
         """Clients in the middle of a handshake."""
         self.most_clients = 2**20
         """Client connections at once; beyond, one is told so and closed, before descriptors run out."""
@@ -231,7 +232,7 @@ class Worker:
         if networks == self._trusted:
             return
         self._trusted = networks
-        self.trust = Trust(networks) if networks else None
+        self.proxies = Proxies(networks) if networks else None
         for client in self.clients:
             if isinstance(client, ClientConnection):
                 client.introduce()

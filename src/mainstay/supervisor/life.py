@@ -25,6 +25,8 @@ class Life:
     """`up`: it may be given requests. `draining`: only those that it has already."""
     path: str | None = None
     """What its health check asks for; None: nothing in particular."""
+    preamble: str = ""
+    """The version of the PROXY protocol with which every connection to it begins; empty: none does."""
     talk: Talk | None = None
     """What its health check says in place of HTTP."""
     server_name: str = ""

@@ -261,6 +261,7 @@ class Runner:
             zone=record.zone,
             state="draining" if self.unit.state is DRAINING else "up",
             path=self.post.service.health_path(),
+            preamble=self.post.service.preamble(),
             talk=self.post.service.health_talk(),
             server_name=self.post.service.server_name(),
         )

@@ -41,6 +41,10 @@ class Entrance(Section):
     tls: Tls | None = None
     """Certificates, for an address of `https://`."""
 
+    proxy_protocol: Switch = False
+    """Whether every connection begins with the PROXY protocol, version 1 or 2, by which a load balancer says whose
+    it is; before TLS. Only `gateway.trusted_proxies` are let in then. Off by default: nobody else speaks it."""
+
     redirect: ToHttps | None = None
     """`https`, or `https:PORT` where clients reach it on a port other than 443: what is for nobody here is sent to
     the same host, path and query there, with 308. Only for `http://`; without it, such requests get 404."""

@@ -94,7 +94,7 @@ def _system(document: Document, file: Path) -> tuple[System | None, list[Problem
     shared = system.listeners if system else _sound_listeners(content)
     findings = [
         *check(services, {str(name) for name in names}, _zones(content), file.parent),
-        *check_openings(services, shared, _gateway(content, "admin").admin),
+        *check_openings(services, shared, _gateway(content, "admin").admin, trusted=_trusts(content)),
         *check_log(_gateway(content, "access_log").access_log, file.parent),
         *check_tls(services, shared, file.parent),
     ]
@@ -122,6 +122,12 @@ def _gateway(content: object, key: str) -> Gateway:
         return Gateway.model_validate({key: written[key]} if key in written else {})
     except ValidationError:  # what is wrong with it is told already
         return Gateway()
+
+
+def _trusts(content: object) -> bool:
+    """Tell whether there are trusted proxies; what is wrong with them is told elsewhere."""
+    gateway = content.get("gateway") if isinstance(content, dict) else None
+    return bool(isinstance(gateway, dict) and gateway.get("trusted_proxies"))
 
 
 def _sound_services(content: object) -> dict[str, Service]:

@@ -14,14 +14,23 @@ Services = Mapping[str, Service]
 Shared = Mapping[str, Entrance]
 
 
-def check_openings(services: Services, shared: Shared, admin: Listener | None) -> Iterator[Finding]:
+def check_openings(
+    services: Services, shared: Shared, admin: Listener | None, *, trusted: bool = False
+) -> Iterator[Finding]:
     """Check listeners against one another, and the services that share one.
 
     Args:
         services: Those that could be read.
         shared: The system's `listeners`.
         admin: The gateway's own, if there is one.
+        trusted: Whether the gateway has `trusted_proxies`.
     """
+    for name, entrance in shared.items():
+        if entrance.proxy_protocol and not trusted:
+            yield (
+                ("listeners", name, "proxy_protocol"),
+                "lets in nobody but gateway.trusted_proxies, and there are none",
+            )
     yield from _clashes(services, shared, admin)
     yield from _names(services, shared)
     for name, service in services.items():

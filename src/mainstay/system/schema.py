@@ -42,6 +42,7 @@ from mainstay.system.value import (
     Files,
     Honoured,
     Network,
+    OneOf,
     OnOrOff,
     OrOff,
     OwnHost,
@@ -58,6 +59,9 @@ from mainstay.system.witness import AccessLog
 from mainstay.tolerance.breaker import BreakerSpec
 from mainstay.tolerance.call import CallSpec
 from mainstay.tolerance.retry import RetrySpec
+
+PREAMBLES = ("v1", "v2")
+"""Versions of the PROXY protocol."""
 
 
 class Service(Section):
@@ -108,6 +112,11 @@ class Service(Section):
     """TLS to its instances. None by default for a `command`, whose instances are on this machine. For `addresses`
     the scheme decides: `https://` is TLS, verified by the authorities that this machine trusts unless told
     otherwise here."""
+
+    proxy_protocol: Annotated[str, OneOf("off", *PREAMBLES)] = "off"
+    """The PROXY protocol, by which an instance is told at the beginning of a connection whose it is: `v1` or `v2`,
+    which it must expect. With HTTP, each connection then carries one request. Off by default: what speaks HTTP has
+    `X-Forwarded-For`, and keeps its connections."""
 
     cwd: File = Path()
     """The folder that it runs in, relative to the system file's own, which is the default."""
@@ -263,6 +272,10 @@ class Service(Section):
         if address.scheme != "https":
             return ""
         return (tls and tls.server_name) or address.host
+
+    def preamble(self) -> str:
+        """Give the version of the PROXY protocol that instances are spoken to with; empty: none."""
+        return "" if self.proxy_protocol == "off" else self.proxy_protocol
 
     def health_path(self) -> str | None:
         """Give what health checks ask for; None: nothing in particular."""

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mainstay.gateway.proxies import Believed, Proxies, address_of
 from mainstay.gateway.request import Request
 from mainstay.gateway.table import LogSettings, StickySettings
-from mainstay.gateway.trust import Believed, Trust, address_of
 
 NETWORKS = ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"]
 PEER = "10.0.0.1"
@@ -18,7 +18,7 @@ PEER = "10.0.0.1"
 def introduced(*headers, peer=PEER):
     """Give the request that a trusted proxy sends with these headers."""
     raw = b"\r\n".join([b"GET / HTTP/1.1", b"Host: inner.example", *headers, b"\r\n"])
-    believed = Believed(Trust(NETWORKS), peer, b"name", b"http")
+    believed = Believed(Proxies(NETWORKS), peer, b"name", b"http")
     request = Request.read(raw, 1000, b"name\r\nX-Forwarded-Host: ", believed)
     assert request.fault is None
     return request
@@ -46,19 +46,19 @@ def told(request, name):
     ],
 )
 def test_only_those_of_the_networks_are_believed(address, believed):
-    trust = Trust(NETWORKS)
+    proxies = Proxies(NETWORKS)
 
-    assert trust.has(address) is believed
-    assert trust.has(address) is believed
+    assert proxies.has(address) is believed
+    assert proxies.has(address) is believed
 
 
 def test_however_many_addresses_come_few_are_remembered():
-    trust = Trust(NETWORKS)
+    proxies = Proxies(NETWORKS)
 
     for number in range(10_000):
-        trust.has(f"11.0.{number // 256}.{number % 256}")
+        proxies.has(f"11.0.{number // 256}.{number % 256}")
 
-    assert len(trust._known) <= 4096
+    assert len(proxies._known) <= 4096
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_proxy_that_says_nothing_asks_itself():
 def test_what_was_refused_has_its_client_all_the_same():
     raw = b"GET / HTTP/1.1\r\nX-Forwarded-For: 8.8.8.8\r\n\r\n"
 
-    request = Request.read(raw, 100, b"name\r\n", Believed(Trust(NETWORKS), PEER, b"name", b"http"))
+    request = Request.read(raw, 100, b"name\r\n", Believed(Proxies(NETWORKS), PEER, b"name", b"http"))
 
     assert (request.fault, request.client) == ("bad_host", "8.8.8.8")
 
@@ -280,7 +280,7 @@ def test_whatever_a_proxy_says_an_instance_gets_one_sound_account(headers):
     assert addresses[-1] == PEER
     assert addresses[0] == request.client
     # All but the first are those of trusted proxies.
-    assert all(Trust(NETWORKS).has(address) for address in addresses[1:])
+    assert all(Proxies(NETWORKS).has(address) for address in addresses[1:])
     assert proto in (b"http", b"https")
     assert host.isascii()
     assert told(request, "forwarded") == []

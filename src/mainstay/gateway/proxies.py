@@ -36,7 +36,7 @@ Told = list[tuple[bytes, bytes]]
 """Fields of the forwarding families: names in small letters, and values."""
 
 
-class Trust:
+class Proxies:
     """The networks of the proxies that are believed."""
 
     __slots__ = ("_known", "_networks")
@@ -88,18 +88,18 @@ _SILENT = Hop(b"")
 class Believed:
     """One connection from a proxy that is believed."""
 
-    __slots__ = ("_name", "_peer", "_trust", "_unsaid")
+    __slots__ = ("_name", "_peer", "_proxies", "_unsaid")
 
-    def __init__(self, trust: Trust, peer: str, name: bytes, unsaid: bytes) -> None:
+    def __init__(self, proxies: Proxies, peer: str, name: bytes, unsaid: bytes) -> None:
         """Take what is the same for all of its requests.
 
         Args:
-            trust: Who is believed.
+            proxies: Who is believed.
             peer: The proxy's address.
             name: Ours in `Via`.
             unsaid: The scheme of this connection, for where none is told.
         """
-        self._trust = trust
+        self._proxies = proxies
         self._peer = peer
         self._name = name
         self._unsaid = unsaid
@@ -134,7 +134,7 @@ class Believed:
         """Give the addresses from the proxy to the client, and what was said of it by whom it came to."""
         chain, last = [self._peer], _SILENT
         for hop in hops:
-            if not self._trust.has(chain[-1]):
+            if not self._proxies.has(chain[-1]):
                 break
             last = hop
             address = _node(hop.node)
