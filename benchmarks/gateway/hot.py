@@ -2,7 +2,9 @@
 
 Transports are stand-ins, so that neither sockets nor another process disturb the figure.
 
-    python -m benchmarks.gateway.hot [--profile]
+    python -m benchmarks.gateway.hot [--profile] [--log json|combined [--sample 0.1]] [--trace]
+
+The access log's lines are made and written as well, by whichever thread.
 """
 
 import argparse
@@ -10,12 +12,14 @@ import asyncio
 import cProfile
 import pstats
 import socket
+import tempfile
 import time
+from pathlib import Path
 
 from benchmarks.gateway.request import HEADERS
 from mainstay.gateway.connection import UpstreamConnection
 from mainstay.gateway.http import ClientConnection
-from mainstay.gateway.table import Door, Row, Rule, Settings, Table
+from mainstay.gateway.table import Door, LogSettings, Row, Rule, Settings, Table, TraceSettings
 from mainstay.gateway.worker import Worker
 
 REQUEST = (
@@ -62,13 +66,23 @@ class Transport:
         pass
 
 
-async def main(rounds: int, profile: bool) -> None:
+def table(told: argparse.Namespace, log: Path) -> Table:
+    rows = [Row(service="web", instance=f"web-{n}", generation=1, host="127.0.0.1", port=9) for n in range(3)]
+    return Table(
+        version=1,
+        log=LogSettings(path=str(log), format=told.log, sample=told.sample) if told.log else None,
+        trace=TraceSettings() if told.trace else None,
+        doors={"web": Door(rules=[Rule(service="web")])},
+        services={"web": Settings(health=None)},
+        rows=rows,
+    )
+
+
+async def main(told: argparse.Namespace, log: Path) -> None:
     loop = asyncio.get_running_loop()
     worker = Worker(1, {}, loop)
     worker.date = b"Date: x"
-    rows = [Row(service="web", instance=f"web-{n}", generation=1, host="127.0.0.1", port=9) for n in range(3)]
-    doors = {"web": Door(rules=[Rule(service="web")])}
-    worker.apply(Table(version=1, doors=doors, services={"web": Settings(health=None)}, rows=rows))
+    worker.apply(table(told, log))
     route = worker.routes["web"]
     ups = []
     for member in route.pool.members:
@@ -86,21 +100,25 @@ async def main(rounds: int, profile: bool) -> None:
             for up in ups:
                 if up.exchange is not None:
                     up.data_received(RESPONSE)
+        if worker.access_log is not None:
+            worker.access_log.flush()
 
     warm_up = 1000
     turn(warm_up)
     assert out.written == warm_up, out.written
-    if profile:
+    if told.profile:
         with cProfile.Profile() as pr:
             turn(20000)
         pstats.Stats(pr).sort_stats("tottime").print_stats(32)
+        await worker.close()
         return
     best = float("inf")
-    for _ in range(rounds):
+    for _ in range(told.rounds):
         began = time.process_time()
         turn(5000)
         best = min(best, (time.process_time() - began) / 5000)
-    print(f"{best * 1e6:.2f} µs for a GET of 12 headers, best of {rounds}")
+    await worker.close()
+    print(f"{best * 1e6:.2f} µs for a GET of 12 headers, best of {told.rounds}")
 
 
 if __name__ == "__main__":
@@ -109,5 +127,8 @@ if __name__ == "__main__":
     )
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--profile", action="store_true")
-    told = parser.parse_args()
-    asyncio.run(main(told.rounds, told.profile))
+    parser.add_argument("--log", choices=("json", "combined"))
+    parser.add_argument("--sample", type=float, default=1.0)
+    parser.add_argument("--trace", action="store_true")
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(main(parser.parse_args(), Path(folder) / "access.log"))

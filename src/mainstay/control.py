@@ -37,6 +37,7 @@ from mainstay.gateway.table import (
     StickySettings,
     Table,
     Terms,
+    TraceSettings,
     Trust,
 )
 from mainstay.gateway.tally import Tally
@@ -52,6 +53,7 @@ from mainstay.system.entrance import Opening
 from mainstay.system.listener import TCP
 from mainstay.system.schema import Service, System
 from mainstay.system.sticky import Sticky
+from mainstay.system.witness import Tracing
 
 STATUS_VERSION = 1
 """The version of the shape of `status`; it grows when a field changes its meaning or goes."""
@@ -289,6 +291,7 @@ class Control:
             trusted=list(self.system.gateway.trusted_proxies),
             drain=self.system.gateway.drain,
             log=self._log(),
+            trace=trace(self.system.gateway.tracing),
             doors=doors(self.system, self._keyring),
             services={
                 name: settings(name, service, self._state.secret, self._keyring.trust(service.upstream_tls))
@@ -494,6 +497,11 @@ def _door(system: System, opening: Opening, rules: list[Rule], terms: Terms | No
 def _most(system: System, rules: list[Rule]) -> int | None:
     """Give how many connections a listener may have; only one of a single service has a limit."""
     return system.services[rules[0].service].max_connections if rules else None
+
+
+def trace(told: Tracing | None) -> TraceSettings | None:
+    """Say how the gateway is to name requests."""
+    return TraceSettings(accept=told.accept, sample=told.sample) if told is not None else None
 
 
 def settings(name: str, service: Service, secret: str, trust: Trust) -> Settings:

@@ -256,6 +256,7 @@ class Rig:
         self.log = None
         self.trusted = []
         self.door = {}
+        self.trace = None
         self.rows = []
 
     @property
@@ -321,6 +322,7 @@ class Rig:
             limits=self.limits,
             log=self.log,
             trusted=self.trusted,
+            trace=self.trace,
         )
 
     async def client(self, **how):

@@ -54,6 +54,8 @@ async def test_a_request_is_written_down_with_all_that_is_known(rig, file):
         "retried": False,
         "reason": None,
         "cancelled": False,
+        "request_id": None,
+        "trace_id": None,
     }
 
 

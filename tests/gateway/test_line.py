@@ -36,6 +36,8 @@ def entry(**told):
         "reason": None,
         "cancelled": False,
         "headers": None,
+        "request_id": b"",
+        "trace": b"",
     }
     return Entry(**fields | told)
 
@@ -63,6 +65,8 @@ def test_json_has_every_field_in_each_line():
         "retried": False,
         "reason": None,
         "cancelled": False,
+        "request_id": None,
+        "trace_id": None,
     }
 
 
@@ -79,7 +83,8 @@ def test_json_says_null_where_there_is_nothing():
     line = json.loads(as_json(entry(**nothing, status=0, attempts=0, cancelled=True), SHIFT))
 
     assert {key for key, value in line.items() if value is None} == {
-        *("service", "instance", "method", "target", "status", "first_byte", "upstream", "reason")
+        *("service", "instance", "method", "target", "status", "first_byte", "upstream", "reason"),
+        *("request_id", "trace_id"),
     }
     assert line["cancelled"] is True
 

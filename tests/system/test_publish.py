@@ -10,13 +10,14 @@ from mainstay.system.load import load
 from mainstay.system.mechanism import Breaker, Health, Logs, Outlier, Restart, Retry, Timeouts
 from mainstay.system.publish import json_schema, reference
 from mainstay.system.schema import Gateway, Limits, Service, System
-from mainstay.system.witness import AccessLog
+from mainstay.system.witness import AccessLog, Tracing
 
 SECTIONS = [
     System,
     Gateway,
     Limits,
     AccessLog,
+    Tracing,
     Entrance,
     Service,
     ServiceRoute,

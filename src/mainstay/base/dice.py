@@ -6,13 +6,14 @@ import random
 class Dice:
     """A stream of chance that repeats itself for the same seed."""
 
-    __slots__ = ("_stream", "random", "seed")
+    __slots__ = ("_stream", "bits", "random", "seed")
 
     def __init__(self, seed: int | str) -> None:
         self.seed = seed
         self._stream = random.Random(seed)  # noqa: S311 - chance for balancing and jitter, not for secrets
         # Bound once: the gateway rolls for every request.
         self.random = self._stream.random
+        self.bits = self._stream.getrandbits
 
     def between(self, low: float, high: float) -> float:
         """Give a number from `low` to `high`, all equally likely."""

@@ -96,6 +96,7 @@ class AccessLog:
         reason: str | None,
         sent: int,
         now: float,
+        request_id: bytes,
         status: int = 0,
     ) -> None:
         """Take what was passed on to nobody: for a reason, or with a status of its own."""
@@ -114,6 +115,8 @@ class AccessLog:
                 reason,
                 False,
                 request.lines if request is not None and self.headers else None,
+                request_id,
+                b"",
             )
         )
 
@@ -162,11 +165,15 @@ class AccessLog:
             "access_log_lines_dropped": self.dropped + self._appender.lost,
         }
 
+    def flush(self) -> None:
+        """Make lines of all that has gathered."""
+        while self._entries:
+            self._write()
+
     def end(self) -> None:
         """Write down what waits, and nothing after it."""
         self._handle.cancel()
-        while self._entries:
-            self._write()
+        self.flush()
         self._appender.end()
 
     async def ended(self) -> None:

@@ -50,6 +50,7 @@ class Attempts:
         "request",
         "route",
         "slot",
+        "trace",
     )
 
     def __init__(self, client: "ClientConnection", request: Request, now: float) -> None:
@@ -64,6 +65,8 @@ class Attempts:
             if route.sticky is not None
             else None,
         )
+        tracer = client.worker.tracer
+        self.trace = tracer.begin(request) if tracer is not None else None
         self.due = 0.0
         self.slot = 0
         self.done = False
@@ -167,6 +170,8 @@ class Attempts:
         attempt = (
             self.route.first_attempt if now == self._started else of_attempt(call.attempt, call.until - now)
         )
+        if self.trace is not None:
+            attempt = self.trace.told() + attempt
         head = request.head(attempt, connection.instance.authority)
         connection.send(self, b"".join([head, *body]), last=request.complete)  # type: ignore[arg-type] # it is one
         if not request.whole:

@@ -232,7 +232,7 @@ class Exchange(Attempts):
             retry_after=self.call.retry_after,
             head=request.method == b"HEAD",
             date=self.date(),
-            more=self.client.pledge(),
+            more=(self.client.pledge(), self.trace.line if self.trace is not None else b""),
         )
         self.client.write(data)
         self._count(status, now)
@@ -275,6 +275,8 @@ class Exchange(Attempts):
                 reason,
                 cancelled,
                 request.lines if log.headers else None,
+                self.trace.request_id if self.trace is not None else b"",
+                self.trace.id if self.trace is not None else b"",
             )
         )
 
@@ -297,6 +299,8 @@ class Exchange(Attempts):
     def _head(self, response: Response) -> bytes:
         request = self.request
         lines = response.lines
+        if self.trace is not None:
+            response.name(self.trace.line)
         if response.length < 0:
             if request.http11:
                 lines.append(b"Transfer-Encoding: chunked")

@@ -14,6 +14,7 @@ from mainstay.gateway.preamble import Ends, ends_of, write
 from mainstay.gateway.proxies import Believed, address_of
 from mainstay.gateway.reader import Reader
 from mainstay.gateway.request import Request, forwarded_for
+from mainstay.gateway.trace import named
 from mainstay.gateway.wheel import TICK
 
 if TYPE_CHECKING:
@@ -340,11 +341,12 @@ class ClientConnection(Reader):
     def _redirect(self, request: Request, status: int, where: bytes, now: float) -> None:
         if not request.complete or self.closing:
             request.keep_alive = False
-        close, date = not request.keep_alive, self.worker.date
-        self.write(page.redirect(status, where, close=close, date=date, more=self.pledge()))
+        close, date, name = not request.keep_alive, self.worker.date, self._name()
+        more = (self.pledge(), named(name))
+        self.write(page.redirect(status, where, close=close, date=date, more=more))
         log = self.worker.access_log
         if log is not None and log.wants(status, None):
-            log.refused(self, request, None, 0, now, status)
+            log.refused(self, request, None, 0, now, name, status)
         self._go_on(request, now)
 
     def _reject(self, request: Request, now: float) -> None:
@@ -355,19 +357,25 @@ class ClientConnection(Reader):
         """Answer what is passed on to nobody, and count it."""
         html = request is not None and request.html
         head = request is not None and request.method == b"HEAD"
+        name = self._name()
         data = page.answer(
             reason,
             html=html,
             close=True,
             head=head,
             date=self.worker.date,
-            more=self.pledge(),
+            more=(self.pledge(), named(name)),
         )
         self.write(data)
         self.route.refused += 1
         log = self.worker.access_log
         if log is not None:
-            log.refused(self, request, reason, page.body_size(data), now)
+            log.refused(self, request, reason, page.body_size(data), now, name)
+
+    def _name(self) -> bytes:
+        """Give an id to what is passed on to nobody."""
+        tracer = self.worker.tracer
+        return tracer.name() if tracer is not None else b""
 
     def _wait(self, due: float) -> None:
         self.worker.wheel.watch(self, due)

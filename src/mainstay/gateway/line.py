@@ -6,6 +6,7 @@ long values are cut, so that a request can neither forge a line nor fill the dis
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from time import gmtime
 from typing import NamedTuple
@@ -50,6 +51,9 @@ class Entry(NamedTuple):
     """The client left before the end."""
     headers: list[bytes] | None
     """Lines of the request's head, if the format needs some of them."""
+    request_id: bytes
+    trace: bytes
+    """Ids; empty without tracing."""
 
 
 Format = Callable[[Entry, float], str]
@@ -58,10 +62,11 @@ Format = Callable[[Entry, float], str]
 
 def as_json(entry: Entry, shift: float) -> str:
     """Write a line of JSON."""
-    ended = entry.ended
-    began = entry.began
+    ended, began = entry.ended, entry.began
+    wall = began + shift
     return _JSON % (
-        _iso(began + shift),
+        _iso(int(wall)),
+        wall % 1 * 1000,
         _text(entry.client),
         entry.listener,
         _name(entry.service),
@@ -78,11 +83,13 @@ def as_json(entry: Entry, shift: float) -> str:
         "true" if entry.attempts > 1 else "false",
         _name(entry.reason),
         "true" if entry.cancelled else "false",
+        _name(entry.request_id.decode() or None),
+        _name(entry.trace.decode() or None),
     )
 
 
 _FIELDS = (
-    ("time", '"%s"'),
+    ("time", '"%s.%03dZ"'),
     ("client", "%s"),
     ("listener", '"%s"'),
     ("service", "%s"),
@@ -99,6 +106,8 @@ _FIELDS = (
     ("retried", "%s"),
     ("reason", "%s"),
     ("cancelled", "%s"),
+    ("request_id", "%s"),
+    ("trace_id", "%s"),
 )
 FIELDS = tuple(name for name, _ in _FIELDS)
 """The fields of a line of JSON; all of them are in each."""
@@ -114,9 +123,8 @@ def as_combined(entry: Entry, shift: float) -> str:
             f"{_escaped(entry.method, _LONGEST_HEADER)} {_escaped(entry.target, LONGEST)} HTTP/{version}"
         )
     referer, agent = _two(entry.headers or [])
-    year, month, day, hour, minute, second, *_ = gmtime(entry.began + shift)
     return (
-        f"{_escaped(entry.client.encode(), _LONGEST_HEADER)} - - [{day:02}/{_MONTHS[month - 1]}/{year}:{hour:02}:{minute:02}:{second:02} +0000] "
+        f"{_escaped(entry.client.encode(), _LONGEST_HEADER)} - - [{_clf(int(entry.began + shift))}] "
         f'"{request}" {entry.status or _CLIENT_LEFT} {entry.sent or "-"} "{referer}" "{agent}"\n'
     )
 
@@ -125,9 +133,18 @@ FORMATS: dict[str, Format] = {"json": as_json, "combined": as_combined}
 """By the names that the system file has for them."""
 
 
-def _iso(wall: float) -> str:
-    year, month, day, hour, minute, second, *_ = gmtime(wall)
-    return f"{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{int(wall % 1 * 1000):03}Z"
+@lru_cache(maxsize=64)
+def _iso(second: int) -> str:
+    """Write a second, as RFC 3339 does; lines come in crowds of the same one."""
+    year, month, day, hour, minute, rest, *_ = gmtime(second)
+    return f"{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{rest:02}"
+
+
+@lru_cache(maxsize=64)
+def _clf(second: int) -> str:
+    """Write a second, as Apache does."""
+    year, month, day, hour, minute, rest, *_ = gmtime(second)
+    return f"{day:02}/{_MONTHS[month - 1]}/{year}:{hour:02}:{minute:02}:{rest:02} +0000"
 
 
 def _seconds(since: float | None, until: float | None) -> str:

@@ -5,6 +5,7 @@ Nothing of the request is ever repeated in them: what a stranger sent is not sho
 
 import json
 import math
+from collections.abc import Sequence
 from http import HTTPStatus
 
 REASONS: dict[str, tuple[int, str]] = {
@@ -64,7 +65,7 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
     retry_after: float | None = None,
     head: bool = False,
     date: bytes = b"",
-    more: bytes = b"",
+    more: Sequence[bytes] = (),
 ) -> bytes:
     """Write the whole answer for a reason (a key of `REASONS`).
 
@@ -76,7 +77,7 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
             one of `RETRIED`.
         head: The request was HEAD, so the body is left out (RFC 9110 §9.3.2).
         date: The `Date` line (RFC 9110 §6.6.1).
-        more: Another line.
+        more: Other lines; empty ones are none.
     """
     status, text = REASONS[reason]
     phrase = HTTPStatus(status).phrase
@@ -99,13 +100,13 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
     if close:
         lines.append("Connection: close")
     told = [line.encode() for line in lines]
-    told += filter(None, (date, more))
+    told += filter(None, (date, *more))
     told.append(b"\r\n" if head else b"\r\n" + body)
     return b"\r\n".join(told)
 
 
 def redirect(
-    status: int, location: bytes, *, close: bool = False, date: bytes = b"", more: bytes = b""
+    status: int, location: bytes, *, close: bool = False, date: bytes = b"", more: Sequence[bytes] = ()
 ) -> bytes:
     """Write the whole answer that sends a client elsewhere (RFC 9110 §15.4); it has no body.
 
@@ -114,7 +115,7 @@ def redirect(
         location: Where, as it stands in `Location`.
         close: Announce that the connection ends with this answer.
         date: The `Date` line.
-        more: Another line.
+        more: Other lines; empty ones are none.
     """
     lines = [
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode(),
@@ -124,5 +125,5 @@ def redirect(
     ]
     if close:
         lines.append(b"Connection: close")
-    lines += filter(None, (date, more))
+    lines += filter(None, (date, *more))
     return b"\r\n".join([*lines, b"\r\n"])

@@ -149,8 +149,9 @@ class Reader(asyncio.Protocol):
         if len(raw) > limits.head:
             request = Request.refused(too_large(raw, limits.head))
         else:
+            words, secure = self.worker.words, self.tls is not None
             request = Request.read(
-                raw, limits.headers, self._forwarded, self._believed, secure=self.tls is not None
+                raw, limits.headers, self._forwarded, self._believed, words, secure=secure
             )
         if request.fault is not None:
             # Where it ends, and so where the next one begins, is not known for certain.

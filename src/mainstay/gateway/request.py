@@ -43,7 +43,8 @@ Headers = Sequence[tuple[bytes, bytes]]
     _MAX_FORWARDS,
     _TOLD,
     _CERTIFICATE,
-) = range(12)
+    _CONTEXT,
+) = range(13)
 
 _KINDS: dict[bytes, int] = {
     b"host": _HOST,
@@ -91,9 +92,26 @@ a few that are common without."""
 _ABSOLUTE = re.compile(rb"http(s?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(rb"[^/?@]+:[0-9]+")
 
-# Names of fields that are just passed on, in the very bytes they came in: most names of most requests are
-# among a few dozen, and looking one up costs a third of judging it. Bounded, as strangers choose the names.
-_passed: set[bytes] = set()
+
+class Words:
+    """What the names of fields ask for."""
+
+    __slots__ = ("kinds", "passed")
+
+    def __init__(self, kinds: dict[bytes, int]) -> None:
+        self.kinds = kinds
+        # Names of fields that are just passed on, in the very bytes they came in: most names of most requests are
+        # among a few dozen, and looking one up costs a third of judging it. Bounded, as strangers choose them.
+        self.passed: set[bytes] = set()
+
+    def twin(self, name: bytes) -> int | None:
+        """Judge a name with underscores: CGI and its heirs take `X_Forwarded_For` for what only we may set."""
+        return None if self.kinds.get(name.replace(b"_", b"-")) is None else _DROP
+
+
+PLAIN = Words(_KINDS)
+TRACED = Words(_KINDS | dict.fromkeys((b"x-request-id", b"traceparent", b"tracestate"), _CONTEXT))
+"""Likewise where it is we who say what requests are called."""
 
 
 def forwarded_for(
@@ -135,6 +153,7 @@ class Request:
         "body",
         "client",
         "complete",
+        "context",
         "expects",
         "fault",
         "host",
@@ -169,6 +188,8 @@ class Request:
         self.html = False
         self.fault: str | None = None
         self.lines: list[bytes] = []
+        # Fields that tell what the request is called; they are not among the lines.
+        self.context: list[tuple[bytes, bytes]] | None = None
         # The body so far; `whole` turns false when its beginning is no longer kept.
         self.body: list[bytes] = []
         self.size = 0
@@ -182,6 +203,7 @@ class Request:
         most: int,
         forwarded: bytes,
         believed: "Believed | None" = None,
+        words: Words = PLAIN,
         *,
         secure: bool = False,
     ) -> "Request":
@@ -191,6 +213,7 @@ class Request:
             raw: It, from its first byte to the empty line.
             most: Fields that it may have.
             forwarded: What `forwarded_for` wrote for the client.
+            words: What the names of its fields ask for.
             believed: The connection's other end, if that is a proxy which may tell who the client is.
             secure: Whether it came over TLS.
         """
@@ -210,7 +233,7 @@ class Request:
         elif len(headers) > most:
             request.fault = "head_too_large"
         else:
-            request.judge(headers, forwarded, believed, secure=secure)
+            request.judge(headers, forwarded, believed, words, secure=secure)
         return request
 
     @classmethod
@@ -225,6 +248,7 @@ class Request:
         headers: Headers,
         forwarded: bytes,
         believed: "Believed | None" = None,
+        words: Words = PLAIN,
         *,
         secure: bool = False,
     ) -> None:
@@ -234,18 +258,19 @@ class Request:
         hosts = hops = 0
         listed: list[bytes] = []
         lines = self.lines
+        kinds, passed = words.kinds, words.passed
         for name, value in headers:
-            if name in _passed:
+            if name in passed:
                 lines.append(b": ".join((name, value)))
                 continue
             lower = name.lower()
-            kind = _KINDS.get(lower)
-            if kind is None and b"_" in lower and lower.replace(b"_", b"-") in _KINDS:
-                continue  # CGI and its heirs take `X_Forwarded_For` for the field that only we may set
+            kind = kinds.get(lower)
+            if kind is None and b"_" in lower:
+                kind = words.twin(lower)
             if kind is None:
                 lines.append(b": ".join((name, value)))
-                if len(_passed) < REMEMBERED:
-                    _passed.add(name)
+                if len(passed) < REMEMBERED:
+                    passed.add(name)
             elif kind == _HOST:
                 host = value.strip(b" \t")
                 hosts += 1
@@ -272,6 +297,8 @@ class Request:
             elif kind == _MAX_FORWARDS:
                 lines.append(self._one_hop_less(name, value.strip(b" \t"), hops))
                 hops += 1
+            elif kind == _CONTEXT:
+                self.context = [*(self.context or ()), (lower, value)]
             elif kind == _EXPECT and self.http11:
                 self._expect(value.strip(b" \t"))
             elif kind == _TOLD and told is not None:

@@ -23,7 +23,7 @@ from mainstay.gateway.grammar import (
 Headers = Sequence[tuple[bytes, bytes]]
 
 # What a name asks for. Anything not in this table is passed on.
-_LENGTH, _CODING, _CONNECTION, _DROP, _DATE, _RETRY, _KEEP, _HSTS = range(8)
+_LENGTH, _CODING, _CONNECTION, _DROP, _DATE, _RETRY, _KEEP, _HSTS, _ID = range(9)
 
 _KINDS: dict[bytes, int] = {
     b"content-length": _LENGTH,
@@ -33,6 +33,7 @@ _KINDS: dict[bytes, int] = {
     b"date": _DATE,
     b"retry-after": _RETRY,
     b"strict-transport-security": _HSTS,
+    b"x-request-id": _ID,
     b"proxy-connection": _DROP,
     b"te": _DROP,
     b"upgrade": _DROP,
@@ -79,6 +80,7 @@ class Response:
         "keep_for",
         "length",
         "lines",
+        "named",
         "retry_after",
         "status",
     )
@@ -95,6 +97,8 @@ class Response:
         self.retry_after: bytes | None = None
         self.keep_for: float | None = None
         """How long the instance says it keeps the connection when idle, in seconds."""
+        self.named = False
+        """It has a request id of its own."""
         self.lines: list[bytes] = []
 
     @classmethod
@@ -155,6 +159,9 @@ class Response:
             elif kind == _RETRY:
                 self.retry_after = value.strip(b" \t")
                 lines.append(b": ".join((name, value)))
+            elif kind == _ID:
+                self.named = True
+                lines.append(b": ".join((name, value)))
             elif kind == _KEEP:
                 self.keep_for = _keep_alive(value)
             elif kind == _HSTS:
@@ -193,6 +200,12 @@ class Response:
         """Write the head that the client gets."""
         self.lines.append(b"\r\n")
         return b"\r\n".join((self.first, *self.lines))
+
+    def name(self, line: bytes) -> None:
+        """Have the client told this request id, and no other."""
+        if self.named:
+            self.lines[:] = [one for one in self.lines if not one.lower().startswith(b"x-request-id:")]
+        self.lines.append(line)
 
     def seconds_to_wait(self) -> float | None:
         """Give `Retry-After` in seconds, when it was given so."""

@@ -194,6 +194,16 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSettings:
+    """How requests are told apart, here and behind us."""
+
+    accept: str = "trusted"
+    """Whose request ids and trace contexts are taken up: of trusted proxies, or `anyone`."""
+    sample: float = 0.01
+    """The share of traces begun here that are to be recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """Everything a worker routes by; a later version replaces an earlier one whole."""
 
@@ -207,6 +217,8 @@ class Table:
     """Seconds that requests in progress have when the worker is told to stop."""
     log: LogSettings | None = None
     """The access log, if there is one."""
+    trace: TraceSettings | None = None
+    """Request ids and trace contexts, if there are any."""
     doors: dict[str, Door] = field(default_factory=dict)
     """By the names of the listening sockets."""
     services: dict[str, Settings] = field(default_factory=dict)

@@ -37,9 +37,11 @@ from mainstay.gateway.http import ClientConnection
 from mainstay.gateway.intake import Intake, share
 from mainstay.gateway.link import Link
 from mainstay.gateway.proxies import Proxies
+from mainstay.gateway.request import PLAIN, TRACED
 from mainstay.gateway.route import Route
 from mainstay.gateway.slices import sliced
-from mainstay.gateway.table import Limits, LogSettings, Row, Settings, Table
+from mainstay.gateway.table import Limits, LogSettings, Row, Settings, Table, TraceSettings
+from mainstay.gateway.trace import Tracer
 from mainstay.gateway.upstream import Upstream
 from mainstay.gateway.watch import Watches
 from mainstay.gateway.wheel import Wheel
@@ -93,12 +95,16 @@ class Worker:
         self.most_clients = 2**20
         """Client connections at once; beyond, one is told so and closed, before descriptors run out."""
         self.access_log: AccessLog | None = None
+        self.tracer: Tracer | None = None
+        self.words = PLAIN
+        """What the fields of requests ask for."""
         self.version = 0
         self.date = b""
         self.stopping = False
         self.stopped = loop.create_future()
         self._clock = SystemClock()
-        self._dice = Dice(f"{os.getpid()}/{self._clock.wall()}")
+        # Ids must differ from those of every other worker anywhere, and time alone does not make them.
+        self._dice = Dice(f"{os.getpid()}/{self._clock.wall()}/{os.urandom(16).hex()}")
         self.accepting = Accepting(self)
         self._intakes: dict[str, Intake] = {}
         self.watches = Watches(loop, self._dice)
@@ -196,6 +202,7 @@ class Worker:
         self.limits = table.limits
         self.drain_limit = table.drain
         self._log(table.log)
+        self._trace(table.trace)
         for route, settings, rows, members in changes:
             self.routes[route.name] = route
             if route.settings != settings:
@@ -220,6 +227,12 @@ class Worker:
         if settings is not None:
             self.access_log = AccessLog(settings, self.loop, self._clock, self._dice.fork("log"), self.tell)
             self._logs.append(self.access_log)
+
+    def _trace(self, settings: TraceSettings | None) -> None:
+        """Call requests like this from now on."""
+        if settings != (self.tracer.settings if self.tracer is not None else None):
+            self.tracer = Tracer(settings, self._dice.fork("trace")) if settings is not None else None
+            self.words = PLAIN if settings is None else TRACED
 
     async def _end_log(self) -> None:
         log, self.access_log = self.access_log, None

@@ -18,7 +18,7 @@ from mainstay.system.entrance import Entrance, Redirect, ServiceRoute
 from mainstay.system.mechanism import Section
 from mainstay.system.schema import Gateway, Limits, Service, System
 from mainstay.system.tls import Certificate, Tls
-from mainstay.system.witness import AccessLog
+from mainstay.system.witness import AccessLog, Tracing
 
 Schema = dict[str, Any]
 
@@ -98,6 +98,7 @@ def reference() -> str:
         ("gateway", Gateway),
         ("gateway.limits", Limits),
         ("gateway.access_log", AccessLog),
+        ("gateway.tracing", Tracing),
         ("listeners.NAME", Entrance),
         ("listeners.NAME.redirects[]", Redirect),
         ("services.NAME", Service),

@@ -4,7 +4,7 @@
 
     System
     ├── name, zones
-    ├── gateway       Gateway ── limits, access_log
+    ├── gateway       Gateway ── limits, access_log, tracing
     ├── listeners
     │   └── NAME      Entrance ── tls
     └── services
@@ -55,7 +55,7 @@ from mainstay.system.value import (
     Workers,
     wrong,
 )
-from mainstay.system.witness import AccessLog
+from mainstay.system.witness import AccessLog, Tracing
 from mainstay.tolerance.breaker import BreakerSpec
 from mainstay.tolerance.call import CallSpec
 from mainstay.tolerance.retry import RetrySpec
@@ -347,6 +347,10 @@ class Gateway(Section):
     """A line for each request, or `on` with the defaults below. Off unless told: a log costs a part of every
     request, grows with the traffic, and keeps addresses of people, so somebody should have decided on it. The
     admin listener's metrics tell how the traffic is without it."""
+
+    tracing: Annotated[Tracing | None, OnOrOff()] = None
+    """Names for requests, or `on` with the defaults below. Off unless told: headers of that kind are then passed on
+    as they come, and making them costs a part of every request."""
 
     def worker_count(self) -> int:
         """Give the number of workers on this machine."""

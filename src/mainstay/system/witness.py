@@ -6,6 +6,7 @@ from mainstay.system.mechanism import Section
 from mainstay.system.value import File, OneOf, Share, Size, Whole
 
 FORMATS = ("json", "combined")
+ACCEPTED = ("trusted", "anyone")
 
 
 class AccessLog(Section):
@@ -29,3 +30,16 @@ class AccessLog(Section):
 
     keep: Annotated[int, Whole(0, 1000)] = 5
     """Rotated files that are kept beside the current one, so that the log never fills the disk."""
+
+
+class Tracing(Section):
+    """Names for requests, so that all that is done for one can be found: `X-Request-Id`, `traceparent`, `tracestate`."""
+
+    accept: Annotated[str, OneOf(*ACCEPTED)] = "trusted"
+    """Whose names are taken up. `trusted`: those of trusted proxies; all others are made anew, since a stranger could
+    choose those of somebody else's request, or have everything recorded. `anyone`: everybody's, where only your own
+    programs can reach the gateway."""
+
+    sample: Share = 0.01
+    """The share of traces begun here whose `sampled` flag asks everybody to record them. One in a hundred shows how a
+    system works and costs it next to nothing. A trace that is taken up keeps its flag."""
