@@ -160,8 +160,10 @@ async def test_strangers_are_not_believed(rig):
     assert answer.get("x-request-id") == told.get("x-request-id")
 
 
-async def test_those_who_are_believed_are_followed(rig):
-    origin = await up(rig, ANYONE)
+@pytest.mark.parametrize(("accept", "trusted"), [("anyone", []), ("trusted", ["127.0.0.1"])])
+async def test_those_who_are_believed_are_followed(rig, accept, trusted):
+    rig.trusted = trusted
+    origin = await up(rig, TraceSettings(accept=accept))
     headers = [
         f"TraceParent: {PARENT.decode()}",
         "tracestate: a=1",

@@ -71,6 +71,33 @@ def spec(**retry):
     return CallSpec(attempt=2.0, request=5.0, retry=RetrySpec(**{"backoff": STEADY, **retry}))
 
 
+def test_who_waits_for_less_shortens_the_deadline_also_after_a_long_upload():
+    call = Stage().policy.call(0.0, idempotent=True)
+    call.shorten(0.0, 1.5)
+
+    call.start(0.0)
+    before = call.until
+    call.extend(4.0)
+
+    assert (before, call.until) == (1.5, 5.5)
+
+
+def test_who_waits_for_longer_changes_nothing():
+    call = Stage().policy.call(0.0, idempotent=True)
+    call.shorten(0.0, 99.0)
+
+    call.start(0.0)
+
+    assert (call.until, call.deadline.at) == (2.0, 5.0)
+
+
+def test_a_call_that_has_started_cannot_be_shortened():
+    call = Stage().call()
+
+    with pytest.raises(RuntimeError):
+        call.shorten(0.0, 1.0)
+
+
 def test_the_defaults_are_three_attempts_of_ten_seconds():
     defaults = CallSpec()
 

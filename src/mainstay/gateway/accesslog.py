@@ -141,7 +141,7 @@ class AccessLog:
         del self._entries[:_SLICE]
         shift = self._clock.wall() - self._clock.now()
         form = self._form
-        lines = "".join([form(Entry._make(entry), shift) for entry in part])
+        lines = "".join([form(Entry(*entry), shift) for entry in part])
         if not self._appender.put(lines.encode("ascii", "replace"), len(part)):
             self.dropped += len(part)
 

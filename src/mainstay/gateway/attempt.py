@@ -105,6 +105,8 @@ class Attempts:
     def begin(self, now: float) -> None:
         """Make the first attempt."""
         self.route.in_flight += 1
+        if self.request.patience is not None:
+            self.call.shorten(now, self.request.patience)
         if self.request.expects and not self.request.complete:
             self.client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._obey(self.call.start(now), now)
@@ -166,10 +168,10 @@ class Attempts:
             body = [b"%x\r\n%b\r\n" % (len(part), part) for part in body]
             if request.complete:
                 body.append(b"0\r\n\r\n")
-        # At a request's very beginning it is the same for all.
-        attempt = (
-            self.route.first_attempt if now == self._started else of_attempt(call.attempt, call.until - now)
-        )
+        if now == self._started and request.patience is None:
+            attempt = self.route.first_attempt  # at a request's very beginning it is the same for all
+        else:
+            attempt = of_attempt(call.attempt, call.until - now)
         if self.trace is not None:
             attempt = self.trace.told() + attempt
         head = request.head(attempt, connection.instance.authority)

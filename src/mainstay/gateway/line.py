@@ -51,8 +51,8 @@ class Entry(NamedTuple):
     """The client left before the end."""
     headers: list[bytes] | None
     """Lines of the request's head, if the format needs some of them."""
-    request_id: bytes
-    trace: bytes
+    request_id: bytes = b""
+    trace: bytes = b""
     """Ids; empty without tracing."""
 
 

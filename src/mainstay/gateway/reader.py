@@ -150,9 +150,7 @@ class Reader(asyncio.Protocol):
             request = Request.refused(too_large(raw, limits.head))
         else:
             words, secure = self.worker.words, self.tls is not None
-            request = Request.read(
-                raw, limits.headers, self._forwarded, self._believed, words, secure=secure
-            )
+            request = Request.read(raw, limits.headers, self._forwarded, self._believed, words, secure=secure)
         if request.fault is not None:
             # Where it ends, and so where the next one begins, is not known for certain.
             self._deaf = True

@@ -44,7 +44,8 @@ Headers = Sequence[tuple[bytes, bytes]]
     _TOLD,
     _CERTIFICATE,
     _CONTEXT,
-) = range(13)
+    _DEADLINE,
+) = range(14)
 
 _KINDS: dict[bytes, int] = {
     b"host": _HOST,
@@ -72,7 +73,7 @@ _KINDS: dict[bytes, int] = {
     b"x-forwarded-proto": _TOLD,
     b"x-real-ip": _DROP,
     b"mainstay-attempt": _DROP,
-    b"mainstay-deadline-ms": _DROP,
+    b"mainstay-deadline-ms": _DEADLINE,
     b"client-cert": _CERTIFICATE,
     b"client-cert-chain": _CERTIFICATE,
     b"x-client-cert-subject": _CERTIFICATE,
@@ -96,10 +97,12 @@ _HOST_AND_PORT = re.compile(rb"[^/?@]+:[0-9]+")
 class Words:
     """What the names of fields ask for."""
 
-    __slots__ = ("kinds", "passed")
+    __slots__ = ("anyone", "kinds", "passed")
 
-    def __init__(self, kinds: dict[bytes, int]) -> None:
+    def __init__(self, kinds: dict[bytes, int], *, anyone: bool = False) -> None:
         self.kinds = kinds
+        self.anyone = anyone
+        """Everybody is believed who says what a request is called."""
         # Names of fields that are just passed on, in the very bytes they came in: most names of most requests are
         # among a few dozen, and looking one up costs a third of judging it. Bounded, as strangers choose them.
         self.passed: set[bytes] = set()
@@ -110,8 +113,9 @@ class Words:
 
 
 PLAIN = Words(_KINDS)
-TRACED = Words(_KINDS | dict.fromkeys((b"x-request-id", b"traceparent", b"tracestate"), _CONTEXT))
-"""Likewise where it is we who say what requests are called."""
+_TRACED = _KINDS | dict.fromkeys((b"x-request-id", b"traceparent", b"tracestate"), _CONTEXT)
+TRACED = {"trusted": Words(_TRACED), "anyone": Words(_TRACED, anyone=True)}
+"""Likewise where it is we who say what requests are called, unless these do."""
 
 
 def forwarded_for(
@@ -165,6 +169,7 @@ class Request:
         "length",
         "lines",
         "method",
+        "patience",
         "secure",
         "size",
         "target",
@@ -188,7 +193,9 @@ class Request:
         self.html = False
         self.fault: str | None = None
         self.lines: list[bytes] = []
-        # Fields that tell what the request is called; they are not among the lines.
+        # Seconds that whoever asks waits for the answer, if that is told.
+        self.patience: float | None = None
+        # What it is called by somebody who is believed.
         self.context: list[tuple[bytes, bytes]] | None = None
         # The body so far; `whole` turns false when its beginning is no longer kept.
         self.body: list[bytes] = []
@@ -197,7 +204,7 @@ class Request:
         self.complete = False
 
     @classmethod
-    def read(
+    def read(  # noqa: PLR0913 - what is known of the connection that it came on
         cls,
         raw: bytes,
         most: int,
@@ -213,8 +220,8 @@ class Request:
             raw: It, from its first byte to the empty line.
             most: Fields that it may have.
             forwarded: What `forwarded_for` wrote for the client.
-            words: What the names of its fields ask for.
             believed: The connection's other end, if that is a proxy which may tell who the client is.
+            words: What the names of its fields ask for.
             secure: Whether it came over TLS.
         """
         line = _LINE.match(raw)
@@ -297,7 +304,9 @@ class Request:
             elif kind == _MAX_FORWARDS:
                 lines.append(self._one_hop_less(name, value.strip(b" \t"), hops))
                 hops += 1
-            elif kind == _CONTEXT:
+            elif kind == _DEADLINE and believed is not None:
+                self.patience = _seconds(value.strip(b" \t"))
+            elif kind == _CONTEXT and (believed is not None or words.anyone):
                 self.context = [*(self.context or ()), (lower, value)]
             elif kind == _EXPECT and self.http11:
                 self._expect(value.strip(b" \t"))
@@ -407,6 +416,11 @@ class Request:
             self.lines[0] = b"%b\r\nHost: %b" % (first[: first.index(b"\r\n")], authority)
         self.lines[-1] = attempt
         return b"\r\n".join(self.lines)
+
+
+def _seconds(millis: bytes) -> float | None:
+    """Read what is left until a deadline; None: what is told is no such thing."""
+    return int(millis) / 1000 if millis.isdigit() and len(millis) <= DIGITS else None
 
 
 def _unknown(method: bytes, target: bytes) -> str:

@@ -123,7 +123,9 @@ class Response:
         response.judge(headers, date, bodiless=to_head or status in (204, 304) or status < 200)  # noqa: PLR2004
         return None if response.fault else response
 
-    def judge(self, headers: Headers, date: bytes, *, bodiless: bool) -> None:  # noqa: C901, PLR0912 - a branch for each kind
+    def judge(  # noqa: C901, PLR0912, PLR0915 - a branch for each kind
+        self, headers: Headers, date: bytes, *, bodiless: bool
+    ) -> None:
         """Check the fields and write the lines the client gets."""
         listed: list[bytes] = []
         told: bytes | None = None

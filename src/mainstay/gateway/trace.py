@@ -104,11 +104,10 @@ class Trace:
 class Tracer:
     """Says what requests are called in one worker, or takes it up from those before us."""
 
-    __slots__ = ("_anyone", "_bits", "_random", "_sample", "settings")
+    __slots__ = ("_bits", "_random", "_sample", "settings")
 
     def __init__(self, settings: TraceSettings, dice: Dice) -> None:
         self.settings = settings
-        self._anyone = settings.accept == "anyone"
         self._sample = settings.sample
         self._bits = dice.bits
         self._random = dice.random
@@ -122,7 +121,7 @@ class Tracer:
         # An id of zeros would not be valid; chance makes one in more years than anybody has.
         digits = self._bits(256).to_bytes(32).hex().encode()
         trace = Trace(digits[:32], digits[32:48], digits[48:], sampled=self._random() < self._sample)
-        if request.context is not None and self._anyone:
+        if request.context is not None:
             self._take_up(trace, request.context)
         return trace
 

@@ -232,7 +232,7 @@ class Worker:
         """Call requests like this from now on."""
         if settings != (self.tracer.settings if self.tracer is not None else None):
             self.tracer = Tracer(settings, self._dice.fork("trace")) if settings is not None else None
-            self.words = PLAIN if settings is None else TRACED
+            self.words = PLAIN if settings is None else TRACED[settings.accept]
 
     async def _end_log(self) -> None:
         log, self.access_log = self.access_log, None

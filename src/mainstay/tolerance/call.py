@@ -13,6 +13,7 @@ for a permit and the budget for a retry, and gives every place back exactly once
 
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from math import inf
 from typing import Generic, TypeVar
 
 from mainstay.base.dice import Dice
@@ -173,6 +174,7 @@ class Call(Generic[T]):
         "_cut",
         "_idempotent",
         "_keyed",
+        "_patience",
         "_permit",
         "_policy",
         "_repeatable",
@@ -214,12 +216,20 @@ class Call(Generic[T]):
         self._committed_at: float | None = None
         self._tried: tuple[T, ...] = ()
         self._backoff: Backoff | None = None
+        self._patience = inf
         self.deadline = Deadline(now + policy.spec.request)
         self.state = IDLE
         self.attempt = 0
         self.until = now
         self.because = None
         self.retry_after = None
+
+    def shorten(self, now: float, patience: float) -> None:
+        """Tell, before it starts, that whoever asks waits for so many seconds only; longer means nothing."""
+        if self.state is not IDLE:
+            raise self._misused("shorten")
+        self._patience = patience
+        self.extend(now)
 
     def start(self, now: float) -> Order:
         """Begin: TRY or GIVE_UP."""
@@ -246,7 +256,7 @@ class Call(Generic[T]):
     def extend(self, now: float) -> None:
         """Tell that the client finished a long upload: the deadline, and the attempt's time, count from here."""
         spec = self._policy.spec
-        self.deadline = Deadline(now + spec.request)
+        self.deadline = Deadline(now + min(spec.request, self._patience))
         if self.state is TRYING:
             self._limit(now)
 
