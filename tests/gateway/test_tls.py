@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from gateway.pki import Authority, Hand
 from mainstay.gateway.context import CIPHERS
 from mainstay.gateway.table import Rule
 from mainstay.gateway.worker import unraisable
+from pki import Authority, Hand
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 MANY = b"abcdefgh" * 2**17

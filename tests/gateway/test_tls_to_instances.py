@@ -5,12 +5,12 @@ import ssl
 
 import pytest
 
-from gateway.pki import Authority
 from mainstay.gateway.check import check
 from mainstay.gateway.context import to_instances
 from mainstay.gateway.table import Trust
 from mainstay.redundancy.health import HealthSpec
 from mainstay.system.certificate import read_pair
+from pki import Authority
 
 MANY = b"abcdefgh" * 2**16
 

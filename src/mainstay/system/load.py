@@ -83,10 +83,12 @@ def _system(document: Document, file: Path) -> tuple[System | None, list[Problem
     if isinstance(content, dict):
         content = {"name": folder_slug(file.parent), **content}
     system, problems = None, list(document.problems)
+    told: set[KeyPath] = set()
     try:
         system = System.model_validate(content, context={"file": file})
     except ValidationError as error:
         problems += tell(error.errors(include_url=False), document)
+        told = {each["loc"][:length] for each in error.errors() for length in range(1, len(each["loc"]) + 1)}
     services = system.services if system else _sound_services(content)
     names = {
         path[1] for path in document.keys if path[0] == "services" and len(path) == len(("services", "NAME"))
@@ -94,9 +96,11 @@ def _system(document: Document, file: Path) -> tuple[System | None, list[Problem
     shared = system.listeners if system else _sound_listeners(content)
     findings = [
         *check(services, {str(name) for name in names}, _zones(content), file.parent),
-        *check_openings(services, shared, _gateway(content, "admin").admin, trusted=_trusts(content)),
+        *check_openings(
+            services, shared, _gateway(content, "admin").admin, trusted=_trusts(content), told=told
+        ),
         *check_log(_gateway(content, "access_log").access_log, file.parent),
-        *check_tls(services, shared, file.parent),
+        *check_tls(services, shared, file.parent, told),
     ]
     for path, message in findings:
         shown_path = path if path in document.values else _without_index(path)
@@ -140,8 +144,7 @@ def _sound_services(content: object) -> dict[str, Service]:
         try:
             sound[name] = Service.model_validate(keys)
         except ValidationError as error:
-            wrong = {key for each in error.errors() for key in each["loc"][:1]}
-            right = {key: value for key, value in keys.items() if key not in wrong}
+            right = _right(keys, error)
             # One of these is required; without any there would be nothing to look at.
             if "command" in right or not right.get("addresses"):
                 right = {"command": "true", **right, "addresses": []}
@@ -159,10 +162,22 @@ def _sound_listeners(content: object) -> dict[str, Entrance]:
         try:
             sound[name] = Entrance.model_validate(keys)
         except ValidationError as error:
-            wrong = {key for each in error.errors() for key in each["loc"][:1]}
             with suppress(ValidationError):
-                sound[name] = Entrance.model_validate({k: v for k, v in keys.items() if k not in wrong})
+                sound[name] = Entrance.model_validate(_right(keys, error))
     return sound
+
+
+def _right(keys: Mapping[str, object], error: ValidationError) -> dict[str, object]:
+    """Leave out what is wrong; of TLS only the key in it, so that the files of others are looked at as well."""
+    right = dict(keys)
+    for each in error.errors():
+        key, inner = (*each["loc"], "", "")[:2]
+        section = right.get(str(key))
+        if key in ("tls", "upstream_tls") and inner and isinstance(section, dict):
+            right[str(key)] = {name: value for name, value in section.items() if name != inner}
+        else:
+            right.pop(str(key), None)
+    return right
 
 
 def folder_slug(folder: Path) -> str:

@@ -1,7 +1,7 @@
 """What must hold between listeners, and between them and the services that take traffic there."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from difflib import get_close_matches
 
 from mainstay.system.entrance import Entrance, Redirect, ServiceRoute
@@ -15,7 +15,12 @@ Shared = Mapping[str, Entrance]
 
 
 def check_openings(
-    services: Services, shared: Shared, admin: Listener | None, *, trusted: bool = False
+    services: Services,
+    shared: Shared,
+    admin: Listener | None,
+    *,
+    trusted: bool = False,
+    told: Container[Path] = (),
 ) -> Iterator[Finding]:
     """Check listeners against one another, and the services that share one.
 
@@ -24,6 +29,7 @@ def check_openings(
         shared: The system's `listeners`.
         admin: The gateway's own, if there is one.
         trusted: Whether the gateway has `trusted_proxies`.
+        told: What is known to have something wrong in it.
     """
     for name, entrance in shared.items():
         if entrance.proxy_protocol and not trusted:
@@ -32,7 +38,7 @@ def check_openings(
                 "lets in nobody but gateway.trusted_proxies, and there are none",
             )
     yield from _clashes(services, shared, admin)
-    yield from _names(services, shared)
+    yield from _names(services, shared, told)
     for name, service in services.items():
         yield from _use(name, service, shared)
     yield from _same_requests(services, shared)
@@ -64,13 +70,15 @@ def _clashes(services: Services, shared: Shared, admin: Listener | None) -> Iter
         others.append((path, listener))
 
 
-def _names(services: Services, shared: Shared) -> Iterator[Finding]:
+def _names(services: Services, shared: Shared, told: Container[Path]) -> Iterator[Finding]:
     used = {service.listen for service in services.values()}
     for name, entrance in shared.items():
         # One name for both would make their metrics and sockets one.
         if name in services and isinstance(services[name].listen, Listener):
             yield ("listeners", name), f"services.{name} has a listener of its own under the same name"
         elif name not in used and not entrance.redirects and entrance.redirect is None:
+            if ("listeners", name) in told:
+                continue  # perhaps that is what is wrong
             yield ("listeners", name), "no service takes traffic here: name it as `listen` of one"
 
 
