@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mainstay.gateway.context import CIPHERS
-from mainstay.gateway.table import Rule
+from mainstay.gateway.table import Redirect, Rule, StickySettings
 from mainstay.gateway.worker import unraisable
 from pki import Authority, Hand
 
@@ -331,6 +331,26 @@ async def test_who_has_to_show_a_certificate_shows_it_on_each_connection(rig, ca
     assert session is None or not session.has_ticket
 
 
+async def test_a_trusted_proxy_tells_whose_certificate_its_client_has_shown(rig, ca, people):
+    rig.trusted = ["127.0.0.1"]
+    origin = await rig.up(door={"terms": ca.terms("shop.example", client_ca=people.pem)})
+    context = ca.client()
+    context.load_cert_chain(*people.issue("proxy@people.example"))
+    client = await secured(rig, context)
+
+    await client.ask(
+        rig.get("/", "X-Forwarded-For: 9.9.9.9", "Client-Cert: :YW5u:", "X-Forwarded-Proto: http")
+    )
+    await client.ask(rig.get())
+
+    told, untold = origin.requests
+    assert told.all("client-cert") == [":YW5u:"]
+    assert told.all("x-client-cert-subject") == []
+    assert told.all("x-forwarded-proto") == ["http"]
+    assert untold.all("client-cert") == []
+    assert untold.all("x-forwarded-proto") == ["https"]
+
+
 # --- whose connection it is ---
 
 
@@ -611,6 +631,26 @@ async def test_browsers_are_told_nothing_without_tls(rig):
     answer = await rig.ask(rig.get())
 
     assert answer.get("strict-transport-security") is None
+
+
+async def test_a_redirect_is_told_with_it(rig, ca, shop):
+    door = {"terms": shop, "hsts": 600, "rules": [], "redirects": [Redirect(to="/new", path="/old")]}
+    await rig.up(door=door)
+    client = await secured(rig, ca.client())
+
+    answer = await client.ask(rig.get("/old/a"))
+
+    assert answer.get("location") == "/new/a"
+    assert answer.all("strict-transport-security") == ["max-age=600"]
+
+
+async def test_the_cookie_of_a_session_is_for_tls_alone(rig, ca, shop):
+    await rig.up(door={"terms": shop}, sticky=StickySettings(by="session", name="s", secret="00" * 32))
+    client = await secured(rig, ca.client())
+
+    answer = await client.ask(rig.get())
+
+    assert answer.get("set-cookie").endswith("; Secure")
 
 
 # --- certificates change ---
