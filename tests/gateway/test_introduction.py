@@ -5,8 +5,8 @@ import dataclasses
 import ssl
 
 import pytest
-
 from gateway.pki import Authority
+
 from mainstay.base.probe import Talk
 from mainstay.gateway import introduction
 from mainstay.gateway.check import check

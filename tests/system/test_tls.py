@@ -166,7 +166,7 @@ def test_all_is_told_at_once_with_everything_else(site):
 
     assert [line.partition(": ")[2] for line in site.wrong(text)] == [
         "listeners.edge.tls.cert: no such file: no.crt",
-        "listeners.edge.redirekt: unknown key; did you mean redirect? allowed: at, tls, redirect, redirects",
+        "listeners.edge.redirekt: unknown key; did you mean redirect? allowed: at, tls, proxy_protocol, redirect, redirects",
         "services.web.instances: must be from 1 to 1000, not 0",
         "services.pay.upstream_tls.ca: no such file: no.pem",
     ]
