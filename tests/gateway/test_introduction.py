@@ -5,13 +5,13 @@ import dataclasses
 import ssl
 
 import pytest
-from gateway.pki import Authority
 
 from mainstay.base.probe import Talk
 from mainstay.gateway import introduction
 from mainstay.gateway.check import check
 from mainstay.gateway.preamble import Ends, read, write
 from mainstay.gateway.table import StickySettings, Trust
+from pki import Authority
 
 ENDS = Ends("192.0.2.7", 56324, "198.51.100.1", 443)
 SIX = Ends("2001:db8::7", 56324, "2001:db8::1", 443)
