@@ -73,9 +73,7 @@ def test_what_is_no_beginning_of_a_table_is_refused(line):
         Intake().take(line)
 
 
-@pytest.mark.parametrize(
-    "line", [b"nonsense", b'[["web"]]', b"[[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]]", b"3"]
-)
+@pytest.mark.parametrize("line", [b"nonsense", b'[["web"]]', b"[[" + b"1, " * 99 + b"1]]", b"3"])
 def test_what_are_no_rows_is_refused(line):
     intake = Intake()
     intake.take(dump(table(1)).splitlines()[0])
