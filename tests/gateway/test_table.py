@@ -1,6 +1,9 @@
 import json
+from dataclasses import fields
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mainstay.gateway.table import Door, Intake, Row, Rule, Settings, Table, dump, load
 from mainstay.redundancy.health import HealthSpec
@@ -28,6 +31,14 @@ def table(count):
 @pytest.mark.parametrize("count", [0, 1, 200, 1001])
 def test_what_was_written_is_read(count):
     assert load(dump(table(count))) == table(count)
+
+
+@given(st.lists(st.builds(Row, **{column.name: ... for column in fields(Row)}), max_size=3))
+def test_whatever_is_in_a_row_is_read_as_it_was_written(rows):
+    read = load(dump(Table(version=1, rows=rows))).rows
+
+    assert read == rows
+    assert [type(row.talk) for row in read] == [type(row.talk) for row in rows]
 
 
 def test_no_line_has_more_than_some_hundred_rows():

@@ -280,12 +280,17 @@ class Intake:
     def _rows(self, told: list[list[Any]]) -> list[Row]:
         try:
             if self._columns == _COLUMNS:
-                return [Row(*values) for values in told]
-            # Of another version, which knows more of a row than we do, or less.
-            ours = [(at, name) for at, name in enumerate(self._columns) if name in _COLUMNS]
-            return [Row(**{name: values[at] for at, name in ours}) for values in told]
+                rows = [Row(*values) for values in told]
+            else:
+                # Of another version, which knows more of a row than we do, or less.
+                ours = [(at, name) for at, name in enumerate(self._columns) if name in _COLUMNS]
+                rows = [Row(**{name: values[at] for at, name in ours}) for values in told]
+            for row in rows:
+                if row.talk is not None:
+                    row.talk = Talk(*row.talk)  # JSON has lists only
         except (LookupError, TypeError) as error:
             raise ValueError(f"no rows of a table: {error}") from error
+        return rows
 
     def _whole(self) -> Table | None:
         if self._left > 0:
