@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 from conformance import letter
-from conformance.letter import CLEAN, CLOSED, INCOMPLETE, REFUSED, Seen
+from conformance.letter import CLEAN, CLOSED, INCOMPLETE, REFUSED, Seen, members
 from conformance.wire import take_answer
 
 OURS = {
@@ -124,6 +124,7 @@ def check_talk(data, said):
         passed = [field for field in _fields(ours) if field[0] not in OURS]
         sent = [*theirs.fields, *_numbers(theirs)]
         must(all(field in sent for field in passed), "it was given what nobody sent", passed, theirs.fields)
+        _check_hop(passed, theirs.fields)
     if said.state == "":
         must(read.end in (CLEAN, INCOMPLETE), "it takes what is no request", read)
     elif not said.reason:
@@ -131,6 +132,14 @@ def check_talk(data, said):
     for wire in said.wires:
         whole = letter.requests(wire)
         must(whole.end in (CLEAN, INCOMPLETE), "it sends what is no request", wire)
+
+
+def _check_hop(passed, sent):
+    """Check that what Connection lists has gone no further (RFC 9110 §7.6.1), but for what we write ourselves."""
+    listed = {*members(sent, b"connection"), b"connection"} - {*OURS, b"content-length", b"date"}
+    must(
+        not any(name in listed for name, _ in passed), "what is for one connection went further", passed, sent
+    )
 
 
 def _fields(message):
@@ -252,15 +261,21 @@ def tell(stage, pieces, *, method=b"GET", minor=1, then=KEEP):
             client.send(request_of(b"GET", 1))
             stage.settle(client)
             taken = take_answer(bytes(client.written), before)
-            must(
-                taken is not None and taken[0].body == b"next",
-                "the next answer is another one",
-                client.written,
-            )
+            must(taken is not None, "there is no next answer", client.written)
+            must(taken[0].body == b"next", "the next answer is another one", client.written)
+            if len(stage.instances) == 1:
+                _check_reuse(b"".join(pieces), method, then)
     finally:
         left = stage.rest(client)
     must(not left, "something went wrong, or is left behind", left)
     return told
+
+
+def _check_reuse(data, method, then):
+    """Check that another request may follow this answer on its connection (RFC 9112 §9.3)."""
+    read = letter.answers(data, method, ended=False)
+    must(read.end == CLEAN and then == KEEP, "there is more on a connection that is used again", read)
+    must(read.seen[0].stays, "a connection that ends is used again", read)
 
 
 def _told(client, method):
@@ -294,6 +309,7 @@ def check_told(data, told, *, method, then):
             "it was told what nobody said",
             ours,
         )
+        _check_hop([one for one in ours.fields if one[0] not in added], theirs.fields)
     elif told.kind == WAITING:
         must(read.end == INCOMPLETE, "it waits for more of what is whole, or wrong", read, told)
     elif told.kind == CUT:

@@ -45,6 +45,8 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     fields: tuple = ()
+    stays: bool = True
+    """The connection may serve another request after it."""
 
 
 class Reading(NamedTuple):
@@ -196,12 +198,14 @@ def _answer(data, first, fields, at, method, ended):  # noqa: PLR0913, PLR0917 -
         raise Refused(first)
     if status < 200:
         return status, None, at
+    options = members(fields, b"connection")
+    stays = b"close" not in options and (line[1] == b"1" or b"keep-alive" in options)
     if method == b"HEAD" or status in (204, 304):
-        return status, Answer(status, b"", fields), at
+        return status, Answer(status, b"", fields, stays), at
     length = _framing(fields, line[1])
     if length is None:
-        return (status, Answer(status, data[at:], fields), len(data)) if ended else (None, None, at)
+        return (status, Answer(status, data[at:], fields, False), len(data)) if ended else (None, None, at)
     whole = _body(data, at, length)
     if whole is None:
         return None, None, at
-    return status, Answer(status, whole[0], fields), whole[1]
+    return status, Answer(status, whole[0], fields, stays), whole[1]

@@ -79,6 +79,20 @@ def test_a_client_that_goes_on_and_on_is_refused(stage, what):
     client.lose()
 
 
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_client_that_sends_as_much_at_once_is_refused(stage, what):
+    client = stage.client()
+    start, again = REFUSED[what]
+
+    client.send(start + again * (MUCH // len(again)) + b"\r\n\r\n")
+    stage.settle(client)
+
+    assert not stage.messages
+    assert client.written.startswith(b"HTTP/1.1 4")
+    assert client.state
+    client.lose()
+
+
 @pytest.mark.parametrize("what", WAITING)
 def test_a_client_that_has_asked_for_much_is_read_no_further(stage, what):
     stage.answer = lambda message, number: ()
