@@ -21,6 +21,23 @@ def test_a_head_is_written_in_one_way():
     )
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"Content-Length", b"5"), (b"Content-Length", b"5")],
+        [(b"Content-Length", b"5"), (b"Transfer-Encoding", b"chunked")],
+        [(b"Transfer-Encoding", b"chunked"), (b"Content-Length", b"5")],
+        [(b"Transfer-Encoding", b"chunked"), (b"Transfer-Encoding", b"chunked")],
+        [(b"Content-Length", b"\x0c5")],
+        [(b"Content-Length", b"5\r")],
+        [(b"Transfer-Encoding", b"chunked\x0b")],
+        [(b"Transfer-Encoding", b"\nchunked")],
+    ],
+)
+def test_a_length_in_doubt_is_refused_by_us_whatever_the_parser_would_let_pass(headers):
+    assert request(*headers).fault == "bad_request"
+
+
 def test_thousands_of_listed_names_cost_one_look_at_each_header():
     listed = b",".join(b"x-%d" % n for n in range(5000))
 

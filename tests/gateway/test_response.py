@@ -17,6 +17,8 @@ def test_an_answer_has_one_length_of_ours():
     assert response((b"Content-Length", b"x")).fault
     assert response((b"Content-Length", b"5"), (b"Content-Length", b"6")).fault
     assert response((b"Transfer-Encoding", b"chunked"), (b"Transfer-Encoding", b"chunked")).fault
+    assert response((b"Transfer-Encoding", b"chunked"), (b"Content-Length", b"5")).fault
+    assert response((b"Content-Length", b"5"), (b"Transfer-Encoding", b"chunked")).fault
 
 
 @pytest.mark.parametrize(("value", "seconds"), [(b"5", 5.0), (b"5 ", 5.0), (b"soon", None), (b"", None)])
