@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from mainstay.gateway.table import Door, Intake, Row, Rule, Settings, Table, dump, load
 from mainstay.redundancy.health import HealthSpec
+from mainstay.redundancy.outlier import OutlierSpec
+from mainstay.redundancy.pool import PoolSpec
+from mainstay.tolerance.backoff import BackoffSpec
 from mainstay.tolerance.breaker import BreakerSpec
+from mainstay.tolerance.budget import BudgetSpec
+from mainstay.tolerance.call import CallSpec
+from mainstay.tolerance.retry import RetrySpec
 
 
 def rows(count):
@@ -96,3 +102,25 @@ def test_what_are_no_rows_is_refused(line):
 def test_a_part_of_a_table_is_none():
     with pytest.raises(ValueError, match="not whole"):
         load(dump(table(1001)).rpartition(b"\n[[")[0])
+
+
+def test_every_part_of_every_setting_is_read():
+    retry = RetrySpec(
+        attempts=5, backoff=BackoffSpec(base=0.2), budget=BudgetSpec(share=0.4), statuses=frozenset({503})
+    )
+    settings = Settings(
+        health=None,
+        pool=PoolSpec(balance="least", outlier=OutlierSpec(refused=7)),
+        call=CallSpec(attempt=1.0, request=2.0, retry=retry),
+        breaker=None,
+    )
+    told = Table(version=1, services={"web": settings, "api": Settings(pool=PoolSpec(outlier=None))})
+
+    assert load(dump(told)) == told
+
+
+def test_what_a_newer_supervisor_knows_of_a_setting_is_left_out():
+    head = json.loads(dump(table(0)))
+    head["table"]["services"]["web"]["health"]["weather"] = "fair"
+
+    assert Intake().take(json.dumps(head).encode()) == table(0)

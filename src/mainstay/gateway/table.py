@@ -10,23 +10,66 @@ all of it is there.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter
 
 from mainstay.base.probe import Talk
 from mainstay.redundancy.health import HealthSpec
+from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.redundancy.pool import PoolSpec
 from mainstay.system.certificate import Pair
+from mainstay.tolerance.backoff import BackoffSpec
 from mainstay.tolerance.breaker import BreakerSpec
+from mainstay.tolerance.budget import BudgetSpec
 from mainstay.tolerance.call import CallSpec
+from mainstay.tolerance.retry import RetrySpec
 
 UP = "up"
 """It takes traffic."""
 DRAINING = "draining"
 """It takes no new traffic; what it works on is finished."""
+
+
+_PARTS: dict[str, Callable[[Any], Any]] = {
+    "outlier": lambda told: _read(OutlierSpec, told),
+    "retry": lambda told: _read(RetrySpec, told),
+    "backoff": lambda told: _read(BackoffSpec, told),
+    "budget": lambda told: _read(BudgetSpec, told),
+    "statuses": frozenset,
+}
+"""What the parts of a spec that are no plain values are made of."""
+
+
+def _read(kind: type[Any], told: Any) -> Any:  # noqa: ANN401 - JSON
+    """Make a spec of what was told, which is checked by the spec itself.
+
+    Not by pydantic, which would have to look into classes that may be compiled, and cannot.
+    """
+    if told is None or isinstance(told, kind):
+        return told
+    known = {one.name for one in fields(kind)}
+    return kind(
+        **{
+            name: _PARTS[name](value) if name in _PARTS else value
+            for name, value in told.items()
+            if name in known
+        }
+    )
+
+
+def _written(spec: Any) -> dict[str, Any] | None:  # noqa: ANN401 - one of the specs
+    return asdict(spec) if spec is not None else None
+
+
+_AS_DICT = PlainSerializer(_written)
+_HEALTH = PlainValidator(partial(_read, HealthSpec))
+_POOL = PlainValidator(partial(_read, PoolSpec))
+_CALL = PlainValidator(partial(_read, CallSpec))
+_BREAKER = PlainValidator(partial(_read, BreakerSpec))
 
 
 @dataclass(slots=True)
@@ -87,10 +130,10 @@ class Trust:
 class Settings:
     """How one service's traffic is to be treated."""
 
-    health: HealthSpec | None = field(default_factory=HealthSpec)
-    pool: PoolSpec = field(default_factory=PoolSpec)
-    call: CallSpec = field(default_factory=CallSpec)
-    breaker: BreakerSpec | None = field(default_factory=BreakerSpec)
+    health: Annotated[HealthSpec | None, _HEALTH, _AS_DICT] = field(default_factory=HealthSpec)
+    pool: Annotated[PoolSpec, _POOL, _AS_DICT] = field(default_factory=PoolSpec)
+    call: Annotated[CallSpec, _CALL, _AS_DICT] = field(default_factory=CallSpec)
+    breaker: Annotated[BreakerSpec | None, _BREAKER, _AS_DICT] = field(default_factory=BreakerSpec)
     sticky: StickySettings | None = None
     """What ties requests to an instance, if anything does."""
     keyed: bool = False
