@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-TARGETS = ("request", "answer", "systemfile")
+TARGETS = ("request", "answer", "preamble", "systemfile")
 """Modules of this folder; `make fuzz` runs each."""
 FINDINGS = Path(".fuzz")
 _NO_READERS = (
