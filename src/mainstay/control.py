@@ -12,6 +12,7 @@ import socket
 import sys
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from mainstay.base.clock import Clock, SystemClock
@@ -22,8 +23,11 @@ from mainstay.base.probe import ProbeResult
 from mainstay.gateway import remote
 from mainstay.gateway.check import check
 from mainstay.gateway.context import to_instances
-from mainstay.gateway.crew import Crew, bind
+from mainstay.gateway.crew import Crew
 from mainstay.gateway.keyring import Keyring
+from mainstay.gateway.listening import bind
+from mainstay.gateway.member import Member
+from mainstay.gateway.place import BACKLOG, Address
 from mainstay.gateway.table import (
     DRAINING,
     UP,
@@ -113,12 +117,6 @@ class Control:
             emit=self._emit,
         )
         self._crew = Crew(
-            size=system.gateway.worker_count(),
-            listeners={
-                name: (opening.listener.host, opening.listener.port)
-                for name, opening in system.openings().items()
-            },
-            keys={name: opening.key for name, opening in system.openings().items()},
             door=rundir.bind_unix(GATEWAY),
             spawn=self._spawn_worker,
             emit=self._emit,
@@ -153,9 +151,9 @@ class Control:
         admin: socket.socket | None = None
         try:
             taken_over = await self._take_over() > 0
-            self._crew.bind()
+            self._crew.sockets.reserve(_addresses(self.system))
             admin = self._bind_admin()
-            await self._crew.start()
+            await self._crew.start(self.system.gateway.worker_count(), self._table())
             if admin is not None:
                 self.admin.set_result(admin)
             await self._supervisor.start(strict=strict)
@@ -176,7 +174,11 @@ class Control:
 
     def _bind_admin(self) -> socket.socket | None:
         address = self.system.gateway.admin
-        return bind((address.host, address.port), "gateway.admin") if address is not None else None
+        if address is None:
+            return None
+        made = bind((address.host, address.port), "gateway.admin")
+        made.listen(BACKLOG)
+        return made
 
     def _look_for_programs(self) -> None:
         """Refuse to start what cannot be started, all of it at once and before anything is."""
@@ -204,13 +206,14 @@ class Control:
         """Adopt what still runs, and give the number of processes."""
         # First the instances: workers that come back get a table with all of them in it, never an empty one.
         self._supervisor.adopt()
-        adopted = {
-            record.id: process
-            for record in self._state.workers.values()
+        now = self._clock.now()
+        adopted = [
+            Member(record.id, process, now, leaving=record.leaving)
+            for record in self._state.workers
             if (process := Process.adopt(record.pid, record.started)) is not None
-        }
+        ]
         count = len(adopted) + sum(row["pid"] is not None for row in self._supervisor.status())
-        await self._crew.open(self._table(), adopted)
+        await self._crew.open(adopted)
         return count
 
     async def stop(self) -> None:
@@ -243,7 +246,8 @@ class Control:
 
     def publish(self) -> None:
         """Tell the gateway which lives are in rotation."""
-        self._crew.publish(self._table())
+        if self._crew.begun:
+            self._crew.publish(self._table())
 
     async def drained(self, life: Life, limit: float) -> bool:
         """Wait until no worker has requests under way for a life."""
@@ -292,7 +296,8 @@ class Control:
             drain=self.system.gateway.drain,
             log=self._log(),
             trace=trace(self.system.gateway.tracing),
-            doors=doors(self.system, self._keyring),
+            linger=self.system.gateway.linger,
+            doors=self._doors(),
             services={
                 name: settings(name, service, self._state.secret, self._keyring.trust(service.upstream_tls))
                 for name, service in self.system.services.items()
@@ -310,6 +315,13 @@ class Control:
             path=str(path), format=told.format, sample=told.sample, size=told.size, keep=told.keep
         )
 
+    def _doors(self) -> dict[str, Door]:
+        place, openings = self._crew.sockets.place, self.system.openings()
+        return {
+            place((openings[name].listener.host, openings[name].listener.port)): replace(door, name=name)
+            for name, door in doors(self.system, self._keyring).items()
+        }
+
     # --- workers ---
 
     def _spawn_worker(self, number: int, listeners: dict[str, int]) -> Process:
@@ -325,10 +337,15 @@ class Control:
         )
 
     def _workers_changed(self) -> None:
-        self._state.workers = {
-            number: WorkerRecord(id=number, pid=member.process.pid, started=member.process.started)
-            for number, member in self._crew.members.items()
-        }
+        self._state.workers = [
+            WorkerRecord(
+                id=member.number,
+                pid=member.process.pid,
+                started=member.process.started,
+                leaving=member.leaving,
+            )
+            for member in self._crew.all()
+        ]
         # A full disk is no reason to leave the traffic without a worker.
         with contextlib.suppress(EnvironmentProblem):
             self._state.save()
@@ -450,6 +467,13 @@ class Control:
         counted = self._crew.tally.instance(row["service"], row["instance"], row["generation"])
         used = self._usage.of(row["pid"])
         return {**row, **counted, "cpu": used.cpu if used else None, "memory": used.memory if used else None}
+
+
+def _addresses(system: System) -> dict[str, Address]:
+    """Give where it listens, by the keys of the system file that say so."""
+    return {
+        opening.key: (opening.listener.host, opening.listener.port) for opening in system.openings().values()
+    }
 
 
 def doors(system: System, keyring: Keyring) -> dict[str, Door]:

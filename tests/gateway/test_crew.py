@@ -13,13 +13,37 @@ import pytest
 from mainstay.base.clock import SystemClock
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.gateway.crew import Crew
+from mainstay.gateway.member import Member
 from mainstay.gateway.table import Door, Row, Rule, Settings, Table
 from mainstay.supervisor.process import Process
 
+LOCAL = "127.0.0.1"
+
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as held:
+    with socket.create_server((LOCAL, 0)) as held:
         return held.getsockname()[1]
+
+
+class Caller:
+    """A client with a connection that it keeps."""
+
+    def __init__(self, reader, writer):
+        self.reader = reader
+        self.writer = writer
+
+    async def ask(self):
+        """Ask, and give status and whether the answer says that it is the last one here."""
+        self.writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        assert await self.reader.readexactly(2) == b"ok"
+        return int(head.split(b" ")[1]), b"\r\nConnection: close\r\n" in head
+
+    async def ended(self):
+        return await self.reader.read() == b""
+
+    def close(self):
+        self.writer.close()
 
 
 class Stage:
@@ -28,12 +52,14 @@ class Stage:
     def __init__(self, folder, origin):
         self.folder = folder
         self.port = free_port()
-        self.processes = {}
+        self.program = "mainstay.gateway.worker"
+        self.processes = []
+        self.callers = []
         self.facts = []
-        self.row = Row(service="web", instance="web-1", generation=1, host="127.0.0.1", port=origin.port)
+        self.row = Row(service="web", instance="web-1", generation=1, host=LOCAL, port=origin.port)
 
     def spawn(self, number, listeners):
-        argv = [sys.executable, "-m", "mainstay.gateway.worker", "--number", str(number)]
+        argv = [sys.executable, "-m", self.program, "--number", str(number)]
         argv += ["--link", str(self.folder / "door"), "--listeners", json.dumps(listeners)]
         process = Process.spawn(
             argv,
@@ -42,19 +68,16 @@ class Stage:
             log=self.folder / f"{number}.log",
             pass_fds=tuple(listeners.values()),
         )
-        self.processes[number] = process
+        self.processes.append(process)
         return process
 
-    def crew(self, size=2):
+    def crew(self):
         door = self.folder / "door"
         with contextlib.suppress(FileNotFoundError):
             door.unlink()
         bound = socket.socket(socket.AF_UNIX)
         bound.bind(str(door))
         return Crew(
-            size=size,
-            listeners={"web": ("127.0.0.1", self.port)},
-            keys={"web": "services.web.listen"},
             door=bound,
             spawn=self.spawn,
             emit=lambda fact: self.facts.append(type(fact).__name__),
@@ -63,26 +86,55 @@ class Stage:
             changed=lambda: None,
         )
 
-    def table(self, version=1, **row):
+    def table(self, version=1, places=(), **row):
         fields = {name: getattr(self.row, name) for name in Row.__slots__} | row
+        places = places or [f"{LOCAL}:{self.port}"]
         return Table(
             version=version,
-            doors={"web": Door(rules=[Rule(service="web")])},
+            doors={place: Door(rules=[Rule(service="web")]) for place in places},
             services={"web": Settings(health=None)},
             rows=[Row(**fields)],
             drain=2.0,
+            linger=10.0,
         )
 
     async def open(self, size=2):
-        crew = self.crew(size)
-        await crew.open(self.table(), {})
-        crew.bind()
-        await crew.start()
+        crew = self.crew()
+        await crew.open([])
+        self.reserve(crew, self.port)
+        await crew.start(size, self.table())
         return crew
 
-    async def ask(self):
+    def reserve(self, crew, *ports, host=LOCAL):
+        crew.sockets.reserve({f"services.web{port}.listen": (host, port) for port in ports})
+
+    async def adopting(self, before):
+        """Let another crew follow this one, as far as hearing the workers' hellos."""
+        known = [(one.number, one.process.pid, one.process.started, one.leaving) for one in before.all()]
+        await before.abandon()
+        after = self.crew()
+        adopted = []
+        for number, pid, started, leaving in known:
+            process = Process.adopt(pid, started)
+            self.processes.append(process)
+            adopted.append(Member(number, process, 0.0, leaving=leaving))
+        await after.open(adopted)
+        return after
+
+    async def adopt(self, before, size=2):
+        after = await self.adopting(before)
+        self.reserve(after, self.port)
+        await after.start(size, self.table(version=2))
+        return after
+
+    async def caller(self, port=None):
+        caller = Caller(*await asyncio.open_connection(LOCAL, port or self.port))
+        self.callers.append(caller)
+        return caller
+
+    async def ask(self, port=None):
         """Ask on a new connection; a refused one is an error, one that ends without an answer is None."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection(LOCAL, port or self.port)
         try:
             writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             said = await reader.read()
@@ -92,63 +144,103 @@ class Stage:
             writer.close()
         return int(said.split(b" ")[1]) if said else None
 
+    @contextlib.asynccontextmanager
+    async def asked_all_the_while(self, said):
+        """Ask on new connections, one after the other, as long as the block lasts."""
+
+        async def keep_asking():
+            while True:
+                said.append(await self.ask())
+
+        asking = asyncio.ensure_future(keep_asking())
+        try:
+            yield
+        finally:
+            asking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asking
+
+    async def close(self):
+        for caller in self.callers:
+            caller.close()
+        for process in self.processes:
+            if process.signal(signal.SIGKILL) and not process.exited.done():
+                await process.wait()
+        for process in self.processes:
+            end(process.pid)
+
+
+def end(pid):
+    """Kill a child that a crew has let go of."""
+    with contextlib.suppress(ChildProcessError):
+        if os.waitpid(pid, os.WNOHANG) == (0, 0):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def pids(crew):
+    return {number: member.process.pid for number, member in crew.members.items()}
+
 
 @pytest.fixture
 async def stage(rig, tmp_path):
     made = Stage(tmp_path, await rig.up())
     yield made
-    for process in made.processes.values():
-        if process.exited is not None and not process.exited.done():
-            process.signal(signal.SIGKILL)
-            await process.wait()
+    await made.close()
 
 
 async def test_a_worker_that_is_killed_is_replaced_and_no_connection_is_refused(rig, stage):
     crew = await stage.open()
-    first = stage.processes[1]
+    first = crew.members[1].process
     said = []
 
-    async def keep_asking():
-        while True:
-            said.append(await stage.ask())
-
-    asking = asyncio.ensure_future(keep_asking())
-    await rig.until(lambda: len(said) > 20)
-    first.signal(signal.SIGKILL)
-    await rig.until(
-        lambda: 1 in crew.members and crew.members[1].ready.is_set() and crew.members[1].process is not first
-    )
-    count = len(said)
-    await rig.until(lambda: len(said) > count + 20)
-    asking.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asking
+    async with stage.asked_all_the_while(said):
+        await rig.until(lambda: len(said) > 20)
+        first.signal(signal.SIGKILL)
+        await rig.until(
+            lambda: (
+                1 in crew.members and crew.members[1].ready.is_set() and crew.members[1].process is not first
+            )
+        )
+        count = len(said)
+        await rig.until(lambda: len(said) > count + 20)
 
     # Only what the killed worker was working on may have ended without an answer.
     assert said.count(200) >= len(said) - 1
     assert stage.facts.count("WorkerExited") == 1
     await crew.stop(2.0)
-    assert all(process.exited.done() for process in stage.processes.values())
+    assert all(process.exited.done() for process in stage.processes)
 
 
 async def test_a_new_crew_adopts_the_same_workers_which_served_all_the_while(rig, stage):
     before = await stage.open()
-    pids = {number: process.pid for number, process in stage.processes.items()}
-    known = {number: (process.pid, process.started) for number, process in stage.processes.items()}
-    await before.abandon()
+    known = pids(before)
 
+    after = await stage.adopting(before)
     assert await stage.ask() == 200
-    after = stage.crew()
-    stage.processes = {number: Process.adopt(*life) for number, life in known.items()}
-    await after.open(stage.table(version=2), stage.processes)
-    after.bind()
-    await after.start()
+    stage.reserve(after, stage.port)
+    await after.start(2, stage.table(version=2))
 
-    assert {number: member.process.pid for number, member in after.members.items()} == pids
+    assert pids(after) == known
     assert await stage.ask() == 200
-    await rig.until(lambda: all(member.version == 2 for member in after.members.values()))
+    assert all(member.version == 2 for member in after.members.values())
     await rig.until(lambda: after.tally.service("web")["requests"] == 2)
     await after.stop(2.0)
+
+
+async def test_workers_hear_nothing_from_a_new_crew_that_cannot_listen_where_it_is_to(rig, stage):
+    before = await stage.open()
+
+    after = await stage.adopting(before)
+    with socket.create_server((LOCAL, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(EnvironmentProblem, match=f"services.web{port}.listen: cannot listen"):
+            stage.reserve(after, port)
+    members = after.all()
+    await after.abandon()
+
+    assert [member.version for member in members] == [0, 0]
+    assert await stage.ask() == 200
 
 
 async def test_the_crew_counts_what_workers_counted_to_their_last(rig, stage):
@@ -165,17 +257,11 @@ async def test_what_a_worker_counted_that_no_longer_fits_is_kept(rig, stage):
     before = await stage.open()
     for _ in range(10):
         assert await stage.ask() == 200
-    known = {number: (process.pid, process.started) for number, process in stage.processes.items()}
-    await before.abandon()
 
-    after = stage.crew(size=1)
-    stage.processes = {number: Process.adopt(*life) for number, life in known.items()}
-    await after.open(stage.table(version=2), stage.processes)
-    after.bind()
-    await after.start()
+    after = await stage.adopt(before, size=1)
 
     assert list(after.members) == [1]
-    assert after.tally.service("web")["requests"] == 10
+    await rig.until(lambda: after.tally.service("web")["requests"] == 10)
     await after.stop(2.0)
     assert after.tally.totals("web").sums["requests"] == 10
 
@@ -194,6 +280,8 @@ async def test_drained_waits_for_every_worker(rig, stage):
 
     crew.publish(stage.table(version=2, state="draining"))
     assert not await crew.drained(("web", "web-1", 1), 0.2)
+    await crew.renew()
+    assert not await crew.drained(("web", "web-1", 1), 0.2)
     waiting = asyncio.ensure_future(crew.drained(("web", "web-1", 1), 5.0))
     gate.set()
 
@@ -202,10 +290,229 @@ async def test_drained_waits_for_every_worker(rig, stage):
     await crew.stop(2.0)
 
 
-async def test_an_address_in_use_is_told(rig, stage):
-    with socket.create_server(("127.0.0.1", stage.port)):
-        crew = stage.crew()
-        await crew.open(stage.table(), {})
-        with pytest.raises(EnvironmentProblem, match=r"services.web.listen: cannot listen on 127.0.0.1:\d+"):
-            crew.bind()
+async def test_addresses_in_use_are_told_all_at_once_and_nothing_is_reserved(rig, stage):
+    crew = stage.crew()
+    await crew.open([])
+    free = free_port()
+
+    with socket.create_server((LOCAL, stage.port)), socket.create_server((LOCAL, 0)) as other:
+        ports = (stage.port, free, other.getsockname()[1])
+        with pytest.raises(EnvironmentProblem) as told:
+            stage.reserve(crew, *ports)
+
+    assert [line.split(":")[0] for line in str(told.value).splitlines()] == [
+        f"services.web{port}.listen" for port in ports if port != free
+    ]
+    with socket.create_server((LOCAL, free)):
         await crew.stop(1.0)
+
+
+async def test_an_address_that_somebody_took_after_it_was_reserved_is_told(rig, stage):
+    crew = stage.crew()
+    await crew.open([])
+    stage.reserve(crew, stage.port)
+
+    with socket.create_server((LOCAL, stage.port)):
+        with pytest.raises(
+            EnvironmentProblem, match=f"cannot listen on {LOCAL}:{stage.port}: address already"
+        ):
+            crew.sockets.listen([f"{LOCAL}:{stage.port}"])
+        await crew.stop(1.0)
+
+
+# --- other listeners while it runs ---
+
+
+async def test_workers_get_a_listener_that_comes_and_lose_one_that_goes_and_clients_stay(rig, stage):
+    crew = await stage.open()
+    known, other = pids(crew), free_port()
+    caller = await stage.caller()
+    assert await caller.ask() == (200, False)
+
+    stage.reserve(crew, other)
+    with pytest.raises(ConnectionRefusedError):
+        await stage.ask(other)
+    crew.sockets.listen([f"{LOCAL}:{other}"])
+    await crew.route(stage.table(version=2, places=[f"{LOCAL}:{other}"]))
+
+    assert pids(crew) == known
+    assert await stage.ask(other) == 200
+    with pytest.raises(ConnectionRefusedError):
+        await stage.ask()
+    assert await caller.ask() == (200, True)
+    assert await caller.ended()
+    await crew.stop(2.0)
+
+
+async def test_a_new_worker_has_the_listeners_that_came_while_it_was_away(rig, stage):
+    crew = await stage.open(size=1)
+    other = free_port()
+    stage.reserve(crew, other)
+    both = [f"{LOCAL}:{stage.port}", f"{LOCAL}:{other}"]
+    crew.sockets.listen(both)
+    await crew.route(stage.table(version=2, places=both))
+
+    crew.members[1].process.signal(signal.SIGKILL)
+
+    assert await stage.ask(other) == 200
+    assert await stage.ask() == 200
+    await crew.stop(2.0)
+
+
+async def test_a_crew_that_adopts_may_listen_elsewhere_with_the_same_workers(rig, stage):
+    before = await stage.open()
+    known, other = pids(before), free_port()
+
+    after = await stage.adopting(before)
+    stage.reserve(after, other)
+    await after.start(2, stage.table(version=2, places=[f"{LOCAL}:{other}"]))
+
+    assert pids(after) == known
+    assert await stage.ask(other) == 200
+    with pytest.raises(ConnectionRefusedError):
+        await stage.ask()
+    await after.stop(2.0)
+
+
+async def test_from_one_address_to_all_of_them_on_the_same_port_nobody_is_turned_away(rig, stage):
+    crew = await stage.open()
+    said = []
+
+    async with stage.asked_all_the_while(said):
+        await rig.until(lambda: len(said) > 20)
+        stage.reserve(crew, stage.port, host="0.0.0.0")
+        everywhere = f"0.0.0.0:{stage.port}"
+        crew.sockets.listen([everywhere])
+        await crew.route(stage.table(version=2, places=[everywhere]))
+        count = len(said)
+        await rig.until(lambda: len(said) > count + 20)
+
+    assert set(said) == {200}
+    assert list(crew.sockets.held) == [everywhere]
+    await crew.stop(2.0)
+
+
+async def test_a_listener_that_was_being_closed_when_its_crew_was_killed_is_open_again(rig, stage):
+    before = await stage.open()
+    await before.sockets.hush([f"{LOCAL}:{stage.port}"])
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(stage.ask(), 0.3)
+
+    after = await stage.adopt(before)
+
+    assert await asyncio.wait_for(stage.ask(), 5.0) == 200
+    await after.stop(2.0)
+
+
+# --- other workers while it runs ---
+
+
+async def test_renewed_every_worker_is_another_and_who_is_connected_has_one_more_answer(rig, stage):
+    crew = await stage.open()
+    known, said = pids(crew), []
+    callers = [await stage.caller() for _ in range(6)]
+    for caller in callers:
+        assert await caller.ask() == (200, False)
+
+    async with stage.asked_all_the_while(said):
+        await crew.renew()
+        count = len(said)
+        await rig.until(lambda: len(said) > count + 20)
+    late = [await caller.ask() for caller in callers[:5]]
+    ended = [await caller.ended() for caller in callers[:5]]
+    callers[5].close()
+    await rig.until(lambda: not crew.leaving)
+
+    assert set(said) == {200}
+    assert not set(pids(crew).values()) & set(known.values())
+    assert sorted(pids(crew)) == [1, 2]
+    assert set(late) == {(200, True)}
+    assert all(ended)
+    assert stage.facts.count("WorkerStopped") == 2
+    assert stage.facts.count("WorkerExited") == 0
+    await rig.until(lambda: crew.tally.service("web")["requests"] >= 11 + len(said))
+    await crew.stop(2.0)
+
+
+async def test_when_the_new_one_does_not_come_to_serve_the_old_one_goes_on(rig, stage):
+    crew = await stage.open()
+    known = pids(crew)
+    stage.program = "mainstay.no_such_program"
+
+    with pytest.raises(EnvironmentProblem, match="gateway worker 1 ended at once; its log tells why"):
+        await crew.renew()
+    stage.program = "mainstay.gateway.worker"
+
+    assert pids(crew) == known
+    assert crew.leaving == []
+    assert await stage.ask() == 200
+    await crew.stop(2.0)
+
+
+async def test_a_worker_that_is_told_to_end_does_so_when_another_has_its_place(rig, stage):
+    crew = await stage.open(size=1)
+    old, said = crew.members[1].process, []
+    caller = await stage.caller()
+    assert await caller.ask() == (200, False)
+
+    async with stage.asked_all_the_while(said):
+        os.kill(old.pid, signal.SIGTERM)
+        await rig.until(lambda: crew.members[1].process is not old and crew.members[1].ready.is_set())
+        count = len(said)
+        await rig.until(lambda: len(said) > count + 20)
+
+    assert set(said) == {200}
+    assert await caller.ask() == (200, True)
+    await rig.until(old.exited.done)
+    assert not crew.leaving
+    await crew.stop(2.0)
+
+
+async def test_with_fewer_workers_who_is_too_many_finishes_and_with_more_they_come(rig, stage):
+    crew = await stage.open(size=2)
+    callers = [await stage.caller() for _ in range(6)]
+    for caller in callers:
+        assert await caller.ask() == (200, False)
+
+    await crew.resize(1)
+    one = [await caller.ask() for caller in callers]
+    await rig.until(lambda: not crew.leaving)
+    await crew.resize(3)
+
+    assert {status for status, _ in one} == {200}
+    assert sorted(crew.members) == [1, 2, 3]
+    assert all(member.ready.is_set() for member in crew.members.values())
+    assert await stage.ask() == 200
+    await crew.stop(2.0)
+
+
+async def test_a_worker_that_leaves_is_adopted_as_one_that_leaves(rig, stage):
+    before = await stage.open(size=1)
+    caller = await stage.caller()
+    assert await caller.ask() == (200, False)
+    await before.renew()
+    (leaving,) = [member.process.pid for member in before.leaving]
+    serving = pids(before)
+
+    after = await stage.adopt(before, size=1)
+
+    assert [member.process.pid for member in after.leaving] == [leaving]
+    assert pids(after) == serving
+    assert await caller.ask() == (200, True)
+    await rig.until(lambda: not after.leaving)
+    await after.stop(2.0)
+
+
+async def test_of_two_in_one_place_after_a_crash_the_younger_goes_on(rig, stage):
+    before = await stage.open(size=1)
+    await before.renew()
+    known = pids(before)
+    for member in before.leaving:
+        member.leaving = False
+    members = before.all()
+    before.members, before.leaving = {}, sorted(members, key=lambda one: one.process.started)
+    after = await stage.adopt(before, size=1)
+
+    assert pids(after) == known
+    await rig.until(lambda: not after.leaving)
+    await after.stop(2.0)

@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from mainstay.gateway import http
-from mainstay.gateway.table import Limits
+from mainstay.gateway.table import Limits, Table
 
 
 async def test_an_answer_comes_through_and_both_connections_are_kept(rig):
@@ -446,11 +446,106 @@ async def test_it_drains_with_the_last_answer(rig):
     assert await idle.rest() == b""
     assert not rig.worker.stopped.done()
     gate.set()
-    answer = await busy.answer()
+    answers = [await busy.answer(), await busy.answer()]
 
-    assert answer.get("connection") == "close"
+    # What came with the first is answered as well, and only the last answer says that it is the last.
+    assert [answer.get("connection") for answer in answers] == [None, "close"]
     assert await busy.rest() == b""
     await asyncio.wait_for(asyncio.shield(rig.worker.stopped), 2)
+
+
+async def test_finishing_it_keeps_who_is_idle_until_the_next_answer_which_is_the_last(rig):
+    await rig.up()
+    asks, never_asks, leaves = [await rig.client() for _ in range(3)]
+    for client in (asks, leaves):
+        await client.ask(rig.get())
+    await rig.until(lambda: len(rig.worker.clients) == 3)
+
+    rig.worker.finish(60.0)
+    leaves.close()
+    late = await asks.ask(rig.get())
+    first = await never_asks.ask(rig.get())
+
+    assert (late.status, late.get("connection")) == (200, "close")
+    assert (first.status, first.get("connection")) == (200, "close")
+    assert await asks.rest() == b""
+    await asyncio.wait_for(asyncio.shield(rig.worker.stopped), 5)
+
+
+async def test_finishing_an_answer_that_was_begun_without_the_notice_is_not_the_last(rig):
+    origin = await rig.up(hold=0)
+    gate = asyncio.Event()
+
+    async def slow(request):
+        request.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok")
+        await gate.wait()
+        origin.answer = lambda r: b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        return b"ok"
+
+    origin.answer = slow
+    client = await rig.client()
+    client.send(rig.get())
+    await client.reader.readuntil(b"\r\n\r\nok")
+
+    rig.worker.finish(60.0)
+    gate.set()
+    assert await client.reader.readexactly(2) == b"ok"
+    answer = await client.ask(rig.get())
+
+    assert (answer.status, answer.get("connection")) == (200, "close")
+    assert await client.rest() == b""
+
+
+async def test_finishing_ends_at_its_limit_whoever_is_still_there(rig):
+    await rig.up()
+    client = await rig.client()
+    await client.ask(rig.get())
+
+    rig.worker.finish(0.1)
+
+    assert await client.rest() == b""
+    await asyncio.wait_for(asyncio.shield(rig.worker.stopped), 2)
+
+
+async def test_told_to_stop_while_finishing_who_is_idle_is_not_waited_for(rig):
+    await rig.up()
+    client = await rig.client()
+    await client.ask(rig.get())
+    rig.worker.finish(60.0)
+
+    rig.worker.stop()
+
+    assert await client.rest() == b""
+    await asyncio.wait_for(asyncio.shield(rig.worker.stopped), 2)
+
+
+async def test_an_idle_client_of_a_worker_that_finishes_is_closed_when_it_would_have_been(rig, monkeypatch):
+    monkeypatch.setattr(http, "IDLE_TIME", 0.1)
+    await rig.up()
+    client = await rig.client()
+    await client.ask(rig.get())
+
+    rig.worker.finish(60.0)
+
+    assert await client.rest() == b""
+    await asyncio.wait_for(asyncio.shield(rig.worker.stopped), 2)
+
+
+async def test_clients_of_a_listener_that_is_closed_get_one_more_answer(rig):
+    await rig.up()
+    client, fresh = await rig.client(), await rig.client()
+    await client.ask(rig.get())
+    await rig.until(lambda: len(rig.worker.clients) == 2)
+
+    rig.worker.apply(Table(version=9, services={"web": rig.settings}, rows=rig.rows))
+    answer = await client.ask(rig.get())
+    first = await fresh.ask(rig.get())
+
+    assert (answer.status, answer.get("connection")) == (200, "close")
+    assert (first.status, first.get("connection")) == (200, "close")
+    await rig.until(lambda: not rig.worker.clients)
+    with pytest.raises(ConnectionRefusedError):
+        await rig.client()
 
 
 async def test_stopping_cuts_what_takes_longer_than_its_limit(rig):

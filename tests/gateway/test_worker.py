@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from mainstay.base.facts import InstanceEjected
 from mainstay.base.outcome import REFUSED
-from mainstay.gateway.table import Table
+from mainstay.gateway.table import Door, Rule, Table
 from mainstay.redundancy.health import HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.redundancy.pool import PoolSpec
@@ -156,7 +156,7 @@ async def test_new_settings_are_checked_by_their_own_spec(rig):
 async def test_a_service_that_left_the_table_is_not_routed_to(rig):
     await rig.up(health=QUICK)
 
-    rig.worker.apply(Table(version=99))
+    rig.worker.apply(Table(version=99, doors={"web": Door(rules=[Rule(service="web")])}))
 
     assert (await rig.ask(rig.get())).status == 503
     assert not any(member.watch for member in rig.members)
@@ -256,3 +256,24 @@ async def test_what_an_instance_is_told_as_host_can_change_while_it_lives(rig):
 
     assert [r.get("host") for r in origin.requests] == ["example.test", "own.example"]
     assert origin.connections == 1
+
+
+async def test_another_protocol_may_be_spoken_at_the_same_place_by_who_comes_from_now_on(rig):
+    origin = await rig.up()
+    before = await rig.client()
+    await before.ask(rig.get())
+    door = Door(rules=[Rule(service="web")], tcp=True)
+
+    rig.worker.apply(
+        Table(version=9, doors={"web": door}, services={"web": rig.settings}, rows=rig.rows, workers=1)
+    )
+    await rig.worker.serve()
+    tunnel = await rig.client()
+    raw = await tunnel.ask(rig.get("/raw"))
+    late = await before.ask(rig.get("/late"))
+    tunnel.close()
+
+    assert raw.get("via") is None
+    assert [r.get("via") is None for r in origin.requests] == [False, True, False]
+    assert (late.status, late.get("connection")) == (200, "close")
+    assert rig.worker.listeners.keys() == {"web"}

@@ -31,7 +31,7 @@ def path(tmp_path):
 def saved(path):
     state, _ = State.load(path)
     state.lives.append(LIFE)
-    state.workers[2] = WorkerRecord(id=2, pid=300, started=400)
+    state.workers.append(WorkerRecord(id=2, pid=300, started=400, leaving=True))
     state.scale["web"] = (5, 2)
     state.instance("web-1").generation = 3
     state.instance("web-1").restarts = 2
@@ -43,7 +43,7 @@ def saved(path):
 def test_without_a_file_nothing_is_known_and_what_may_run_is_looked_for(path):
     state, trouble = State.load(path)
 
-    assert (state.lives, state.workers, state.instances, state.scale) == ([], {}, {}, {})
+    assert (state.lives, state.workers, state.instances, state.scale) == ([], [], {}, {})
     assert trouble is None
     assert state.doubtful
 
@@ -82,7 +82,7 @@ def test_after_a_reboot_no_process_is_believed_to_be_ours(path, saved, monkeypat
     state, trouble = State.load(path)
 
     assert trouble is None
-    assert (state.lives, state.workers) == ([], {})
+    assert (state.lives, state.workers) == ([], [])
     assert state.instance("web-1").generation == 3
     assert state.scale == {"web": (5, 2)}
 
@@ -118,7 +118,29 @@ def test_a_file_with_odd_content_is_moved_aside(path, saved, key, value):
     state, trouble = State.load(path)
 
     assert "it is damaged" in trouble
-    assert (state.lives, state.workers, state.instances, state.scale) == ([], {}, {}, {})
+    assert (state.lives, state.workers, state.instances, state.scale) == ([], [], {}, {})
+
+
+def test_what_a_later_version_has_written_beside_is_ignored(path, saved):
+    record = json.loads(path.read_text())
+    for kind in ("lives", "workers"):
+        record[kind][0]["more"] = True
+    path.write_text(json.dumps(record))
+
+    state, trouble = State.load(path)
+
+    assert trouble is None
+    assert (state.lives, state.workers) == (saved.lives, saved.workers)
+
+
+def test_what_a_former_version_did_not_write_has_its_default(path, saved):
+    record = json.loads(path.read_text())
+    del record["workers"][0]["leaving"]
+    path.write_text(json.dumps(record))
+
+    state, _ = State.load(path)
+
+    assert not state.workers[0].leaving
 
 
 def test_a_file_of_another_version_is_moved_aside(path, saved):

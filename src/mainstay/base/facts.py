@@ -160,7 +160,16 @@ class WorkerStarted(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerExited(Fact):
-    """A gateway worker ended."""
+    """A gateway worker ended without having been asked to."""
+
+    worker: int
+    pid: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStopped(Fact):
+    """A gateway worker whose place another one had taken, or nobody was to have, has ended."""
 
     worker: int
     pid: int

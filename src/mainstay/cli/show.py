@@ -235,6 +235,7 @@ def fact(record: dict[str, Any]) -> str:
         "PanicBegan": "no usable instance is left: all are used",
         "PanicEnded": "has usable instances again",
         "WorkerStarted": f"started, pid {record.get('pid')}",
+        "WorkerStopped": f"finished, pid {record.get('pid')}",
         "AccessLogBroke": (
             f"cannot write '{record.get('path')}': {record.get('because')}; requests are answered as before"
         ),

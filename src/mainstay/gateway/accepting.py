@@ -7,13 +7,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainstay.gateway.accept import accept
+from mainstay.gateway.place import BACKLOG
 
 if TYPE_CHECKING:
     from mainstay.gateway.board import Board
     from mainstay.gateway.worker import Worker
 
-BACKLOG = 4096
-"""Connections that may wait to be accepted; the kernel's own limit (net.core.somaxconn) still holds."""
 SPACING = 0.05
 """Seconds from one rest to the next, on average: rests even out what lasts, not what comes and goes."""
 BURST = 10
@@ -111,6 +110,11 @@ class Accepting:
             server.close()
         self._servers.clear()
 
+    def close(self, place: str) -> None:
+        """Accept nothing more from one socket, until it is opened again."""
+        if (server := self._servers.pop(place, None)) is not None:
+            server.close()
+
     def stop(self) -> None:
         """Accept nothing more."""
         if self._stopped:
@@ -119,8 +123,6 @@ class Accepting:
         if self._rest is not None:
             self._rest.cancel()
         self._close()
-        for listener in self._worker.listeners.values():
-            listener.close()
         if self.board is not None:
             self.board.close()
             self.board = None

@@ -1,114 +1,39 @@
 """The gateway as its supervisor sees it: listening sockets, workers, and the line to each of them.
 
 The sockets are opened here and handed to every worker, all of which accept from the same queues: a
-worker that dies loses what it was working on, and not one connection that was still waiting.
+worker that dies loses what it was working on, and not one connection that was still waiting. For the same
+reason one may take the place of another unnoticed: the new one serves before the old one accepts no more.
 """
 
 import asyncio
 import json
 import socket
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from mainstay.base.clock import Clock
 from mainstay.base.errors import EnvironmentProblem, MainstayError
-from mainstay.base.facts import Emit, WorkerExited, WorkerStarted
+from mainstay.base.facts import Emit, WorkerExited, WorkerStarted, WorkerStopped
 from mainstay.gateway import table
-from mainstay.gateway.accepting import BACKLOG
-from mainstay.gateway.link import LONGEST, STOP
+from mainstay.gateway.link import LONGEST, SPEAKS, STOP, finish, received, sent
+from mainstay.gateway.listening import Sockets
+from mainstay.gateway.member import Member, WorkerProcess
 from mainstay.gateway.tally import Tally
 
-Address = tuple[str, int]
 LifeKey = tuple[str, str, int]
 
-_HELLO = 65536
-_MOST_SOCKETS = 253
 _GREET = 5.0
+_READY = 15.0
+_APPLY = 5.0
 _STABLE = 5.0
 _REST = 0.1
 _REST_CAP = 5.0
-
-
-# A client that has vanished without a word, as a phone out of reach does, is known to be gone after two minutes;
-# the kernel's own two hours are longer than any tunnel may stand still.
-_KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
-
-
-class WorkerProcess(Protocol):
-    """What the crew needs of a process."""
-
-    pid: int
-    started: int
-    on_exit: Callable[[str], None] | None
-
-    def signal(self, number: int) -> bool:
-        """Send a signal."""
-        ...
-
-    async def wait(self) -> str:
-        """Wait for its end."""
-        ...
-
-    def let_go(self) -> None:
-        """Stop watching it."""
-        ...
-
+_EXTRA = 1.0
+"""Seconds that a worker has to end beyond what its requests may take."""
 
 Spawn = Callable[[int, dict[str, int]], WorkerProcess]
-"""Starts a worker by its number, with listening sockets by name."""
-
-
-def _find_the_dead(listener: socket.socket) -> None:
-    """Have the kernel ask silent clients whether they are there; connections inherit it (socket(7), tcp(7))."""
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in _KEEPALIVE:
-        listener.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def bind(address: Address, key: str) -> socket.socket:
-    """Open a listening socket.
-
-    Args:
-        address: Where to listen.
-        key: The key of the system file that says so; errors name it.
-
-    Raises:
-        EnvironmentProblem: the address is in use, or not this machine's.
-    """
-    host, port = address
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _find_the_dead(made)
-        made.bind((host, port))
-        made.listen(BACKLOG)
-    except OSError as problem:
-        made.close()
-        raise EnvironmentProblem(
-            f"{key}: cannot listen on {host}:{port}: {(problem.strerror or str(problem)).lower()}"
-        ) from problem
-    except OverflowError as problem:
-        made.close()
-        raise EnvironmentProblem(f"{key}: no such port: {port}") from problem
-    made.setblocking(False)
-    return made
-
-
-class Member:
-    """One worker, its process and its line."""
-
-    __slots__ = ("began", "gone", "number", "process", "ready", "version", "writer")
-
-    def __init__(self, number: int, process: WorkerProcess, began: float) -> None:
-        self.number = number
-        self.process = process
-        self.began = began
-        self.gone = False
-        self.writer: asyncio.StreamWriter | None = None
-        self.version = 0
-        self.ready = asyncio.Event()
+"""Starts a worker by its number, with listening sockets by their place."""
 
 
 class Crew:
@@ -117,9 +42,6 @@ class Crew:
     def __init__(  # noqa: PLR0913 - what it is made of; all by name
         self,
         *,
-        size: int,
-        listeners: Mapping[str, Address],
-        keys: Mapping[str, str],
         door: socket.socket,
         spawn: Spawn,
         emit: Emit,
@@ -127,12 +49,9 @@ class Crew:
         on_fact: Callable[[dict[str, Any]], None],
         changed: Callable[[], None],
     ) -> None:
-        """Be a crew of `size` workers.
+        """Be a crew without workers and sockets, until `open`, `reserve` and `start`.
 
         Args:
-            size: How many workers; 0 when nothing listens.
-            listeners: Where to listen, by the names of the listening sockets.
-            keys: The keys of the system file that say so; errors name them.
             door: The Unix socket that workers come to; bound, not yet listening.
             spawn: Starts a worker.
             emit: Takes the crew's facts.
@@ -142,11 +61,11 @@ class Crew:
         """
         self.tally = Tally()
         self.members: dict[int, Member] = {}
-        self._misfits: list[Member] = []
-        self._size = size if listeners else 0
-        self._wanted = dict(listeners)
-        self._keys = keys
-        self._sockets: dict[str, socket.socket] = {}
+        """Those that serve, by number."""
+        self.leaving: list[Member] = []
+        """Those whose place another one has taken, or nobody is to have."""
+        self.sockets = Sockets()
+        self._size = 0
         self._door = door
         self._spawn = spawn
         self._emit = emit
@@ -155,69 +74,74 @@ class Crew:
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._table = table.Table(version=0)
+        self._table: table.Table | None = None
         self._idle: dict[LifeKey, set[int]] = {}
         self._news = asyncio.Event()
+        # One change of the crew at a time.
+        self._changing = asyncio.Lock()
         self._closing = False
         self._deaths = 0
 
     # --- life ---
 
-    async def open(self, table_: table.Table, adopted: Mapping[int, WorkerProcess]) -> None:
-        """Take over the workers that live, with the listening sockets that they hold."""
-        self._table = table_
+    async def open(self, adopted: Iterable[Member]) -> None:
+        """Take over the workers that live, with the listening sockets that they hold.
+
+        They are told nothing before the first table: until then they go on as they were.
+        """
         self._door.listen(64)
         self._door.setblocking(False)
         self._keep(self._accept())
-        now = self._clock.now()
-        for number, process in adopted.items():
-            self._take_in(Member(number, process, now))
-        await self._greet()
+        for member in adopted:
+            self._take_in(member)
+        await self._until(lambda: all(member.writer is not None for member in self.all()), _GREET)
 
-    def bind(self) -> None:
-        """Open the listening sockets that no worker has brought.
+    async def start(self, size: int, table_: table.Table) -> None:
+        """Have `size` workers route by this table, wait until each serves, and part with those that do not fit.
+
+        All that its doors name has been reserved.
 
         Raises:
-            EnvironmentProblem: an address is in use, or not this machine's.
+            EnvironmentProblem: a worker does not come to serve, or somebody else listens where we are to.
         """
-        for name, address in self._wanted.items():
-            if name not in self._sockets:
-                self._sockets[name] = bind(address, self._keys[name])
-
-    async def start(self) -> None:
-        """Start the workers that are missing, wait until each of them serves, and part with those that do not fit."""
-        for member in self._misfits:
-            member.process.on_exit = None
+        self.sockets.listen(table_.doors)
+        await self.route(table_)
+        self._shrink(size)
+        misfits = [member for member in self.members.values() if member.writer is None or not member.fits]
+        for member in misfits:
             del self.members[member.number]
-        for number in range(1, self._size + 1):
-            if number not in self.members:
-                self._hire(number)
+            member.leaving = True
+            self.leaving.append(member)
+        for number in self._missing():
+            self._hire(number)
         for member in list(self.members.values()):
             await self._ready(member)
-        await self._part()
+        for member in misfits:
+            if not member.tell(STOP):
+                member.process.signal(9)
+        for member in self.leaving:
+            if not member.leaving:
+                self._retire(member)
 
     async def stop(self, limit: float) -> None:
         """Let all workers finish what they do, for `limit` seconds, and end."""
         self._closing = True
-        for member in self.members.values():
-            if member.writer is not None:
-                with suppress(OSError):
-                    member.writer.write(STOP)
-            else:
+        for member in self.all():
+            if not member.tell(STOP):
                 member.process.signal(15)
-        await self._gone(list(self.members.values()), limit + 1.0)
+        await self._gone(self.all(), limit + _EXTRA)
         await self._close()
 
     def kill(self) -> None:
         """End all workers at once; requests under way are cut."""
         self._closing = True
-        for member in self.members.values():
+        for member in self.all():
             member.process.signal(9)
 
     async def abandon(self) -> None:
         """Let go of the workers without ending them."""
         self._closing = True
-        for member in self.members.values():
+        for member in self.all():
             member.process.on_exit = None
             member.process.let_go()
         await self._close()
@@ -226,13 +150,92 @@ class Crew:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for member in self.members.values():
+        for member in self.all():
             if member.writer is not None:
                 member.writer.close()
-        for sock in self._sockets.values():
-            sock.close()
-        self._sockets.clear()
+        self.sockets.close()
         self._door.close()
+
+    @property
+    def begun(self) -> bool:
+        """Whether workers are told what to do: not before all that is to be listened at is ours."""
+        return self._table is not None
+
+    # --- change ---
+
+    async def route(self, table_: table.Table) -> None:
+        """Have every worker route by this table, and listen nowhere but at its doors, which all listen already.
+
+        Who is connected elsewhere, or waits to be accepted there, is served.
+        """
+        unwanted = self.sockets.held.keys() - table_.doors.keys()
+        await self.sockets.hush(unwanted)
+        self.publish(table_)
+        await self._until(self._applied, _APPLY)
+        self.sockets.drop(unwanted)
+
+    async def resize(self, size: int) -> None:
+        """Have another number of workers; who is too many finishes what it has.
+
+        One that does not come to serve is tried again and again.
+        """
+        async with self._changing:
+            self._shrink(size)
+            for number in self._missing():
+                self._replace(number)
+            await self._until(lambda: all(one.ready.is_set() for one in self.members.values()), _READY)
+
+    async def renew(self) -> None:
+        """Put a new worker in the place of each, one after another; the new one serves before the old one stops.
+
+        Raises:
+            EnvironmentProblem: a new one did not come to serve; then the old one goes on.
+        """
+        for number in sorted(self.members):
+            await self._renew(number)
+
+    async def _renew(self, number: int) -> None:
+        async with self._changing:
+            await self._renew_alone(number)
+
+    async def _renew_alone(self, number: int) -> None:
+        old = self.members.get(number)
+        if old is None or self._closing:
+            return
+        self._hire(number)
+        new = self.members[number]
+        try:
+            await self._ready(new)
+        except EnvironmentProblem:
+            if self.members.get(number) is new:
+                del self.members[number]
+                new.leaving = True
+                self.leaving.append(new)
+            new.process.signal(9)
+            if old in self.leaving:
+                self.leaving.remove(old)
+                self.members[number] = old
+            raise
+        self._retire(old)
+
+    def _shrink(self, size: int) -> None:
+        assert self._table is not None
+        self._size = size if self._table.doors else 0
+        for number in [number for number in self.members if number > self._size]:
+            member = self.members.pop(number)
+            self.leaving.append(member)
+            self._retire(member)
+
+    def _retire(self, member: Member) -> None:
+        """Let a worker whose place is taken finish."""
+        member.leaving = True
+        # One whose line is broken is told when it comes again.
+        if self._table is not None:
+            member.tell(finish(self._table.linger))
+        self._changed()
+
+    def _missing(self) -> list[int]:
+        return [number for number in range(1, self._size + 1) if number not in self.members]
 
     # --- what the workers are told ---
 
@@ -243,51 +246,61 @@ class Crew:
         for life in [life for life in self._idle if life not in known]:
             del self._idle[life]
         lines = table.dump(table_)
-        for member in self.members.values():
-            if member.writer is not None:
-                with suppress(OSError):
-                    member.writer.write(lines)
+        for member in self.all():
+            member.tell(lines)
 
     async def drained(self, life: LifeKey, limit: float) -> bool:
         """Wait until no worker has requests under way for a draining life; False when that takes too long."""
-        until = self._clock.now() + limit
-        while True:
-            idle = self._idle.get(life, set())
-            # One whose line is broken may be working on something; it comes back, or its exit is seen.
-            if all(number in idle for number in self.members):
-                return True
-            left = until - self._clock.now()
-            if left <= 0:
-                return False
-            self._news.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), left)
+        # One whose line is broken may be working on something; it comes back, or its exit is seen.
+        return await self._until(
+            lambda: all(member.process.pid in self._idle.get(life, ()) for member in self.all()), limit
+        )
+
+    def _applied(self) -> bool:
+        assert self._table is not None
+        return all(
+            member.version >= self._table.version for member in self.all() if member.writer is not None
+        )
 
     # --- workers come and go ---
 
+    def all(self) -> list[Member]:
+        """Give all that there are, those that leave included."""
+        return [*self.members.values(), *self.leaving]
+
     def _hire(self, number: int) -> None:
-        process = self._spawn(number, {name: sock.fileno() for name, sock in self._sockets.items()})
-        self._take_in(Member(number, process, self._clock.now()))
-        self._emit(WorkerStarted(at=self._clock.wall(), worker=number, pid=process.pid))
+        sockets = {place: sock.fileno() for place, sock in self.sockets.held.items()}
+        member = Member(number, self._spawn(number, sockets), self._clock.now())
+        self._take_in(member)
+        self._emit(WorkerStarted(at=self._clock.wall(), worker=number, pid=member.process.pid))
         self._changed()
 
     def _take_in(self, member: Member) -> None:
-        self.members[member.number] = member
+        if member.leaving:
+            self.leaving.append(member)
+        else:
+            # So it is in the middle of a change; a supervisor that is killed then leaves both to the next.
+            if (other := self.members.get(member.number)) is not None:
+                self.leaving.append(other)
+            self.members[member.number] = member
         member.process.on_exit = lambda reason: self._exited(member, reason)
 
     def _exited(self, member: Member, reason: str) -> None:
+        asked = member.leaving
+        if member in self.leaving:
+            self.leaving.remove(member)
         if self.members.get(member.number) is member:
             del self.members[member.number]
         self._count_out(member)
         for idle in self._idle.values():
-            idle.discard(member.number)
+            idle.discard(member.process.pid)
         self._news.set()
         member.ready.set()
-        self._emit(
-            WorkerExited(at=self._clock.wall(), worker=member.number, pid=member.process.pid, reason=reason)
-        )
+        kind = WorkerStopped if asked else WorkerExited
+        at, pid = self._clock.wall(), member.process.pid
+        self._emit(kind(at=at, worker=member.number, pid=pid, reason=reason))
         self._changed()
-        if self._closing or member.number > self._size:
+        if self._closing or asked or member.number > self._size:
             return
         lived = self._clock.now() - member.began
         self._deaths = 0 if lived > _STABLE else self._deaths + 1
@@ -302,7 +315,7 @@ class Crew:
         # Otherwise its last counts may still be on the line, whose end is at hand.
 
     def _replace(self, number: int) -> None:
-        if self._closing or number in self.members:
+        if self._closing or number in self.members or number > self._size:
             return
         try:
             self._hire(number)
@@ -312,10 +325,10 @@ class Crew:
 
     async def _ready(self, member: Member) -> None:
         try:
-            await asyncio.wait_for(member.ready.wait(), 15.0)
+            await asyncio.wait_for(member.ready.wait(), _READY)
         except TimeoutError:
             raise EnvironmentProblem(f"gateway worker {member.number} does not answer") from None
-        if member.number not in self.members:
+        if self.members.get(member.number) is not member:
             raise EnvironmentProblem(f"gateway worker {member.number} ended at once; its log tells why")
 
     async def _gone(self, members: list[Member], limit: float) -> None:
@@ -328,33 +341,19 @@ class Crew:
                 member.process.signal(9)
             await asyncio.wait(waits, timeout=5.0)
 
-    # --- lines ---
-
-    async def _greet(self) -> None:
-        """Wait for the workers that were taken over, and see which of them serve what is wanted now."""
-        deadline = self._clock.now() + _GREET
-        while any(member.writer is None for member in self.members.values()) and self._clock.now() < deadline:
+    async def _until(self, holds: Callable[[], bool], limit: float) -> bool:
+        """Wait until something holds, looking again at all news; False when that takes too long."""
+        until = self._clock.now() + limit
+        while not holds():
+            left = until - self._clock.now()
+            if left <= 0:
+                return False
             self._news.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), deadline - self._clock.now())
-        fits = set(self._sockets) == set(self._wanted)
-        self._misfits = [
-            member
-            for member in self.members.values()
-            if member.writer is None or member.number > self._size or not fits
-        ]
+                await asyncio.wait_for(self._news.wait(), left)
+        return True
 
-    async def _part(self) -> None:
-        """End the workers that serve something else, now that others do what is wanted."""
-        misfits, self._misfits = self._misfits, []
-        for member in misfits:
-            if member.writer is not None:
-                member.writer.write(STOP)
-            else:
-                member.process.signal(9)
-        await self._gone(misfits, self._table.drain + 1.0)
-        for member in misfits:
-            self._count_out(member)
+    # --- lines ---
 
     async def _accept(self) -> None:
         while True:
@@ -362,36 +361,47 @@ class Crew:
             self._keep(self._hear(sock))
 
     async def _hear(self, sock: socket.socket) -> None:
-        """Hear one worker out, from its hello to its end."""
+        """Hear one worker out: what it asks for, or from its hello to its end."""
         sock.setblocking(False)
-        readable = asyncio.Event()
-        self._loop.add_reader(sock, readable.set)
         try:
-            await asyncio.wait_for(readable.wait(), _GREET)
-            data, fds, _, _ = socket.recv_fds(sock, _HELLO, _MOST_SOCKETS)
-        except (TimeoutError, OSError):
+            line, handed = await received(sock, _GREET)
+            told = json.loads(line)
+            member = self._known(told)
+        except (TimeoutError, OSError, ValueError, KeyError, TypeError):
             sock.close()
             return
-        finally:
-            self._loop.remove_reader(sock)
-        hello, _, rest = data.partition(b"\n")
-        handed = [socket.socket(fileno=fd) for fd in fds]
-        try:
-            member = self._welcome(json.loads(hello), handed)
-        except (ValueError, KeyError, TypeError):
-            member = None
-        if member is None:
+        if member is None or told["type"] != "hello":
             for one in handed:
                 one.close()
+            if member is not None:
+                self._hand(sock, told)
             sock.close()
             return
+        self.sockets.take(handed)
+        member.fits = told.get("speaks") == SPEAKS
+        await self._converse(member, sock)
+
+    def _known(self, told: dict[str, Any]) -> Member | None:
+        """Tell whose words these are; None when they are nobody's."""
+        found = (one for one in self.all() if (one.number, one.process.pid) == (told["worker"], told["pid"]))
+        return next(found, None)
+
+    def _hand(self, sock: socket.socket, asked: dict[str, Any]) -> None:
+        """Give a worker the listening sockets that it does not have."""
+        held = self.sockets.held
+        with suppress(OSError):
+            sent(sock, {"type": "sockets"}, [held[place] for place in asked["places"] if place in held])
+
+    async def _converse(self, member: Member, sock: socket.socket) -> None:
         reader, writer = await asyncio.open_unix_connection(sock=sock, limit=LONGEST)
         member.writer = writer
-        writer.write(table.dump(self._table))
+        if self._table is not None:
+            member.tell(table.dump(self._table))
+            if member.leaving:
+                member.tell(finish(self._table.linger))
         self._news.set()
         try:
-            # Nothing is told before the first table; who does is not one of ours.
-            while not rest and (line := await reader.readline()):
+            while line := await reader.readline():
                 self._heard(member, json.loads(line))
         except (OSError, ValueError, LookupError, TypeError):
             pass  # its pidfd tells whether it lives; if it does, it comes again
@@ -402,23 +412,6 @@ class Crew:
             if member.gone:
                 self.tally.lost(member.process.pid)
             self._news.set()
-
-    def _welcome(self, hello: dict[str, Any], handed: list[socket.socket]) -> Member | None:
-        member = self.members.get(hello["worker"])
-        if member is None or member.process.pid != hello["pid"]:
-            return None
-        for name, sock in zip(hello["listeners"], handed, strict=True):
-            wanted = self._wanted.get(name)
-            if (
-                wanted is not None
-                and name not in self._sockets
-                and sock.getsockname()[:2] == _resolved(wanted)
-            ):
-                sock.setblocking(False)
-                self._sockets[name] = sock
-            else:
-                sock.close()
-        return member
 
     def _heard(self, member: Member, message: dict[str, Any]) -> None:
         kind = message.pop("type", None)
@@ -431,21 +424,24 @@ class Crew:
             self._news.set()
         elif kind == "idle":
             life = (message["service"], message["instance"], message["generation"])
-            self._idle.setdefault(life, set()).add(member.number)
+            self._idle.setdefault(life, set()).add(member.process.pid)
             self._news.set()
         elif kind == "fact":
             self._on_fact(message)
+        elif kind == "tired":
+            self._relieve(member)
+
+    def _relieve(self, member: Member) -> None:
+        """Put another one in the place of a worker that was asked to end."""
+        if not self._closing and self.members.get(member.number) is member:
+            self._keep(self._try_to_renew(member.number))
+
+    async def _try_to_renew(self, number: int) -> None:
+        # Without a new one it goes on, which is better than what was asked for.
+        with suppress(OSError, MainstayError):
+            await self._renew(number)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _resolved(address: Address) -> Address:
-    """Give an address as a bound socket tells it: `localhost` is `127.0.0.1` by then."""
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    with suppress(OSError):
-        found = socket.getaddrinfo(*address, family=family, type=socket.SOCK_STREAM)
-        return found[0][4][:2]  # type: ignore[return-value]
-    return address

@@ -21,19 +21,21 @@ _HOST = re.compile(rb"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 class Entrance:
     """One listening socket, and the rules by which its requests find their service."""
 
-    __slots__ = ("_router", "_ways", "certificates", "door", "home", "hsts", "name", "sole", "via")
+    __slots__ = ("_router", "_ways", "certificates", "closed", "door", "home", "hsts", "name", "sole", "via")
 
     def __init__(self, name: str, via: bytes, nowhere: "Route") -> None:
         """Lead nowhere, until `apply`.
 
         Args:
-            name: Of the listening socket.
+            name: The place of the listening socket, until a door has another name for it.
             via: Our pseudonym in `Via`.
             nowhere: Counts what is no service's.
         """
         self.name = name
         self.via = via
         self.door = Door(rules=[])
+        self.closed = False
+        """Whether nobody comes in here any more; who has, is served."""
         self.sole: Route | None = None
         """Where everything goes, if there is one service that takes it all."""
         self.home: Route = nowhere
@@ -53,6 +55,7 @@ class Entrance:
             return  # tables come with every change of an instance; there may be ten thousand rules
         self._speak(door)
         self.door = door
+        self.name = door.name or self.name
         self._ways = {}
         rules = [(rule.host, rule.path, self._way(rule, routes[rule.service])) for rule in door.rules]
         self._router = Router([*rules, *((one.host, one.path, Way(one, None)) for one in door.redirects)])

@@ -223,7 +223,7 @@ class Exchange(Attempts):
     def _answer_ourselves(self, reason: str, now: float) -> None:
         request = self.request
         status = page.REASONS[reason][0]
-        if not request.complete or self.client.closing:
+        if not request.complete or (self.client.closing and self.client.last()):
             request.keep_alive = False
         data = page.answer(
             reason,
@@ -309,7 +309,7 @@ class Exchange(Attempts):
         client = self.client
         if client.tls is not None and client.entrance.hsts and not response.hsts:
             lines.append(client.entrance.hsts)
-        if not request.complete or client.closing:
+        if not request.complete or (client.closing and client.last()):
             request.keep_alive = False
         if not request.keep_alive:
             lines.append(b"Connection: close")

@@ -43,6 +43,7 @@ class ClientConnection(Reader):
         "_eof",
         "_exchange",
         "_lingering",
+        "_patient",
         "_queue",
         "_unsent",
         "closing",
@@ -68,6 +69,7 @@ class ClientConnection(Reader):
         self._exchange: Exchange | None = None
         self._queue: deque[Request] = deque()
         self._lingering = False
+        self._patient = False
         self._closed = False
         self._eof = False
         self._unsent = inf
@@ -86,7 +88,8 @@ class ClientConnection(Reader):
         self.worker.enter(self)
         self.heard_at = monotonic()
         # Accepted just before the worker stopped: served, but not kept.
-        self.closing = self.worker.stopping
+        self.closing = self.worker.stopping or self.entrance.closed
+        self._patient = self.worker.patient or self.entrance.closed
         self._wait(self.heard_at + HEADER_TIME)
         if len(self.worker.clients) > self.worker.most_clients:
             self._turn_away("crowded", None, self.heard_at)
@@ -241,7 +244,9 @@ class ClientConnection(Reader):
         self._go_on(exchange.request, now)
 
     def _go_on(self, request: Request, now: float) -> None:
-        if not request.keep_alive or self.closing or (self._eof and not self._queue):
+        if not request.keep_alive or (
+            (self._eof or (self.closing and not self._patient)) and not self._queue
+        ):
             self.finish(now, linger=not request.complete)
             return
         if self._queue:
@@ -273,8 +278,17 @@ class ClientConnection(Reader):
     def drain(self) -> None:
         """End this connection with the request it is on, or at once when it is idle."""
         self.closing = True
+        self._patient = False
         if self._exchange is None and not self._queue and not self._closed:
             self.finish(monotonic())
+
+    def retire(self) -> None:
+        """End this connection with the next answer, which says so; until it is asked for, stay open as ever."""
+        self.closing = self._patient = True
+
+    def last(self) -> bool:
+        """Tell whether the answer that is being given is the last one here: nobody waits behind it."""
+        return self.closing and not self._queue
 
     def expired(self, now: float) -> None:
         """Act on a deadline that has passed while no request is under way."""
@@ -296,10 +310,10 @@ class ClientConnection(Reader):
     def _next(self) -> None:
         if self._exchange is not None or self._closed or self.stalled:
             return
-        if self.closing:
-            self.finish(monotonic())
-        elif self._queue:
+        if self._queue:
             self._begin(self._queue.popleft())
+        elif self.closing and not self._patient:
+            self.finish(monotonic())
 
     def _begin(self, request: Request) -> None:
         now = self.heard_at = monotonic()
@@ -339,7 +353,7 @@ class ClientConnection(Reader):
         return None
 
     def _redirect(self, request: Request, status: int, where: bytes, now: float) -> None:
-        if not request.complete or self.closing:
+        if not request.complete or (self.closing and self.last()):
             request.keep_alive = False
         close, date, name = not request.keep_alive, self.worker.date, self._name()
         more = (self.pledge(), named(name))

@@ -197,6 +197,8 @@ class Door:
     """How the traffic of one listening socket is taken."""
 
     rules: list[Rule]
+    name: str = ""
+    """What people call the listener; empty: its place."""
     redirects: list[Redirect] = field(default_factory=list)
     introduced: bool = False
     """Every connection is from a trusted proxy, and begins with a preamble that says whom it is for."""
@@ -258,12 +260,14 @@ class Table:
     """Networks of proxies that may tell who a client is."""
     drain: float = 10.0
     """Seconds that requests in progress have when the worker is told to stop."""
+    linger: float = 600.0
+    """Seconds that a worker has whose place another one has taken."""
     log: LogSettings | None = None
     """The access log, if there is one."""
     trace: TraceSettings | None = None
     """Request ids and trace contexts, if there are any."""
     doors: dict[str, Door] = field(default_factory=dict)
-    """By the names of the listening sockets."""
+    """By the places of the listening sockets; there are no others."""
     services: dict[str, Settings] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
 

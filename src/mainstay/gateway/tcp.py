@@ -49,7 +49,6 @@ class TcpClient(Waiting):
         "_call",
         "_connecting",
         "_ends",
-        "_entrance",
         "_instance",
         "_intake",
         "_joined_at",
@@ -64,6 +63,7 @@ class TcpClient(Waiting):
         "_tunnel",
         "_worker",
         "due",
+        "entrance",
         "route",
         "slot",
     )
@@ -77,7 +77,7 @@ class TcpClient(Waiting):
         self.due = 0.0
         self.slot = 0
         self._worker = worker
-        self._entrance = entrance
+        self.entrance = entrance
         self._intake = intake
         self._outcome: Outcome = OK
         self._call: Call[Upstream] = route.policy.call(monotonic(), idempotent=False)
@@ -130,6 +130,9 @@ class TcpClient(Waiting):
 
     def drain(self) -> None:
         """Go on: only the two parties know when they have done."""
+
+    def retire(self) -> None:
+        """Go on, likewise."""
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -340,7 +343,7 @@ class TcpClient(Waiting):
         tried = call.attempt > 0
         log.take(
             (
-                self._entrance.name,
+                self.entrance.name,
                 self._peer,
                 self.route.name,
                 call.instance.name if tried else None,

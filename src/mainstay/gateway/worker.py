@@ -36,6 +36,7 @@ from mainstay.gateway.hop import name_of
 from mainstay.gateway.http import ClientConnection
 from mainstay.gateway.intake import Intake, share
 from mainstay.gateway.link import Link
+from mainstay.gateway.place import place_of
 from mainstay.gateway.proxies import Proxies
 from mainstay.gateway.request import PLAIN, TRACED
 from mainstay.gateway.route import Route
@@ -55,6 +56,7 @@ Change = tuple[Route, Settings, list[Row], list[Upstream]]
 _MANY = 1000
 _SWEEP = 1.0
 _DAY = 86400
+_GLANCE = 0.02
 _WINDOW = 30
 """Sweeps after which latencies are forgotten by halves: quantiles are those of the last 30 to 60 s."""
 
@@ -62,8 +64,15 @@ _WINDOW = 30
 class Client(Protocol):
     """A client's connection."""
 
+    entrance: Entrance
+    """Where it came in."""
+
     def drain(self) -> None:
         """End with what is under way."""
+        ...
+
+    def retire(self) -> None:
+        """End with what is asked for next; there is time for that."""
         ...
 
     def abort(self) -> None:
@@ -101,18 +110,24 @@ class Worker:
         self.version = 0
         self.date = b""
         self.stopping = False
+        """It accepts nothing more, and ends."""
+        self.patient = False
+        """Its clients may choose when they leave."""
         self.stopped = loop.create_future()
         self._clock = SystemClock()
         # Ids must differ from those of every other worker anywhere, and time alone does not make them.
         self._dice = Dice(f"{os.getpid()}/{self._clock.wall()}/{os.urandom(16).hex()}")
         self.accepting = Accepting(self)
         self._intakes: dict[str, Intake] = {}
+        # Some of what they have taken in may not have begun yet.
+        self._closed: list[Intake] = []
         self.watches = Watches(loop, self._dice)
         self._timer: asyncio.TimerHandle | None = None
         self._link: Link | None = None
         self._ends_at = 0.0
         # Lives that were new in some table.
         self._made = 0
+        self._tired = False
         self._ticks = 0
         # All that there were, for what they have counted.
         self._logs: list[AccessLog] = []
@@ -131,11 +146,12 @@ class Worker:
 
     async def close(self) -> None:
         """Let go of everything that is not a client's."""
+        self._let_nobody_in()
         await self._end_log()
         if self._timer is not None:
             self._timer.cancel()
         ends: list[asyncio.Task[None]] = []
-        for intake in self._intakes.values():
+        for intake in (*self._intakes.values(), *self._closed):
             ends.extend(intake.tasks)
         for route in self.routes.values():
             ends.extend(route.tasks)
@@ -147,6 +163,7 @@ class Worker:
         self.wheel.close()
         await self.watches.close()
         await self.accepting.stopped()
+        await asyncio.sleep(0)  # the turn in which servers close
 
     # --- the supervisor tells us ---
 
@@ -208,13 +225,23 @@ class Worker:
             if route.settings != settings:
                 route.configure(now, settings)
             route.apply(now, rows, members)
+        for place in list(self.entrances):
+            door = table.doors.get(place)
+            if door is None:
+                self._close(place)
+                if (listener := self.listeners.pop(place, None)) is not None:
+                    listener.close()
+            elif door.tcp is not self.entrances[place].door.tcp:
+                self._close(place)
         self._believe(table.trusted)
-        for name, door in table.doors.items():
+        for place, door in table.doors.items():
             try:
-                self._entrance(name).apply(door, self.routes)
+                self._entrance(place).apply(door, self.routes)
             except OSError as error:
                 # The supervisor had tried them; what was there goes on.
-                self.loop.call_exception_handler({"message": f"{name} goes on as it was", "exception": error})
+                self.loop.call_exception_handler(
+                    {"message": f"{place} goes on as it was", "exception": error}
+                )
 
     def _log(self, settings: LogSettings | None) -> None:
         """Write requests down like this from now on."""
@@ -250,21 +277,53 @@ class Worker:
             if isinstance(client, ClientConnection):
                 client.introduce()
 
-    def _entrance(self, name: str) -> Entrance:
-        entrance = self.entrances.get(name)
+    def _entrance(self, place: str) -> Entrance:
+        entrance = self.entrances.get(place)
         if entrance is None:
             # Counts what is no service's; it is nobody's traffic, so no supervisor is told.
             nowhere = Route("", Settings(health=None), self._dice, self.tell, self._left)
-            entrance = Entrance(name, name_of(self.listeners.get(name)), nowhere)
-            self.entrances[name] = entrance
+            entrance = Entrance(place, name_of(self.listeners.get(place)), nowhere)
+            self.entrances[place] = entrance
         return entrance
 
+    def lacks(self, table: Table) -> list[str]:
+        """Give the places of a table where we are to listen, and have no socket for it."""
+        return [] if self.stopping else [place for place in table.doors if place not in self.listeners]
+
+    def listen(self, listeners: list[socket.socket]) -> None:
+        """Take listening sockets; `serve` accepts from them."""
+        for listener in listeners:
+            listener.setblocking(False)
+            self.listeners[place_of(listener)] = listener
+
+    def _close(self, place: str) -> None:
+        """Let nobody in here as it was any more; who has come in is served once more."""
+        entrance = self.entrances.pop(place)
+        entrance.closed = True
+        self._stop_accepting(place)
+        for client in list(self.clients):
+            if client.entrance is entrance:
+                client.retire()
+
+    def _let_nobody_in(self) -> None:
+        # Our own socket as well as what accepts from it: one that others close must not stay open through us.
+        for place in list(self.listeners):
+            self._stop_accepting(place)
+            self.listeners.pop(place).close()
+        self.accepting.stop()
+
+    def _stop_accepting(self, place: str) -> None:
+        self.accepting.close(place)
+        if (intake := self._intakes.pop(place, None)) is not None:
+            intake.close()
+            self._closed.append(intake)
+
     async def serve(self) -> None:
-        """Accept connections; called when the first table has come."""
-        for name, listener in self.listeners.items():
-            entrance = self.entrances.get(name)
+        """Accept connections; called when a table has come."""
+        for place, listener in self.listeners.items():
+            entrance = self.entrances.get(place)
             if entrance is not None and entrance.door.tcp and not self.stopping:
-                self._take_in(entrance, listener)
+                self._take_in(place, entrance, listener)
         await self.accepting.open()
         self.accepting.beat(self.loop.time())
 
@@ -278,25 +337,48 @@ class Worker:
         self.clients.discard(client)
         self.accepting.left()
 
-    def _take_in(self, entrance: Entrance, listener: socket.socket) -> None:
-        intake = self._intakes.get(entrance.name)
+    def _take_in(self, place: str, entrance: Entrance, listener: socket.socket) -> None:
+        intake = self._intakes.get(place)
         if intake is None:
-            intake = self._intakes[entrance.name] = Intake(self, entrance, listener)
+            intake = self._intakes[place] = Intake(self, entrance, listener.dup())
         most = entrance.door.most
         intake.limit(None if most is None else share(most, self.workers, self.number))
 
     def stop(self) -> None:
         """Accept nothing more, finish what is under way, and end."""
-        if self.stopping:
-            return
-        self.stopping = True
-        for intake in self._intakes.values():
-            intake.close()
-        self.accepting.stop()
+        self.patient = False
         for client in list(self.clients):
             client.drain()
-        self._ends_at = self.loop.time() + self.drain_limit
-        self._end_when_idle()
+        self._end_within(self.drain_limit)
+
+    def finish(self, limit: float) -> None:
+        """Accept nothing more, and end when the last client has left, or after `limit` seconds.
+
+        Each client gets its next answer with the notice that it is the last one here; until it asks, it may
+        be as idle as ever. Nobody who asks in good faith meets a closed connection.
+        """
+        if self.stopping:
+            return
+        self.patient = True
+        for client in list(self.clients):
+            client.retire()
+        self._end_within(limit)
+
+    def relieve(self) -> None:
+        """Ask for somebody to take our place, who then lets us finish; asked twice, or with nobody to ask, stop."""
+        if self._tired or self._link is None or not self._link.is_up:
+            self.stop()
+        else:
+            self._tired = True
+            self._link.send({"type": "tired", "worker": self.number})
+
+    def _end_within(self, limit: float) -> None:
+        began, self.stopping = not self.stopping, True
+        self._let_nobody_in()
+        ends_at = self.loop.time() + limit
+        self._ends_at = ends_at if began else min(ends_at, self._ends_at)
+        if began:
+            self._end_when_idle()
 
     def _end_when_idle(self) -> None:
         if self.stopped.done():
@@ -308,7 +390,7 @@ class Worker:
                 greeting.abort()
             self.stopped.set_result(None)
         else:
-            self.loop.call_later(0.02, self._end_when_idle)
+            self.loop.call_later(_GLANCE, self._end_when_idle)
 
     def counted(self) -> dict[str, object]:
         """Give all that was counted since this worker began."""
@@ -383,7 +465,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--number", type=int, required=True)
     parser.add_argument("--link", required=True, help="the supervisor's socket")
     parser.add_argument(
-        "--listeners", required=True, help="JSON: name of the listening socket to inherited descriptor"
+        "--listeners", required=True, help="JSON: place of the listening socket to inherited descriptor"
     )
     options = parser.parse_args(argv)
     listeners = {name: socket.socket(fileno=fd) for name, fd in json.loads(options.listeners).items()}
@@ -415,7 +497,7 @@ async def _serve(number: int, listeners: dict[str, socket.socket], link: str) ->
     worker.most_clients = most * 3 // 4
     with contextlib.suppress(OSError):  # then each takes what it gets
         worker.accepting.board = Board(Path(link).with_name(BOARD), number)
-    loop.add_signal_handler(signal.SIGTERM, worker.stop)
+    loop.add_signal_handler(signal.SIGTERM, worker.relieve)
     # Ctrl-C goes to the whole foreground group; the supervisor decides when traffic ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     await worker.run(link)

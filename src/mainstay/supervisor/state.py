@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -72,6 +72,8 @@ class WorkerRecord:
     id: int
     pid: int
     started: int
+    leaving: bool = False
+    """Whether another one has its place: it only finishes what it has."""
 
 
 class State:
@@ -81,7 +83,7 @@ class State:
         self._path = path
         self.lives: list[LifeRecord] = []
         self.instances: dict[str, InstanceRecord] = {}
-        self.workers: dict[int, WorkerRecord] = {}
+        self.workers: list[WorkerRecord] = []
         self.doubtful = False
         """Whether what was left behind could not be understood: anything may be running."""
         self.secret = secrets.token_hex(16)
@@ -162,7 +164,7 @@ class State:
             "space": procfs.life_space(),
             "lives": [asdict(life) for life in self.lives],
             "instances": {name: asdict(record) for name, record in self.instances.items()},
-            "workers": [asdict(worker) for worker in self.workers.values()],
+            "workers": [asdict(worker) for worker in self.workers],
             "scale": self.scale,
             "secret": self.secret,
         }
@@ -186,9 +188,14 @@ class State:
         bytes.fromhex(self.secret)
         if record["space"] == procfs.life_space():
             # After a reboot the same numbers mean other processes.
-            self.lives = [LifeRecord(**life) for life in record["lives"]]
-            workers = [WorkerRecord(**worker) for worker in record["workers"]]
-            self.workers = {worker.id: worker for worker in workers}
+            self.lives = [LifeRecord(**_known(LifeRecord, life)) for life in record["lives"]]
+            self.workers = [WorkerRecord(**_known(WorkerRecord, one)) for one in record["workers"]]
+
+
+def _known(kind: type[LifeRecord | WorkerRecord], written: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what only a later version knows: whoever goes back to this one loses nothing that it needs."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in written.items() if name in names}
 
 
 class _OtherVersionError(ValueError):

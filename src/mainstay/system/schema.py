@@ -331,6 +331,11 @@ class Gateway(Section):
     drain: DurationOrZero = 10.0
     """How long requests in progress may take when the gateway stops; as long as an attempt."""
 
+    linger: DurationOrZero = 600.0
+    """How long a worker may go on whose place another one has taken, or nobody is to have: each client gets its
+    next answer from it, and long answers go on; who is left then is cut. Ten minutes: longer than clients keep
+    idle connections, and than most downloads take."""
+
     limits: Limits = Limits()
     """What a client may send."""
 
