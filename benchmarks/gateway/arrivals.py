@@ -6,7 +6,8 @@ than `mainstay.drill`, whose cost for each request would leave no room for half 
 
     python -m benchmarks.gateway.arrivals PORT CASE RATE SECONDS SEED
 
-Prints one line of JSON: milliseconds, and `late`, which is how late the generator itself was.
+Prints one line of JSON: milliseconds; `late`, which is how late the generator itself was with what it could have sent;
+and `busy`, the share of its processor that it used: near 1, it is the generator that was measured.
 """
 
 import ctypes
@@ -20,7 +21,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from time import monotonic
+from time import monotonic, process_time
 
 from benchmarks.gateway.request import CASES
 
@@ -72,7 +73,7 @@ class Load:
 
     def run(self, due: list[float]) -> dict[str, float]:
         """Send a request at each of these times, in seconds from now on; give what became of them."""
-        began = monotonic() + _LEAD
+        began, used = monotonic() + _LEAD, process_time()
         due = [began + at for at in due]
         end = due[-1] + PATIENCE
         place, count = 0, len(due)
@@ -97,7 +98,8 @@ class Load:
         self._took += [PATIENCE] * lost
         for made in self._lines.values():
             made.close()
-        return _told(self._took, self._late, self._failed + lost)
+        busy = (process_time() - used) / (monotonic() - began)
+        return {"busy": round(busy, 3), **_told(self._took, self._late, self._failed + lost)}
 
     def _read(self, fd: int) -> None:
         data = self._got.pop(fd, b"") + self._lines[fd].recv(262144)

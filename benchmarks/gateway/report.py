@@ -62,12 +62,13 @@ def _latency(results: Results) -> Iterator[str]:
         if not entries:
             continue
         yield from ("", f"Milliseconds at {kind}, from when a request was due, median of the rounds")
-        yield _row("", ["rate", "p50", "p99", "p99.9", "failed", "load late"])
+        yield _row("", ["rate", "p50", "p99", "p99.9", "failed", "load late", "load busy"])
         for name, found in entries.items():
             values = [f"{_median(entries, 'rate', name):,.0f}"]
             values += [f"{_median(entries, key, name):.2f}" for key in ("p50", "p99", "p999")]
             values += [str(sum(int(entry["failed"]) for entry in found))]
-            yield _row(name, [*values, f"{_median(entries, 'late_p999', name):.2f}"])
+            values += [f"{_median(entries, 'late_p999', name):.2f}", f"{_median(entries, 'busy', name):.0%}"]
+            yield _row(name, values)
 
 
 def _idle(results: Results) -> Iterator[str]:
