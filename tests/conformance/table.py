@@ -9,7 +9,7 @@ FOLDER = Path(__file__).parent / "cases"
 GROUPS = ("framing", "target-and-host", "forwarding", "responses", "connection")
 _KEYS = {
     "id", "rfc", "rule", "why", "send", "with", "put", "end", "origin", "up", "limits",
-    "answers", "close", "reached", "alone", "next", "hold", "trusted",
+    "answers", "close", "reached", "alone", "next", "hold", "trusted", "routes",
 }  # fmt: skip
 
 

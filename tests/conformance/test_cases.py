@@ -15,7 +15,7 @@ from conformance.table import cases, rules, wire_bytes
 from conformance.wire import take_answer
 from mainstay.gateway import page
 from mainstay.gateway.hop import name_of
-from mainstay.gateway.table import Limits
+from mainstay.gateway.table import Limits, Rule
 
 CASES = cases()
 BUILT = set(range(1, 38))
@@ -123,8 +123,12 @@ def check_reached(message, wanted, name):
 async def test_case(rig, case):  # noqa: C901, PLR0912 - a case from end to end
     origin = Recorder(scripted(case.get("origin")))
     rig.trusted = case.get("trusted", [])
+    routes = [Rule(service="web", **route) for route in case.get("routes", [])]
     await rig.up(
-        0, limits=Limits(**case.get("limits", {})), **({"hold": case["hold"]} if "hold" in case else {})
+        0,
+        limits=Limits(**case.get("limits", {})),
+        door={"rules": routes} if routes else None,
+        **({"hold": case["hold"]} if "hold" in case else {}),
     )
     await origin.listen()
     rig.origins.append(origin)
