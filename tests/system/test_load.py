@@ -239,6 +239,19 @@ def test_what_is_wrong_is_told_with_its_place_and_what_is_allowed(write, text, l
     assert problems_of(file) == [line.strip() if line[0] != " " else line]
 
 
+def test_a_service_whose_routes_cannot_be_read_is_not_said_to_take_the_requests_of_others(write):
+    file = write(
+        "listeners: { public: { at: 'http://127.0.0.1:1' } }\n"
+        "services:\n"
+        "  web: { command: run, listen: public }\n"
+        "  api: { command: run, listen: public, routes: [ { path: /api, strip: on } ] }\n"
+    )
+
+    assert problems_of(file) == [
+        "4:64: services.api.routes[0].strip: unknown key; allowed: host, path, rewrite"
+    ]
+
+
 def test_all_problems_are_told_at_once_in_the_order_of_the_file(write):
     file = write(
         """\

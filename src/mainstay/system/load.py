@@ -145,6 +145,9 @@ def _sound_services(content: object) -> dict[str, Service]:
             sound[name] = Service.model_validate(keys)
         except ValidationError as error:
             right = _right(keys, error)
+            if "routes" in keys and "routes" not in right:
+                # Without any it would seem to take what is others'; `.invalid` is nobody's (RFC 6761 §6.4).
+                right["routes"] = [{"host": f"{len(sound)}.invalid"}]
             # One of these is required; without any there would be nothing to look at.
             if "command" in right or not right.get("addresses"):
                 right = {"command": "true", **right, "addresses": []}
