@@ -591,3 +591,22 @@ async def test_one_connection_too_many_is_told_so_and_closed(rig):
     assert b'"error": "crowded"' in said
     first.send(rig.get())
     assert (await first.answer()).status == 200
+
+
+async def test_requests_that_say_the_same_are_each_passed_on_whole(rig):
+    origin = await rig.up()
+    client = await rig.client()
+    lines = ["Cookie: a=b", "Accept: text/html", "X-A: 1", "X-A: 2"]
+    asked = [("GET", "/1"), ("GET", "/2"), ("DELETE", "/3"), ("POST", "/4")]
+
+    answers = [await client.ask(rig.request(method, target, *lines)) for method, target in asked]
+    answers.append(await client.ask(rig.request("POST", "/5", *lines, body=b"hello")))
+    answers.append(await client.ask(rig.request("GET", "/6", *lines)))
+
+    assert [answer.status for answer in answers] == [200] * 6
+    assert [(r.method, r.target) for r in origin.requests[:4]] == [(m.encode(), t.encode()) for m, t in asked]
+    assert [r.body for r in origin.requests] == [b""] * 4 + [b"hello", b""]
+    assert all(r.all("x-a") == ["1", "2"] and r.all("cookie") == ["a=b"] for r in origin.requests)
+    assert all(
+        len(r.lines) == len(origin.requests[0].lines) for r in (*origin.requests[:4], origin.requests[5])
+    )

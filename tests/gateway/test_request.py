@@ -144,3 +144,66 @@ def test_how_long_a_client_stays_is_told_by_connection_alone(http11, values, sta
     made = request((b"Proxy-Connection", b"close"), *[(b"Connection", one) for one in values], http11=http11)
 
     assert made.keep_alive is stays
+
+
+FORWARDED = forwarded_for(b"1.2.3.4")
+FIELDS = b"Host: a\r\nAccept: text/html\r\nIdempotency-Key: k\r\nX-A: b\r\nConnection: close\r\n\r\n"
+
+
+def read(line, fields=FIELDS, model=None):
+    return Request.read(line + b"\r\n" + fields, 100, FORWARDED, model=model)
+
+
+@pytest.mark.parametrize("line", [b"GET /x HTTP/1.1", b"POST /y?z HTTP/1.1", b"DELETE / HTTP/1.1"])
+def test_a_request_that_says_the_same_again_is_what_it_would_be_alone(line):
+    alone = read(line)
+
+    again = read(line, model=read(b"PUT /before HTTP/1.1"))
+
+    for name in Request.__slots__:
+        assert getattr(again, name) == getattr(alone, name), name
+    assert again.body is not alone.body
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        (b"GET /x HTTP/1.0", None),
+        (b"GET http://b/ HTTP/1.1", None),
+        (b"GET https://b/ HTTP/1.1", "misdirected"),
+        (b"OPTIONS * HTTP/1.1", None),
+        (b"OPTIONS /x HTTP/1.1", None),
+        (b"FETCH /x HTTP/1.1", "method"),
+        (b"GET /x HTTP/2.0", "version"),
+        (b"GET x HTTP/1.1", "bad_request"),
+    ],
+)
+def test_what_depends_on_the_first_line_is_judged_anew(line, fault):
+    again = read(line, model=read(b"GET / HTTP/1.1"))
+
+    assert again.fault == fault
+    assert again.head() == read(line).head()
+
+
+def test_what_one_request_got_of_a_rule_is_not_the_next_one_s():
+    model = read(b"GET /a/x HTTP/1.1")
+    model.retarget(b"/x", b"X-Forwarded-Prefix: /a")
+
+    again = read(b"GET /b HTTP/1.1", model=model)
+
+    assert model.head().startswith(b"GET /x HTTP/1.1\r\n")
+    assert b"X-Forwarded-Prefix" in model.head()
+    assert again.head() == read(b"GET /b HTTP/1.1").head()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Host: a\r\nContent-Length: 5\r\n\r\n",
+        b"Host: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"Host: a\r\nExpect: 100-continue\r\n\r\n",
+        b"X: y\r\n\r\n",
+    ],
+)
+def test_only_what_is_whole_and_sound_is_a_model(fields):
+    assert read(b"POST / HTTP/1.1", fields).block == b""

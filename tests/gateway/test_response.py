@@ -71,3 +71,50 @@ def test_how_long_an_instance_stays_is_told_by_connection(http11, value, stays):
     made.judge([(b"Connection", value), (b"Proxy-Connection", b"close")], b"", bodiless=False)
 
     assert made.keep_alive is stays
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nServer: x\r\nDate: then\r\nContent-Length: 5\r\nRetry-After: 7\r\nKeep-Alive: timeout=3\r\n%b\r\n"
+
+
+def read(more=b"", *, to_head=False):
+    return Response.read(HEAD % more, b"Date: now", to_head=to_head)
+
+
+def told(made):
+    said = {name: getattr(made, name) for name in Response.__slots__ if name != "dated"}
+    return said | {"lines": made.lines[:]}
+
+
+@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n", b"Connection: server\r\n"])
+def test_an_answer_that_says_the_same_again_is_what_it_would_be_alone(more):
+    first = read(more)
+    said = told(first)
+    first.lines.append(b"Connection: close")
+
+    for _ in range(3):
+        again = read(more)
+        assert told(again) == said
+        again.lines.append(b"Connection: close")
+        again.head()
+
+
+def test_what_was_said_to_others_does_not_give_an_answer_to_head_a_body():
+    for _ in range(3):
+        assert read().length == 5
+
+    assert read(to_head=True).length == 0
+    assert read().length == 5
+
+
+def test_an_answer_without_a_date_gets_that_of_its_own_time():
+    heads = [
+        Response.read(b"HTTP/1.1 204 X\r\nA: b\r\n\r\n", b"Date: %d" % n, to_head=False).head()
+        for n in range(4)
+    ]
+
+    assert [head.split(b"\r\n")[2] for head in heads] == [b"Date: 0", b"Date: 1", b"Date: 2", b"Date: 3"]
+
+
+@pytest.mark.parametrize("more", [b"Content-Length: 6\r\n", b"Transfer-Encoding: chunked\r\n", b"A : b\r\n"])
+def test_what_cannot_be_passed_on_cannot_be_when_it_comes_again(more):
+    assert [read(more) for _ in range(4)] == [None] * 4

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.gateway.request import Request
+from mainstay.gateway.request import Request, forwarded_for
 from mainstay.gateway.sticky import Sticky, cookie
 from mainstay.gateway.table import StickySettings
 from mainstay.gateway.worker import Worker
@@ -321,7 +321,7 @@ async def test_values_of_a_dead_instance_go_elsewhere_and_come_back(rig):
 )
 def test_the_first_cookie_of_a_name_is_found(pairs):
     request = Request(b"GET", b"/", http11=True)
-    request.lines = [b"GET / HTTP/1.1\r\nHost: a", b"Cookie: " + b";".join(pairs), b"\r\n"]
+    request.judge([(b"Host", b"a"), (b"Cookie", b";".join(pairs))], forwarded_for(b"1.2.3.4"))
     named = [pair.partition(b"=")[2].strip(b" \t") for pair in pairs if re.match(rb"[ \t]*sid[ \t]*=", pair)]
 
     assert cookie(request, b"sid") == (named[0] if named else None)

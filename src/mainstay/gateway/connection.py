@@ -97,22 +97,23 @@ class UpstreamConnection(asyncio.Protocol):
             # RFC 9112 §6.3: bytes that nobody asked for are never the next answer.
             self.close()
             return
+        now = monotonic()
         self._seen = True
         if self._response is not None:
-            self._body(data, 0)
+            self._body(data, 0, now)
             return
         if self._raw:
             data = self._raw + data
-        at = self._heads(data)
+        at = self._heads(data, now)
         if at >= 0:
-            self._body(data, at)
+            self._body(data, at, now)
 
     def eof_received(self) -> None:
         """Take the end: for an answer without a length it is the end of the body."""
         exchange, response = self.exchange, self._response
         if exchange is not None and response is not None and response.length == NONE:
             self._reuse = False
-            self._finish()
+            self._finish(monotonic())
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio tells it
         """Tell whoever waits here that there will be no (more) answer."""
@@ -229,7 +230,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     # --- heads ---
 
-    def _heads(self, data: bytes) -> int:
+    def _heads(self, data: bytes, now: float) -> int:
         """Read interim heads and the final one, as far as they are whole; give where the body begins, or -1."""
         at = 0
         while (exchange := self.exchange) is not None:
@@ -246,7 +247,7 @@ class UpstreamConnection(asyncio.Protocol):
                 return -1
             at = end
             if response.status >= 200:  # noqa: PLR2004 - final
-                self._begin(exchange, response)
+                self._begin(exchange, response, now)
                 return at
             if response.status != 100:  # noqa: PLR2004 - that one is asked for, and answered, by us
                 exchange.interim(response)
@@ -259,7 +260,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._raw = raw
 
-    def _begin(self, exchange: "Exchange", response: Response) -> None:
+    def _begin(self, exchange: "Exchange", response: Response, now: float) -> None:
         """Begin the answer."""
         if response.keep_for is not None:
             self.keep_for = min(IDLE, max(0.0, response.keep_for - _MARGIN))
@@ -267,11 +268,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._reuse = response.keep_alive
         self._left = response.length
         self._chunks = Chunks(HEAD, HEAD) if response.length == CHUNKED else None
-        exchange.answer(response)
+        exchange.answer(response, now)
 
     # --- bodies ---
 
-    def _body(self, data: bytes, at: int) -> None:
+    def _body(self, data: bytes, at: int, now: float) -> None:
         """Pass on what has come of the body; what comes after it is nobody's (RFC 9112 §6.3)."""
         chunks, left = self._chunks, self._left
         if chunks is not None:
@@ -291,27 +292,28 @@ class UpstreamConnection(asyncio.Protocol):
             exchange.piece(body)
         if whole:
             self._reuse = self._reuse and at == len(data)
-            self._finish()
+            self._finish(now)
             return
         if exchange is not None:
-            exchange.flush()
+            exchange.flush(now)
         if chunks is not None and chunks.broken:
             self._break()
 
-    def _finish(self) -> None:
+    def _finish(self, now: float) -> None:
         exchange, self.exchange = self.exchange, None
         self._discarding = False
         self._response = self._chunks = None
         # When the instance answered before it had read the whole request, what it left unread must
         # not be taken for the next one (RFC 9112 §9.3).
         if self._fit():
-            self.idle_since = monotonic()
+            self.idle_since = now
             self.instance.idle.append(self)
-            self.resume_reading()
+            if self._held_back:
+                self.resume_reading()
         elif not self.closed:
             self.close()
         if exchange is not None:
-            exchange.whole()
+            exchange.whole(now)
 
     def _fit(self) -> bool:
         """Tell whether another request may be sent here."""

@@ -54,9 +54,8 @@ class Exchange(Attempts):
         if self.request.http11:
             self.client.write(response.head())
 
-    def answer(self, response: Response) -> None:
+    def answer(self, response: Response, now: float) -> None:
         """Begin the answer, or try elsewhere when it says that the instance cannot."""
-        now = monotonic()
         if response.status >= _STATUS_FAILED:
             self._charge(FAILED)
             order = self.call.settle(now, FAILED, response.status, response.seconds_to_wait())
@@ -84,18 +83,17 @@ class Exchange(Attempts):
         else:
             self._pending.append(data)
 
-    def flush(self) -> None:
+    def flush(self, now: float) -> None:
         """Send what has been read, unless the answer is held until it is whole."""
         if self._pending and not self._held and not self.done and self._response is not None:
             data = b"".join(self._pending)
             self._passed += len(data)
             self.client.write(data)
             self._pending.clear()
-            self._wait(monotonic() + self.route.settings.idle)
+            self._wait(now + self.route.settings.idle)
 
-    def whole(self) -> None:
+    def whole(self, now: float) -> None:
         """Take the end of the answer: it is complete."""
-        now = monotonic()
         response = self._response
         if response is None or self.done:
             return

@@ -104,6 +104,7 @@ class ClientConnection(Reader):
         # The certificate of a proxy is not its client's; what it says of that one is passed on.
         shown = tls.shown_by_client() if tls is not None and not proxy else b""
         self._forwarded = forwarded_for(peer.encode(), via, scheme, shown)
+        self._model = None  # what was understood of a request before was understood otherwise
 
     def preamble(self, request: Request, version: str) -> bytes:
         """Write how a connection begins that is made for a request, by a version of the PROXY protocol."""
@@ -147,7 +148,7 @@ class ClientConnection(Reader):
 
     def _take(self, request: Request) -> None:
         if self._exchange is None and not self._queue and not self.stalled:
-            self._begin(request)
+            self._begin(request, self.heard_at)
             return
         self._queue.append(request)
         if len(self._queue) >= QUEUE:
@@ -311,12 +312,13 @@ class ClientConnection(Reader):
         if self._exchange is not None or self._closed or self.stalled:
             return
         if self._queue:
-            self._begin(self._queue.popleft())
+            # What of it is still to come is waited for from now on.
+            now = self.heard_at = monotonic()
+            self._begin(self._queue.popleft(), now)
         elif self.closing and not self._patient:
             self.finish(monotonic())
 
-    def _begin(self, request: Request) -> None:
-        now = self.heard_at = monotonic()
+    def _begin(self, request: Request, now: float) -> None:
         if request.fault is not None:
             self._reject(request, now)
             return

@@ -26,6 +26,7 @@ class Reader(asyncio.Protocol):
         "_chunks",
         "_deaf",
         "_forwarded",
+        "_model",
         "_raw",
         "_reading",
         "entrance",
@@ -53,6 +54,8 @@ class Reader(asyncio.Protocol):
         # What has come of a head that is not whole.
         self._raw = b""
         self._forwarded = b""
+        # The last request of which another one may say the same.
+        self._model: Request | None = None
         # Set where the other end is a proxy that may tell who the client is.
         self._believed: Believed | None = None
         # Nothing that comes can be trusted, or wanted, any more.
@@ -150,7 +153,17 @@ class Reader(asyncio.Protocol):
             request = Request.refused(too_large(raw, limits.head))
         else:
             words, secure = self.worker.words, self.tls is not None
-            request = Request.read(raw, limits.headers, self._forwarded, self._believed, words, secure=secure)
+            request = Request.read(
+                raw,
+                limits.headers,
+                self._forwarded,
+                self._believed,
+                words,
+                secure=secure,
+                model=self._model,
+            )
+            if request.block:
+                self._model = request
         if request.fault is not None:
             # Where it ends, and so where the next one begins, is not known for certain.
             self._deaf = True

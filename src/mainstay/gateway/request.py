@@ -90,6 +90,8 @@ _METHODS = frozenset(
 )
 """What is passed on: the registered methods (RFC 9110 §16.1.2) that ask for no tunnel and no echo, and
 a few that are common without."""
+# OPTIONS may have come to its last hop, which its fields tell.
+_PLAIN_METHODS = _METHODS - {b"OPTIONS"}
 _ABSOLUTE = re.compile(rb"http(s?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(rb"[^/?@]+:[0-9]+")
 
@@ -154,6 +156,10 @@ class Request:
     """One request as it was read, and its head as an instance gets it."""
 
     __slots__ = (
+        "_aim",
+        "_extra",
+        "_tail",
+        "block",
         "body",
         "client",
         "complete",
@@ -167,13 +173,13 @@ class Request:
         "keep_alive",
         "keyed",
         "length",
-        "lines",
         "method",
         "patience",
         "secure",
         "size",
         "target",
         "whole",
+        "words",
     )
 
     def __init__(self, method: bytes, target: bytes, *, http11: bool) -> None:
@@ -192,7 +198,14 @@ class Request:
         self.expects = False
         self.html = False
         self.fault: str | None = None
-        self.lines: list[bytes] = []
+        self.block = b""
+        """Its field lines, if what they say is the same for every request of its connection that has them."""
+        self.words = PLAIN
+        """What they were judged by."""
+        # What an instance gets: the target, what follows the host, and what was added for this request alone.
+        self._aim = target
+        self._tail = b""
+        self._extra = b""
         # Seconds that whoever asks waits for the answer, if that is told.
         self.patience: float | None = None
         # What it is called by somebody who is believed.
@@ -213,6 +226,7 @@ class Request:
         words: Words = PLAIN,
         *,
         secure: bool = False,
+        model: "Request | None" = None,
     ) -> "Request":
         """Read a head; `fault` tells what is wrong with it.
 
@@ -223,24 +237,46 @@ class Request:
             believed: The connection's other end, if that is a proxy which may tell who the client is.
             words: What the names of its fields ask for.
             secure: Whether it came over TLS.
+            model: One before it on its connection: most clients say the same each time, and what is the
+                same byte by byte need not be understood anew.
         """
         line = _LINE.match(raw)
         if line is None:
             return cls.refused("bad_request")
         method, target, version = line.groups()
+        block = raw[line.end() :]
+        plain = version == b"1.1" and target[:1] == b"/" and method in _PLAIN_METHODS
+        if plain and model is not None and block == model.block and words is model.words:
+            return model.again(method, target)
         http11 = _VERSIONS.get(version)
         if http11 is None:
             return cls.refused("version", method, target)
         if method not in _METHODS:
             return cls.refused(_unknown(method, target), method, target)
         request = cls(method, target, http11=http11)
-        headers = fields(raw[line.end() :])
+        headers = fields(block)
         if headers is None:
             request.fault = "bad_request"
         elif len(headers) > most:
             request.fault = "head_too_large"
         else:
             request.judge(headers, forwarded, believed, words, secure=secure)
+            if plain and request.fault is None and request.length == NONE and not request.expects:
+                request.block, request.words = block, words
+        return request
+
+    def again(self, method: bytes, target: bytes) -> "Request":
+        """Give a request that says of itself what this one says, which has a `block`."""
+        request = Request(method, target, http11=True)
+        request.block, request.words = self.block, self.words
+        request.client, request.secure = self.client, self.secure
+        request.context, request.patience = self.context, self.patience
+        request.host = self.host
+        request.html = self.html
+        request.keep_alive = self.keep_alive
+        request.keyed = self.keyed
+        request.complete = True
+        request._tail = self._tail
         return request
 
     @classmethod
@@ -264,7 +300,7 @@ class Request:
         host: bytes | None = None
         hosts = hops = 0
         listed: list[bytes] = []
-        lines = self.lines
+        lines: list[bytes] = []
         kinds, passed = words.kinds, words.passed
         for name, value in headers:
             if name in passed:
@@ -314,11 +350,11 @@ class Request:
                 told.append((lower, value))
             elif kind == _CERTIFICATE and believed is not None:
                 lines.append(b": ".join((name, value)))
-        shown = self.host = self._aim(host, hosts, secure=secure) or b""
+        shown = self.host = self._meant(host, hosts, secure=secure) or b""
         if believed is not None and told is not None:
             forwarded, shown = believed.introduce(self, told)
         if self.fault is None:
-            self._finish(self.host, listed, forwarded + shown)
+            self._finish(lines, listed, forwarded + shown)
 
     def _one_hop_less(self, name: bytes, value: bytes, before: int) -> bytes:
         """Count this hop where hops are counted (RFC 9110 §7.6.2); elsewhere the field means nothing."""
@@ -357,7 +393,7 @@ class Request:
         if value.lower() != b"100-continue":
             self.fault = self.fault or "expectation"
 
-    def _aim(self, host: bytes | None, hosts: int, *, secure: bool) -> bytes | None:
+    def _meant(self, host: bytes | None, hosts: int, *, secure: bool) -> bytes | None:
         """Check target and Host, and give the host that is meant."""
         target = self.target
         absolute = _ABSOLUTE.fullmatch(target) if target[:1] not in (b"/", b"*") else None
@@ -373,21 +409,21 @@ class Request:
             self.target = path if path[:1] == b"/" else b"/" + path
             if self.method == b"OPTIONS" and not path:
                 self.target = b"*"
+            self._aim = self.target
         elif target[:1] != b"/" and not (target == b"*" and self.method == b"OPTIONS"):
             self.fault = "bad_request"
         if hosts > 1 or (not host and self.http11) or (host and not is_host(host)):
             self.fault = "bad_host"
         return host
 
-    def _finish(self, host: bytes, listed: list[bytes], forwarded: bytes) -> None:
-        lines = self.lines
+    def _finish(self, lines: list[bytes], listed: list[bytes], forwarded: bytes) -> None:
         if listed:
             if b"close" in listed:
                 self.keep_alive = False
             elif b"keep-alive" in listed and not self.http11:
                 self.keep_alive = True  # RFC 9112 §9.3: what comes before 1.1 must ask to stay
             # RFC 9110 §7.6.1: what Connection lists is for us alone.
-            lines[:] = unlisted(lines, listed)
+            lines = unlisted(lines, listed)
             if b"idempotency-key" in listed:
                 self.keyed = False  # the instance does not get it
         lines.append((b"Via: 1.1 " if self.http11 else b"Via: 1.0 ") + forwarded)
@@ -395,14 +431,19 @@ class Request:
             lines.append(b"Transfer-Encoding: chunked")
         elif self.length >= 0:
             lines.append(b"Content-Length: %d" % self.length)
-        lines.append(b"")  # of the attempt
-        lines.insert(0, b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, self.target, host))
+        lines.append(b"")
+        self._tail = b"\r\n".join(lines)
         self.complete = self.length in (NONE, 0)
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The field lines that an instance gets, but for the host."""
+        return self._tail.split(b"\r\n")
 
     def retarget(self, target: bytes, line: bytes) -> None:
         """Let an instance have another target than the client asked for, and a line that says so."""
-        self.lines[0] = b"%b %b HTTP/1.1\r\nHost: %b" % (self.method, target, self.host)
-        self.lines.insert(-1, line)
+        self._aim = target
+        self._extra = line + b"\r\n"
 
     def head(self, attempt: bytes = b"\r\n", authority: bytes = b"") -> bytes:
         """Write the head that an instance gets.
@@ -411,11 +452,14 @@ class Request:
             attempt: What `of_attempt` wrote of the attempt.
             authority: What it is told as `Host`; empty: what the client asked for.
         """
-        if authority:
-            first = self.lines[0]
-            self.lines[0] = b"%b\r\nHost: %b" % (first[: first.index(b"\r\n")], authority)
-        self.lines[-1] = attempt
-        return b"\r\n".join(self.lines)
+        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b%b" % (
+            self.method,
+            self._aim,
+            authority or self.host,
+            self._tail,
+            self._extra,
+            attempt,
+        )
 
 
 def _seconds(millis: bytes) -> float | None:

@@ -44,8 +44,13 @@ _LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([^\r\n]*))?\r\n")
 _PHRASE = re.compile(rb"%b*" % TEXT)
 _LONGEST_LINE = 64
 
+_LONGEST = 1024
+_MOST = 1024
+
 _passed: set[bytes] = set()
 _first_lines: dict[bytes, tuple[int, bool, bytes]] = {}
+_once: set[int] = set()
+_again: "dict[bytes, Response]" = {}
 
 
 def first_line(raw: bytes) -> tuple[int, bool, bytes] | None:
@@ -72,6 +77,7 @@ class Response:
     """The head of an instance's answer, and the lines that the client gets of it."""
 
     __slots__ = (
+        "dated",
         "fault",
         "first",
         "hsts",
@@ -91,6 +97,7 @@ class Response:
         self.http11 = http11
         self.keep_alive = http11
         self.length = NONE
+        self.dated = False
         self.fault = False
         self.hsts = False
         """It says itself that TLS alone is to be used."""
@@ -105,11 +112,17 @@ class Response:
     def read(cls, raw: bytes, date: bytes, *, to_head: bool) -> "Response | None":
         """Read a head; None: it cannot be passed on.
 
+        An instance that has much to do says the same many times in a second. What is the same byte by byte
+        need not be understood anew.
+
         Args:
             raw: It, from its first byte to the empty line.
             date: A `Date` line for an answer that has none (RFC 9110 §6.6.1).
             to_head: It answers a HEAD request.
         """
+        known = _again.get(raw)
+        if known is not None and not to_head:
+            return known.again()
         end = raw.index(b"\n") + 1
         first = first_line(raw[:end])
         if first is None:
@@ -121,7 +134,22 @@ class Response:
         response = cls(status, line, http11=http11)
         # RFC 9112 §6.3: no body follows these, whatever the fields say.
         response.judge(headers, date, bodiless=to_head or status in (204, 304) or status < 200)  # noqa: PLR2004
-        return None if response.fault else response
+        if response.fault:
+            return None
+        if response.dated and not to_head and len(raw) <= _LONGEST:
+            _remember(raw, response)
+        return response
+
+    def again(self) -> "Response":
+        """Give an answer whose head is the same."""
+        response = Response(self.status, self.first, http11=self.http11)
+        response.keep_alive = self.keep_alive
+        response.hsts, response.named = self.hsts, self.named
+        response.keep_for = self.keep_for
+        response.length = self.length
+        response.lines = self.lines[:]
+        response.retry_after = self.retry_after
+        return response
 
     def judge(  # noqa: C901, PLR0912, PLR0915 - a branch for each kind
         self, headers: Headers, date: bytes, *, bodiless: bool
@@ -143,6 +171,7 @@ class Response:
                     _passed.add(name)
             elif kind == _DATE:
                 date = b""
+                self.dated = True
                 lines.append(b": ".join((name, value)))
             elif kind == _LENGTH:
                 if told is not None:
@@ -176,6 +205,7 @@ class Response:
             lines[:] = unlisted(lines, listed)
             if b"date" in listed:
                 date = ours
+                self.dated = False
         if closes:
             self.keep_alive = False
         if date:
@@ -213,6 +243,19 @@ class Response:
         """Give `Retry-After` in seconds, when it was given so."""
         value = self.retry_after
         return float(length(value)) if value and value.isdigit() and len(value) <= DIGITS else None
+
+
+def _remember(raw: bytes, response: Response) -> None:
+    """Remember what comes for the second time: most of what has a tag or a cookie of its own never does."""
+    mark = hash(raw)
+    if mark not in _once:
+        if len(_once) >= REMEMBERED:
+            _once.clear()
+        _once.add(mark)
+        return
+    if len(_again) >= _MOST:
+        _again.clear()
+    _again[raw] = response.again()
 
 
 def _keep_alive(value: bytes) -> float | None:
