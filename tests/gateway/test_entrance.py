@@ -221,3 +221,22 @@ async def test_rules_are_compiled_when_they_change_and_only_then(rig):
     assert same is before
     assert entrance._router is not before
     assert entrance.sole is rig.worker.routes["web"]
+
+
+async def test_many_rules_are_compiled_beside_the_traffic_and_followed_in_one_step(rig):
+    await serve(rig, RULES)
+    entrance = rig.worker.entrances["web"]
+    door = Door(rules=[*RULES, *(Rule(service="shop", host=f"shop-{n}.example") for n in range(1000))])
+    asked = b"GET / HTTP/1.1\r\nHost: shop-7.example\r\n\r\n"
+
+    steps = 0
+    for _ in entrance.prepare(door, rig.worker.routes):
+        steps += 1
+    await rig.ask(asked)
+    before = served(rig)
+    entrance.apply(door, rig.worker.routes)
+    await rig.ask(asked)
+
+    assert steps > 10
+    assert before == {"web": 1}
+    assert served(rig) == {"web": 1, "shop": 1}

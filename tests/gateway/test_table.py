@@ -1,11 +1,11 @@
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.gateway.table import Door, Intake, Row, Rule, Settings, Table, dump, load
+from mainstay.gateway.table import Door, Intake, Redirect, Row, Rule, Settings, Table, dump, load
 from mainstay.redundancy.health import HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.redundancy.pool import PoolSpec
@@ -124,3 +124,36 @@ def test_what_a_newer_supervisor_knows_of_a_setting_is_left_out():
     head["table"]["services"]["web"]["health"]["weather"] = "fair"
 
     assert Intake().take(json.dumps(head).encode()) == table(0)
+
+
+@pytest.mark.parametrize("count", [200, 201, 1001])
+def test_many_rules_have_lines_of_their_own(count):
+    rules = [Rule(service="web", host=f"shop-{n}.example", path="/api") for n in range(count)]
+    redirects = [Redirect(path=f"/old-{n}", to="/new") for n in range(count)]
+    told = replace(
+        table(3), doors={"front": Door(rules=rules, redirects=redirects), "back": Door(rules=rules[:1])}
+    )
+
+    lines = dump(told).splitlines()
+
+    assert load(dump(told)) == told
+    assert max(line.count(b"shop-") for line in lines) <= 201
+    assert (len(lines) == 2) is (count == 200)
+
+
+@pytest.mark.parametrize(
+    ("parts", "line"),
+    [
+        ([["front", "rules"]], b"nonsense"),
+        ([["front", "rules"]], b'[{"host": "a"}]'),
+        ([["front", "doors"]], b"[]"),
+        ([["nowhere", "rules"]], b"[]"),
+    ],
+)
+def test_what_is_no_part_of_a_door_is_refused(parts, line):
+    head = json.loads(dump(table(0)))
+    intake = Intake()
+    intake.take(json.dumps(head | {"parts": parts}).encode())
+
+    with pytest.raises(ValueError):  # noqa: PT011 - JSON, pydantic and we each have words of their own
+        intake.take(line)

@@ -1,13 +1,13 @@
 """HOT. Where requests come in: one listening socket in one worker, and whose its requests are."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mainstay.gateway.context import Certificates
 from mainstay.gateway.reading import AmbiguousError
 from mainstay.gateway.router import AmbiguousHostError, Router, hostname
-from mainstay.gateway.table import Door, Rule
+from mainstay.gateway.table import Door
 from mainstay.gateway.way import Way, escaped
 
 if TYPE_CHECKING:
@@ -17,11 +17,38 @@ if TYPE_CHECKING:
 _HTTPS = 443
 _HOST = re.compile(rb"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 
+Ways = dict[tuple[str, str, str], Way]
+"""By the service, and what of the path becomes what."""
+
+
+def _ways(door: Door, routes: Mapping[str, "Route"], ways: Ways) -> Iterator[tuple[str, str, Way]]:
+    """Give the rules of a door, and note the ways: the same for those that do the same, so that nothing is in doubt."""
+    for rule in door.rules:
+        key = (rule.service, rule.rewrite, rule.path if rule.rewrite else "")
+        way = ways.get(key)
+        if way is None:
+            way = ways[key] = Way(rule, routes[rule.service])
+        yield rule.host, rule.path, way
+    for redirect in door.redirects:
+        yield redirect.host, redirect.path, Way(redirect, None)
+
 
 class Entrance:
     """One listening socket, and the rules by which its requests find their service."""
 
-    __slots__ = ("_router", "_ways", "certificates", "closed", "door", "home", "hsts", "name", "sole", "via")
+    __slots__ = (
+        "_prepared",
+        "_router",
+        "_ways",
+        "certificates",
+        "closed",
+        "door",
+        "home",
+        "hsts",
+        "name",
+        "sole",
+        "via",
+    )
 
     def __init__(self, name: str, via: bytes, nowhere: "Route") -> None:
         """Lead nowhere, until `apply`.
@@ -44,21 +71,35 @@ class Entrance:
         """What is shown to clients, where TLS is spoken."""
         self.hsts = b""
         """The line by which browsers are told to use TLS alone."""
-        self._ways: dict[tuple[str, str, str], Way] = {}
-        self._router: Router[Way] = Router([])
+        self._ways: Ways = {}
+        self._router: Router[Way] = Router()
+        # Rules that were compiled, and are not followed yet.
+        self._prepared: tuple[Door, Ways, Router[Way]] | None = None
 
-    def apply(self, door: Door, routes: Mapping[str, "Route"]) -> None:
-        """Follow these rules from now on."""
+    def prepare(self, door: Door, routes: Mapping[str, "Route"]) -> Iterator[None]:
+        """Compile rules before `apply` has them followed, in steps between which others may have their turn."""
+        self._prepared = None
         if door == self.door and all(
             way.route is routes.get(name) for (name, _, _), way in self._ways.items()
         ):
             return  # tables come with every change of an instance; there may be ten thousand rules
+        ways: Ways = {}
+        router: Router[Way] = Router()
+        yield from router.compile(_ways(door, routes, ways))
+        self._prepared = (door, ways, router)
+
+    def apply(self, door: Door, routes: Mapping[str, "Route"]) -> None:
+        """Follow these rules from now on."""
+        if self._prepared is None or self._prepared[0] is not door:
+            for _ in self.prepare(door, routes):
+                pass
+        prepared, self._prepared = self._prepared, None
+        if prepared is None:
+            return
         self._speak(door)
+        _, self._ways, self._router = prepared
         self.door = door
         self.name = door.name or self.name
-        self._ways = {}
-        rules = [(rule.host, rule.path, self._way(rule, routes[rule.service])) for rule in door.rules]
-        self._router = Router([*rules, *((one.host, one.path, Way(one, None)) for one in door.redirects)])
         whole = [routes[rule.service] for rule in door.rules if not rule.host and not rule.path]
         self.sole = whole[0] if whole and len(door.rules) + len(door.redirects) == 1 else None
         if door.rules:
@@ -77,11 +118,6 @@ class Entrance:
         """Make the keys anew by which sessions are taken up again: who gets hold of one reads no more than a day."""
         if self.certificates is not None:
             self.certificates = Certificates(self.certificates.terms)
-
-    def _way(self, rule: Rule, route: "Route") -> Way:
-        """Give the same way to rules that do the same, so that no request is in doubt between them."""
-        key = (rule.service, rule.rewrite, rule.path if rule.rewrite else "")
-        return self._ways.setdefault(key, Way(rule, route))
 
     def find(self, request: "Request") -> Way | None:
         """Give the way of a request; None when there is none, and `fault` then tells why."""

@@ -10,7 +10,7 @@
 API have it. A path takes whole segments. What no rule of a host takes is for the rules of less specific ones.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Address
 from typing import Generic, TypeVar
 
@@ -18,6 +18,8 @@ from mainstay.gateway.reading import AmbiguousError, canonical, decoded, plain, 
 
 T = TypeVar("T")
 
+_STEP = 100
+"""Rules between two steps: less than a millisecond."""
 _LONGEST = 253
 """Characters of a name at most (RFC 1035 §2.3.4, without the root's dot)."""
 
@@ -63,16 +65,27 @@ class Router(Generic[T]):
 
     __slots__ = ("_everyone", "_hosted", "_named", "_pathed", "_under")
 
-    def __init__(self, rules: Iterable[tuple[str, str, T]]) -> None:
-        """Compile.
+    def __init__(self, rules: Iterable[tuple[str, str, T]] = ()) -> None:
+        """Compile at once; `compile` tells of the rules."""
+        self._pathed = self._hosted = False
+        self._everyone: list[Node[T]] = []
+        # Each with the trees of less specific hosts after its own.
+        self._under: dict[bytes, list[Node[T]]] = {}
+        self._named: dict[bytes, list[Node[T]]] = {}
+        for _ in self.compile(rules):
+            pass
+
+    def compile(self, rules: Iterable[tuple[str, str, T]]) -> Iterator[None]:
+        """Compile the rules of a router that has none, in steps between which others may have their turn.
 
         Args:
             rules: Host (in small letters; `*.` and a name; empty: every host), path (empty or `/`: every
                 path), and goal. Of two for the same requests the later one counts.
         """
         trees: dict[bytes, Node[T]] = {}
-        self._pathed = False
-        for host, path, goal in rules:
+        for count, (host, path, goal) in enumerate(rules):
+            if count % _STEP == 0:
+                yield
             tree = trees.setdefault(host.encode(), Node())
             prefix = canonical(path.encode().rstrip(b"/"))
             self._pathed = self._pathed or bool(prefix)
@@ -82,11 +95,13 @@ class Router(Generic[T]):
         every = trees.pop(b"", None)
         self._everyone = [every] if every is not None else []
         self._hosted = bool(trees)
-        # Each with the trees of less specific hosts after its own.
-        self._under: dict[bytes, list[Node[T]]] = {}
+        yield
         for wild in sorted((name for name in trees if name.startswith(b"*.")), key=len):
             self._under[wild[2:]] = [trees.pop(wild), *self._wider(wild[2:])]
-        self._named = {name: [tree, *self._wider(name)] for name, tree in trees.items()}
+        for count, (name, tree) in enumerate(trees.items()):
+            if count % _STEP == 0:
+                yield
+            self._named[name] = [tree, *self._wider(name)]
 
     def find(self, host: bytes, path: bytes) -> T | None:
         """Give the goal of a request, or None when it has none.

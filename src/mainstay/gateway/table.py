@@ -10,6 +10,7 @@ all of it is there.
 """
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
@@ -273,11 +274,15 @@ class Table:
 
 
 _TABLE = TypeAdapter(Table)
-
+_LISTS: dict[str, TypeAdapter[Any]] = {
+    "rules": TypeAdapter(list[Rule]),
+    "redirects": TypeAdapter(list[Redirect]),
+}
+"""What of a door may be long, and then has lines of its own."""
 
 _COLUMNS = [column.name for column in fields(Row)]
 _LINE = 200
-"""Rows in a line: a worker reads one in a fraction of a millisecond."""
+"""Rows, or rules, in a line: a worker reads one in about a millisecond."""
 
 
 def dump(table: Table) -> bytes:
@@ -287,12 +292,32 @@ def dump(table: Table) -> bytes:
 
 def _lines(table: Table) -> Iterator[bytes]:
     rows = table.rows
-    rest = {"columns": _COLUMNS, "rows": len(rows)}
-    head = _TABLE.dump_json(replace(table, rows=[]))
+    rest: dict[str, Any] = {"columns": _COLUMNS, "rows": len(rows)}
+    parts = [
+        (place, kind, start)
+        for place, door in table.doors.items()
+        for kind in _LISTS
+        if (size := len(getattr(door, kind))) > _LINE
+        for start in range(0, size, _LINE)
+    ]
+    doors = table.doors
+    if parts:
+        rest["parts"] = [[place, kind] for place, kind, _ in parts]
+        doors = {
+            place: replace(
+                door,
+                rules=door.rules if len(door.rules) <= _LINE else [],
+                redirects=door.redirects if len(door.redirects) <= _LINE else [],
+            )
+            for place, door in doors.items()
+        }
+    head = _TABLE.dump_json(replace(table, rows=[], doors=doors))
     yield b'{"table":%b,%b\n' % (head, json.dumps(rest).encode()[1:])
     for start in range(0, len(rows), _LINE):
         part = [[getattr(row, name) for name in _COLUMNS] for row in rows[start : start + _LINE]]
         yield json.dumps(part).encode() + b"\n"
+    for place, kind, start in parts:
+        yield _LISTS[kind].dump_json(getattr(table.doors[place], kind)[start : start + _LINE]) + b"\n"
 
 
 class Intake:
@@ -302,6 +327,7 @@ class Intake:
         self._table: Table | None = None
         self._columns: list[str] = []
         self._left = 0
+        self._parts: deque[tuple[str, str]] = deque()
 
     def take(self, line: bytes) -> Table | None:
         """Take one line; the last line of a table gives it.
@@ -311,14 +337,18 @@ class Intake:
         """
         if self._table is None:
             return self._begin(json.loads(line))
-        rows = self._rows(json.loads(line))
-        self._table.rows.extend(rows)
-        self._left -= len(rows)
+        if self._left > 0:
+            rows = self._rows(json.loads(line))
+            self._table.rows.extend(rows)
+            self._left -= len(rows)
+        else:
+            self._part(*self._parts.popleft(), line)
         return self._whole()
 
     def _begin(self, told: dict[str, Any]) -> Table | None:
         try:
             self._columns, self._left = list(told["columns"]), int(told["rows"])
+            self._parts = deque((place, kind) for place, kind in told.get("parts", ()))
             self._table = _TABLE.validate_python(told["table"])
         except (LookupError, TypeError) as error:
             raise ValueError(f"no beginning of a table: {error}") from error
@@ -339,8 +369,16 @@ class Intake:
             raise ValueError(f"no rows of a table: {error}") from error
         return rows
 
+    def _part(self, place: str, kind: str, line: bytes) -> None:
+        assert self._table is not None
+        try:
+            part = _LISTS[kind].validate_json(line)
+            getattr(self._table.doors[place], kind).extend(part)
+        except LookupError as error:
+            raise ValueError(f"no part of a door: {error}") from error
+
     def _whole(self) -> Table | None:
-        if self._left > 0:
+        if self._left > 0 or self._parts:
             return None
         table, self._table = self._table, None
         return table

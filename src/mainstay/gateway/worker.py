@@ -208,6 +208,10 @@ class Worker:
                 members.append(member)
                 self._made += member.held_by is None
             changes.append((route, settings, its, members))
+        routes = self.routes | {route.name: route for route, *_ in changes}
+        for place, door in table.doors.items():
+            if place in self.entrances:
+                yield from self.entrances[place].prepare(door, routes)
         yield
         self._change_over(table, changes)
         yield
