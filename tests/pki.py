@@ -82,7 +82,8 @@ class Hand:
         await self.do(self.session.do_handshake)
 
     def flush(self):
-        self.writer.write(self.outgoing.read())
+        if data := self.outgoing.read():
+            self.writer.write(data)
 
     async def feed(self):
         data = await self.reader.read(65536)

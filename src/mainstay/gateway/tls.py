@@ -31,11 +31,13 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
     """One connection with TLS, of either side."""
 
     __slots__ = (
+        "_cut",
         "_decrypt",
         "_encrypt",
+        "_heard_all",
         "_incoming",
         "_outgoing",
-        "_peer_ended",
+        "_said_all",
         "_state",
         "inner",
         "raw",
@@ -61,7 +63,8 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
         self.inner = inner
         self.raw: asyncio.Transport = None  # type: ignore[assignment] # told by connection_made
         self._state = _SHAKING
-        self._peer_ended = False
+        # Each side has said that no more will come from it (close_notify), or ended without a word.
+        self._said_all = self._heard_all = self._cut = False
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self.session = context.wrap_bio(
@@ -102,11 +105,11 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """Take the socket's end; without a word that it is one, somebody may have cut it (RFC 8446 §6.1)."""
-        if self._peer_ended and self._state is _OPEN:
-            return True
-        if self._state is _OPEN:
-            self._state = _SHUT
-        return False
+        if self._state is not _OPEN:
+            return False
+        if not self._heard_all:
+            self._cut, self._state = True, _SHUT
+        return self._heard_all
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell that it is over."""
@@ -115,7 +118,9 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
         if state is _SHAKING:
             self._unshaken(exc)
         else:
-            inner.connection_lost(exc)
+            inner.connection_lost(
+                exc or (ConnectionResetError("it ended without a word") if self._cut else None)
+            )
         # What takes memory goes at once; the rest, of which some is in circles, when somebody looks for such.
         del self.session, self._decrypt, self._encrypt, self._incoming, self._outgoing
 
@@ -153,10 +158,28 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
     # --- reading ---
 
     def _read(self) -> None:
+        data, ended, broken = self._decrypted()
+        if self._outgoing.pending:
+            self._flush()
+        if data:
+            self.inner.data_received(data)
+        if self._state is not _OPEN:
+            return
+        if broken:
+            # The other end is told why, as far as TLS has words for it.
+            self._cut, self._state = True, _SHUT
+            self.raw.close()
+        elif ended:
+            self._heard_all = True
+            if not self.inner.eof_received():
+                self.close()
+
+    def _decrypted(self) -> tuple[bytes, bool, bool]:
+        """Give what can be read, whether that is the last of it, and whether what follows is broken."""
         incoming, decrypt = self._incoming, self._decrypt
         data = b""
         pieces: list[bytes] | None = None
-        ended = False
+        ended = broken = False
         try:
             while size := incoming.pending:
                 # What is encrypted is longer than what it says, so that this takes a record whole.
@@ -172,30 +195,11 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
                     data = piece
         except ssl.SSLWantReadError:
             pass
+        except ssl.SSLZeroReturnError:
+            ended = True  # what it is called when we have said so before
         except ssl.SSLError:
-            # What came before is as good as it was; nothing can come after.
-            self._deliver(b"".join(pieces) if pieces is not None else data)
-            self._break()
-            return
-        if self._outgoing.pending:
-            self._flush()
-        self._deliver(b"".join(pieces) if pieces is not None else data)
-        if ended and self._state is _OPEN:
-            self._peer_ended = True
-            if not self.inner.eof_received():
-                self.close()
-
-    def _deliver(self, data: bytes) -> None:
-        if data:
-            self.inner.data_received(data)
-
-    def _break(self) -> None:
-        """End what cannot go on; the other end is told why, as far as TLS has words for it."""
-        if self._state is not _OPEN:
-            return
-        self._state = _SHUT
-        self._flush()
-        self.raw.close()
+            broken = True
+        return b"".join(pieces) if pieces is not None else data, ended, broken
 
     def pause_reading(self) -> None:
         """Read no more for now."""
@@ -209,7 +213,7 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypt and send."""
-        if self._state is not _OPEN:
+        if self._state is not _OPEN or self._said_all:
             return
         try:
             if len(data) <= _PIECE:
@@ -237,10 +241,14 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
         return True
 
     def write_eof(self) -> None:
-        """Tell the other end that no more will come; what it still sends is read, and dropped."""
-        if self._state is _OPEN:
+        """Tell the other end that no more will come; what it still sends is read."""
+        if self._state is _OPEN and not self._said_all:
             self._say_goodbye()
             self.raw.write_eof()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Say how many bytes may wait until nothing more is wanted."""
+        self.raw.set_write_buffer_limits(high, low)
 
     # --- the end ---
 
@@ -255,6 +263,7 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
             return
         if self._state is _OPEN:
             self._say_goodbye()
+        self._state = _SHUT
         self.raw.close()
 
     def abort(self) -> None:
@@ -264,11 +273,21 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
         self.raw.abort()
 
     def _say_goodbye(self) -> None:
-        self._state = _SHUT
+        if self._said_all:
+            return
+        self._said_all = True
         # It would wait for the other's goodbye, which we do not (RFC 8446 §6.1).
         with suppress(ssl.SSLError):
             self.session.unwrap()
         self._flush()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Let somebody else speak over it."""
+        self.inner = protocol  # type: ignore[assignment] # one of streams
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """Give who speaks over it."""
+        return self.inner
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's signature
         """Give what asyncio's transports give."""
