@@ -36,6 +36,7 @@ ALIKE = settings(
 )
 MUTATIONS = 3000
 """About four seconds for each direction; `fuzz/` goes on from here."""
+LENGTHS = [*range(20), 127, 128, 255, 256, 1023, 1024, 4095, 4096, 16384, 65535, 65536, 65537, 262144]
 HOW = [(b"GET", 1), (b"GET", 1), (b"GET", 0), (b"HEAD", 1), (b"POST", 1)]
 
 
@@ -155,6 +156,22 @@ def test_an_answer_that_is_plainly_valid_is_passed_on_as_it_was_meant(answering,
     assert told.answer[:2] == meant[:2]
     fields = [(name.decode(), value) for name, value in told.answer.fields if name.startswith(b"x-plain")]
     assert fields == list(meant.fields)
+
+
+@pytest.mark.parametrize("size", LENGTHS)
+def test_a_body_of_whatever_length_ends_where_it_ends(stage, answering, size):
+    body = (grammar.SMUGGLED * (size // len(grammar.SMUGGLED) + 1))[:size]
+    framed = [
+        b"Content-Length: %d\r\n\r\n%b" % (size, body),
+        b"Transfer-Encoding: chunked\r\n\r\n%b0\r\n\r\n" % (b"%X\r\n%b\r\n" % (size, body) if size else b""),
+    ]
+    start = b"POST / HTTP/1.1\r\nHost: a\r\n"
+
+    said = talk(stage, [b"".join(start + one for one in (*framed, b"\r\n"))])
+    told = [tell(answering, [b"HTTP/1.1 200 OK\r\n" + one]) for one in framed]
+
+    assert [one.body for one in said.seen] == [body, body, b""]
+    assert [one.answer.body for one in told] == [body, body]
 
 
 def test_every_listed_way_of_reading_is_still_theirs():
