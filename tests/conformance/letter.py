@@ -10,7 +10,7 @@ TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/1\.([01])" % TOKEN)
 # The space before a missing reason phrase is missing in what many send; nobody takes it amiss.
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([^\r\n]*))?")
-_FIELD = re.compile(rb"(%b):[\t ]*((?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)[\t ]*" % TOKEN)
+_FIELD = re.compile(rb"(%b):([\t \x21-\x7e\x80-\xff]*)" % TOKEN)
 # Extensions are for nobody, so all that matters is that they stay within their line.
 _CHUNK = re.compile(rb"([0-9A-Fa-f]+)(?:[\t ]*;[\t \x21-\x7e\x80-\xff]*)?")
 _END = b"\r\n\r\n"
@@ -63,7 +63,7 @@ def _fields(lines):
         field = _FIELD.fullmatch(line)
         if field is None:
             raise Refused(line)
-        found.append((field[1].lower(), field[2]))
+        found.append((field[1].lower(), field[2].strip(b" \t")))
     return tuple(found)
 
 
