@@ -1,4 +1,5 @@
 import os
+import subprocess
 from pathlib import Path
 
 from mainstay.supervisor import procfs
@@ -34,7 +35,13 @@ def test_there_is_no_process_nought():
 
 
 def test_the_environment_is_that_of_the_start():
-    assert procfs.environ(os.getpid())["PATH"]
+    # Of a process of its own: libraries write their title over the environment of the one that runs the tests.
+    child = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={"MARK": "x=y"})
+
+    told = procfs.environ(child.pid)
+
+    child.communicate()
+    assert told == {"MARK": "x=y"}
 
 
 def test_all_pids_are_gone_through():
