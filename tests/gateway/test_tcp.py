@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from mainstay.gateway import relay, tcp
+from mainstay.gateway import passage, relay
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.tolerance.breaker import BreakerSpec
 
@@ -400,7 +400,7 @@ async def test_an_instance_that_drains_gets_no_new_connections_and_keeps_its_own
 
 
 async def test_connections_to_an_instance_that_is_gone_are_reset(rig, monkeypatch):
-    monkeypatch.setattr(tcp, "LAST_WORDS", 0.05)
+    monkeypatch.setattr(passage, "LAST_WORDS", 0.05)
     await rig.tcp(2)
     clients = [await rig.client() for _ in range(2)]
     for client in clients:
@@ -416,7 +416,7 @@ async def test_connections_to_an_instance_that_is_gone_are_reset(rig, monkeypatc
 
 
 async def test_a_connection_on_which_nothing_moved_leaves_an_instance_that_is_gone(rig, monkeypatch):
-    monkeypatch.setattr(tcp, "LAST_WORDS", 0.05)
+    monkeypatch.setattr(passage, "LAST_WORDS", 0.05)
     await rig.tcp(2)
     rig.origins[1].raw = greet
     silent = await rig.client()
@@ -430,7 +430,7 @@ async def test_a_connection_on_which_nothing_moved_leaves_an_instance_that_is_go
 
 
 async def test_an_instance_that_was_out_of_sight_for_a_moment_keeps_its_connections(rig, monkeypatch):
-    monkeypatch.setattr(tcp, "LAST_WORDS", 0.05)
+    monkeypatch.setattr(passage, "LAST_WORDS", 0.05)
     await rig.tcp()
     client = await rig.client()
     client.send(b"a")

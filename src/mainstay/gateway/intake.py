@@ -13,6 +13,7 @@ from mainstay.gateway.introduction import Introduction
 from mainstay.gateway.preamble import Ends
 from mainstay.gateway.relay import RESET_AT_CLOSE
 from mainstay.gateway.tcp import TcpClient
+from mainstay.gateway.waiting import Waiting
 
 if TYPE_CHECKING:
     import asyncio
@@ -133,20 +134,20 @@ class Intake:
         task.add_done_callback(self.tasks.discard)
 
     async def _begin(self, sock: socket.socket) -> None:
-        client: TcpClient | Introduction
+        first: Waiting | Introduction
         if self._entrance.door.introduced:
-            client = Introduction(self._worker, self._entrance, self._welcome, self.give_back)
+            first = Introduction(self._worker, self._entrance, self._welcome, self.give_back)
         else:
-            client = self._welcome(None)
+            first = self._welcome(None)
         try:
-            await self._loop.connect_accepted_socket(lambda: client, sock)
+            await self._loop.connect_accepted_socket(lambda: first, sock)
         finally:
-            if client.transport is None:
+            if first.transport is None:
                 sock.close()  # type: ignore[unreachable] # it was cancelled, or the machine is in the way
                 self.give_back()
 
-    def _welcome(self, ends: Ends | None) -> TcpClient:
-        return TcpClient(self._worker, self._entrance, self, ends)
+    def _welcome(self, ends: Ends | None) -> Waiting:
+        return TcpClient(self._worker, self._entrance, self, ends).near
 
     def _accept(self) -> socket.socket | None:
         try:

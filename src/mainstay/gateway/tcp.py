@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 from mainstay.base.outcome import CANCELLED, CHARGED, OK, REFUSED, RESET, STALE, Outcome
 from mainstay.gateway.approach import OURS
 from mainstay.gateway.exchange import reason
+from mainstay.gateway.passage import Passage
 from mainstay.gateway.preamble import ends_of, write
 from mainstay.gateway.proxies import address_of
-from mainstay.gateway.relay import Tunnel, reset
+from mainstay.gateway.relay import reset
 from mainstay.gateway.waiting import Waiting
 from mainstay.tolerance.call import ENDED, GIVE_UP, PAUSE, TRY, Call, Order
 
@@ -34,82 +35,65 @@ if TYPE_CHECKING:
     from mainstay.gateway.upstream import Upstream
     from mainstay.gateway.worker import Worker
 
-LAST_WORDS = 1.0
-"""Seconds in which what an instance said before its end is still passed on."""
 # A connection counts like a request, so that whatever watches services need not ask what they speak.
 _MADE = 200
 _BROKEN = 502
 _UNREACHABLE = 503
 
 
-class TcpClient(Waiting):
+class TcpClient(Passage):
     """One connection of one client."""
 
     __slots__ = (
         "_call",
         "_connecting",
         "_ends",
-        "_instance",
         "_intake",
         "_joined_at",
-        "_last_words",
         "_outcome",
         "_over",
         "_peer",
-        "_proved",
         "_reason",
         "_started",
         "_status",
-        "_tunnel",
-        "_worker",
         "due",
-        "entrance",
-        "route",
+        "near",
         "slot",
     )
 
     def __init__(
         self, worker: "Worker", entrance: "Entrance", intake: "Intake", ends: "Ends | None" = None
     ) -> None:
-        super().__init__()
+        super().__init__(worker, entrance, entrance.home)
+        self.near = Waiting(self)
+        """What hears the client while there is no instance for it."""
         self._ends = ends
-        route = self.route = entrance.home
         self.due = 0.0
         self.slot = 0
-        self._worker = worker
-        self.entrance = entrance
         self._intake = intake
         self._outcome: Outcome = OK
-        self._call: Call[Upstream] = route.policy.call(monotonic(), idempotent=False)
-        self._instance: Upstream | None = None
+        self._call: Call[Upstream] = self.route.policy.call(monotonic(), idempotent=False)
         self._connecting: asyncio.Task[None] | None = None
-        self._tunnel: Tunnel | None = None
-        self._last_words: asyncio.TimerHandle | None = None
         self._started = self._joined_at = 0.0
         self._peer = ""
         # What the connection came to, and why, in the words of answers.
         self._status = 0
         self._reason: str | None = None
-        # The instance has answered; from then on the connection itself is what is in flight there.
-        self._proved = False
         self._over = False
 
     # --- the client ---
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport, and look for an instance."""
-        super().connection_made(transport)
+    def arrived(self) -> None:
+        """Look for an instance."""
         worker = self._worker
         if self._ends is not None:
             self._peer = self._ends.source
         else:
-            address = transport.get_extra_info("peername")
+            address = self.near.transport.get_extra_info("peername")
             self._peer = address_of(address[0]) if address else "unknown"
         worker.clients.add(self)
         self.route.in_flight += 1
         now = self._started = monotonic()
-        if self.route.sticky is not None:
-            self._call.bond = self.route.sticky.bond(None, self._peer)
         # Each needs two descriptors.
         if 2 * len(worker.clients) > worker.most_clients:
             self.route.refused += 1
@@ -119,27 +103,20 @@ class TcpClient(Waiting):
         else:
             self._obey(self._call.start(now), now)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def left(self) -> None:
         """Let everything go that was done for this client."""
-        super().connection_lost(exc)
         now = monotonic()
         if self._call.state is not ENDED:
             self.route.cancelled += 1
             self._call.cancel(now)
         self._leave(now)
 
-    def drain(self) -> None:
-        """Go on: only the two parties know when they have done."""
-
-    def retire(self) -> None:
-        """Go on, likewise."""
-
     def abort(self) -> None:
         """Cut the connection."""
         if self._tunnel is not None:
             self._tunnel.cut()
         else:
-            reset(self.transport)
+            reset(self.near.transport)
 
     # --- attempts ---
 
@@ -150,7 +127,7 @@ class TcpClient(Waiting):
             self._worker.wheel.watch(self, self._call.until)
         elif order is GIVE_UP:
             self._count(_UNREACHABLE, now, reason(self._call.because, self._outcome))
-            reset(self.transport)
+            reset(self.near.transport)
 
     def _attempt(self, now: float) -> None:
         instance = self._instance = self._call.instance
@@ -169,7 +146,7 @@ class TcpClient(Waiting):
             async with asyncio.timeout(limit):
                 _, made = await self._worker.loop.create_connection(Waiting, instance.host, instance.port)
                 if instance.preamble:
-                    ends = self._ends or ends_of(self.transport)
+                    ends = self._ends or ends_of(self.near.transport)
                     made.transport.write(write(instance.preamble, ends))
         except TimeoutError:
             made = REFUSED
@@ -185,7 +162,7 @@ class TcpClient(Waiting):
         elif made.lost:
             self._failed(RESET, now)
         else:
-            self._join(made, now)
+            self._meet(made, now)
 
     def _failed(self, outcome: Outcome, now: float) -> Order:
         """Settle an attempt that failed, and go elsewhere if that is possible."""
@@ -198,27 +175,19 @@ class TcpClient(Waiting):
             self._detach()
             self._obey(order, now)
         elif order is not GIVE_UP:
-            self.transport.set_protocol(self)
+            self.near.transport.set_protocol(self.near)
             self._detach()
             self._obey(order, now)
         return order
 
     # --- the tunnel ---
 
-    def _join(self, other: Waiting, now: float) -> None:
-        route, worker = self.route, self._worker
+    def _meet(self, far: Waiting, now: float) -> None:
+        near = self.near
         self._joined_at = now
-        tunnel = self._tunnel = Tunnel(
-            self,
-            wheel=worker.wheel,
-            loop=worker.loop,
-            idle=route.settings.tunnel,
-            upward=route.received,
-            downward=route.sent,
-        )
-        tunnel.join(self.transport, other.transport)
-        worker.wheel.watch(self, self._call.until)
-        for waiting, end in ((self, tunnel.near), (other, tunnel.far)):
+        tunnel = self._join(near.transport, far.transport)
+        self._worker.wheel.watch(self, self._call.until)
+        for waiting, end in ((near, tunnel.near), (far, tunnel.far)):
             if waiting.paused:
                 waiting.paused = False
                 waiting.transport.resume_reading()
@@ -235,11 +204,9 @@ class TcpClient(Waiting):
             return
         now = monotonic()
         self._call.settle(now, OK, _MADE)
-        instance = self._instance
-        if instance is not None:
-            instance.in_flight += 1
-            instance.seen(self._joined_at - self._started)
-        self._proved = True
+        self._hold()
+        if self._instance is not None:
+            self._instance.seen(self._joined_at - self._started)
         self._count(_MADE, self._joined_at)
 
     def parted(self) -> bool:
@@ -262,10 +229,9 @@ class TcpClient(Waiting):
             # The client left before the instance said anything: that is its right, and proves nothing.
             self._call.settle(now, CANCELLED)
             self._count(_MADE, self._joined_at)
-        elif broken and self._proved:
+        elif broken and self._held:
             self._reason = "broken_answer"
-            self.route.broken += 1
-            self.route.failures += 1
+            self._break()
         self._leave(now)
 
     def _count(self, status: int, at: float, why: str | None = None) -> None:
@@ -274,8 +240,6 @@ class TcpClient(Waiting):
         self._worker.wheel.forget(self)
         self.route.count(status, at - self._started)
 
-    # --- time, and the instance ---
-
     def expired(self, now: float) -> None:
         """Act on the end of a pause, or of the time in which the instance could have ended the connection."""
         if self._tunnel is not None:
@@ -283,45 +247,11 @@ class TcpClient(Waiting):
         else:
             self._obey(self._call.resume(now), now)
 
-    def leave(self) -> None:
-        """Stay: a connection that stands is worth more than what a health check says."""
-
-    def bereft(self) -> None:
-        """Take it that the instance is gone; what it said last may still be on its way."""
-        if self._last_words is None:
-            self._last_words = self._worker.loop.call_later(LAST_WORDS, self._bereaved)
-
-    def _bereaved(self) -> None:
-        self._last_words = None
-        gone, tunnel = self._instance, self._tunnel
-        if gone is None or tunnel is None:
-            return
-        back = next((one for one in self.route.pool.members if one.key == gone.key), None)
-        if back is None:
-            tunnel.forsake()
-            return
-        # It was only out of sight, as one is that was stopped by a signal for a moment.
-        gone.busy.discard(self)
-        back.busy.add(self)
-        self._instance = back
-        if self._proved:
-            gone.in_flight -= 1
-            back.in_flight += 1
-
     # --- ends ---
 
     def _detach(self) -> None:
-        """Leave the instance of an attempt that was settled."""
-        instance, self._instance, self._tunnel = self._instance, None, None
         self._worker.wheel.forget(self)
-        if self._last_words is not None:
-            self._last_words.cancel()
-            self._last_words = None
-        if self._proved and instance is not None:
-            instance.in_flight -= 1
-            self._proved = False
-        if instance is not None:
-            instance.forget(self)
+        super()._detach()
 
     def _leave(self, now: float) -> None:
         if self._over:

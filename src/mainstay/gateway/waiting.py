@@ -1,27 +1,43 @@
 """HOT. Connections that have nobody at their other end yet."""
 
 import asyncio
+from typing import Protocol
 
 EARLY = 65536
 """Bytes that a party may send before there is another one for them; then it is read no further."""
 
 
+class Host(Protocol):
+    """Whoever looks for the other end."""
+
+    def arrived(self) -> None:
+        """Hear that the connection is there."""
+        ...
+
+    def left(self) -> None:
+        """Hear that it is closed, without ever having had another end."""
+        ...
+
+
 class Waiting(asyncio.Protocol):
-    """A connection that has nobody at its other end yet: what comes is kept."""
+    """One connection: what comes is kept."""
 
-    __slots__ = ("data", "ended", "lost", "paused", "size", "transport")
+    __slots__ = ("_host", "data", "ended", "lost", "paused", "size", "transport")
 
-    def __init__(self) -> None:
+    def __init__(self, host: Host | None = None) -> None:
         self.transport: asyncio.Transport = None  # type: ignore[assignment] # told by connection_made
         self.data: list[bytes] = []
         self.size = 0
         self.ended = False
         self.lost = False
         self.paused = False
+        self._host = host
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self.transport = transport  # type: ignore[assignment]
+        if self._host is not None:
+            self._host.arrived()
 
     def data_received(self, data: bytes) -> None:
         """Keep what comes."""
@@ -39,3 +55,5 @@ class Waiting(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio tells it
         """Keep in mind that it is closed."""
         self.lost = True
+        if self._host is not None:
+            self._host.left()
