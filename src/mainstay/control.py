@@ -540,6 +540,7 @@ def settings(name: str, service: Service, secret: str, trust: Trust) -> Settings
         connect=service.timeouts.connect,
         idle=service.timeouts.idle,
         tunnel=service.timeouts.tunnel,
+        upgrades=service.upgrade,
         hold=service.hold,
         trust=trust,
     )

@@ -122,7 +122,7 @@ class Origin:
             while True:
                 request = Message(await reader.readuntil(b"\r\n\r\n"))
                 await read_body(reader, request)
-                request.writer = writer
+                request.reader, request.writer = reader, writer
                 self.requests.append(request)
                 said = self.answer(request)
                 if asyncio.iscoroutine(said):

@@ -9,7 +9,7 @@ from mainstay.system.listener import Listener
 from mainstay.system.load import load
 from mainstay.system.protocol import check_protocol
 from mainstay.system.schema import Service
-from mainstay.system.value import WireBytes
+from mainstay.system.wire import WireBytes
 
 READ = TypeAdapter(WireBytes).validate_python
 TCP = Listener("127.0.0.1", 6379, "tcp")
@@ -40,6 +40,7 @@ def problems(tmp_path, text):
         ({"host": "address"}, ("host",)),
         ({"idempotency": "service"}, ("idempotency",)),
         ({"hold": "1KiB"}, ("hold",)),
+        ({"upgrade": "off"}, ("upgrade",)),
         ({"health": {"path": "/healthz"}}, ("health", "path")),
         ({"outlier": {"failed": 3}}, ("outlier", "failed")),
         ({"timeouts": {"idle": "5s"}}, ("timeouts", "idle")),
@@ -138,6 +139,39 @@ def test_a_health_check_says_what_the_service_understands(keys, talk):
 @pytest.mark.parametrize(("written", "read"), [("PING\r\n", b"PING\r\n"), ({"hex": "0a FF"}, b"\n\xff")])
 def test_bytes_are_text_or_hex(written, read):
     assert READ(written) == read
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("off", ()),
+        ("websocket", ("websocket",)),
+        (["websocket", "smb/3", "websocket"], ("websocket", "smb/3")),
+    ],
+)
+def test_protocols_are_named_one_by_one_or_not_at_all(written, read):
+    assert Service(command="run", upgrade=written).upgrade == read
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("h2c", "h2c cannot be allowed: requests would come through it that the gateway does not see"),
+        (["http/2.0"], "http/2.0 cannot be allowed: "),
+        (
+            "WebSocket",
+            "'WebSocket' is not a protocol: allowed are off, and names in small letters as in websocket",
+        ),
+        (["a b"], "'a b' is not a protocol"),
+        (None, "nothing is not a protocol"),
+        (True, "true is not a protocol"),
+    ],
+)
+def test_what_could_hide_requests_is_no_protocol_to_go_over_to(written, message):
+    with pytest.raises(ValidationError) as refused:
+        Service(command="run", upgrade=written)
+
+    assert refused.value.errors()[0]["msg"].startswith(message)
 
 
 @pytest.mark.parametrize(

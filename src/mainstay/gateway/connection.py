@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mainstay.base.outcome import RESET, STALE, Outcome
 from mainstay.gateway.chunk import Chunks
 from mainstay.gateway.grammar import CHUNKED, END, NONE, bare
-from mainstay.gateway.response import Response
+from mainstay.gateway.response import SWITCHING, Response
 
 if TYPE_CHECKING:
     from mainstay.gateway.exchange import Exchange
@@ -242,10 +242,13 @@ class UpstreamConnection(asyncio.Protocol):
             to_head = exchange.request.method == b"HEAD"
             fits = end - at <= HEAD
             response = Response.read(data[at:end], exchange.date(), to_head=to_head) if fits else None
-            if response is None or response.status == 101:  # noqa: PLR2004 - no upgrade was offered
+            if response is None:
                 self._break()
                 return -1
             at = end
+            if response.status == SWITCHING:
+                self._switch(exchange, response, data[at:])
+                return -1
             if response.status >= 200:  # noqa: PLR2004 - final
                 self._begin(exchange, response, now)
                 return at
@@ -259,6 +262,16 @@ class UpstreamConnection(asyncio.Protocol):
             self._break()
         else:
             self._raw = raw
+
+    def _switch(self, exchange: "Exchange", response: Response, rest: bytes) -> None:
+        """Leave the connection to another protocol, if that was offered; HTTP ends here."""
+        if not exchange.offered(response):
+            self._break()
+            return
+        self.exchange = None
+        self.closed = True
+        self.instance.connections.discard(self)
+        exchange.switch(response, rest, full=self.paused)
 
     def _begin(self, exchange: "Exchange", response: Response, now: float) -> None:
         """Begin the answer."""

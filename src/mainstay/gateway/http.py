@@ -15,12 +15,13 @@ from mainstay.gateway.proxies import Believed, address_of
 from mainstay.gateway.reader import Reader
 from mainstay.gateway.request import Request, forwarded_for
 from mainstay.gateway.trace import named
+from mainstay.gateway.waiting import EARLY
 from mainstay.gateway.wheel import TICK
 
 if TYPE_CHECKING:
     from mainstay.gateway.entrance import Entrance
     from mainstay.gateway.route import Route
-    from mainstay.gateway.worker import Worker
+    from mainstay.gateway.worker import Client, Worker
 
 QUEUE = 16
 """Pipelined requests that may wait on one connection before it is read no further."""
@@ -194,6 +195,12 @@ class ClientConnection(Reader):
         else:
             broken.fault = reason
 
+    def _keep(self, data: bytes) -> None:
+        self._behind = (self._behind or b"") + data
+        if len(self._behind) > EARLY and not self.paused:
+            self.paused = True
+            self.transport.pause_reading()
+
     # --- the exchange tells us ---
 
     def write(self, data: bytes) -> None:
@@ -239,6 +246,21 @@ class ClientConnection(Reader):
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
+    def hand_over(self, to: "Client") -> bytes:
+        """Leave the connection to what takes its place; give what the client has sent behind its offer."""
+        behind, self._behind = self._behind or b"", None
+        self._exchange = None
+        self.closing = self._closed = self._deaf = True
+        self.worker.wheel.forget(self)
+        self.worker.clients.discard(self)
+        self.worker.clients.add(to)
+        return behind
+
+    @property
+    def ended(self) -> bool:
+        """The client sends nothing more."""
+        return self._eof
+
     def finished(self, exchange: Exchange, now: float) -> None:
         """Go on to the next request, or end."""
         self._exchange = None
@@ -246,11 +268,13 @@ class ClientConnection(Reader):
 
     def _go_on(self, request: Request, now: float) -> None:
         if not request.keep_alive or (
-            (self._eof or (self.closing and not self._patient)) and not self._queue
+            ((self._eof and not self._behind) or (self.closing and not self._patient)) and not self._queue
         ):
             self.finish(now, linger=not request.complete)
             return
-        if self._queue:
+        if self._behind is not None and request.offers:
+            self.loop.call_soon(self._stay)
+        elif self._queue:
             self.loop.call_soon(self._next)
         due = now + IDLE_TIME
         if 0 < self.slot * TICK <= due:
@@ -289,7 +313,7 @@ class ClientConnection(Reader):
 
     def last(self) -> bool:
         """Tell whether the answer that is being given is the last one here: nobody waits behind it."""
-        return self.closing and not self._queue
+        return self.closing and not self._queue and not self._behind
 
     def expired(self, now: float) -> None:
         """Act on a deadline that has passed while no request is under way."""
@@ -307,6 +331,14 @@ class ClientConnection(Reader):
             self.finish(now)
 
     # --- in between ---
+
+    def _stay(self) -> None:
+        """Go on in HTTP with what has come behind an offer that was not taken up."""
+        if self._closed or self._behind is None:
+            return
+        self._hear_again()
+        if self._eof and self._exchange is None and not self._queue:
+            self.finish(monotonic())
 
     def _next(self) -> None:
         if self._exchange is not None or self._closed or self.stalled:
@@ -335,6 +367,10 @@ class ClientConnection(Reader):
                 return
         self.route = route
         exchange = self._exchange = Exchange(self, request, now)
+        if request.offers:
+            request.offer(route.upgrades)
+            if not request.offers:
+                self._hear_again()
         exchange.begin(now)
 
     def _find(self, request: Request, now: float) -> "Route | None":

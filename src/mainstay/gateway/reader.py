@@ -22,6 +22,7 @@ class Reader(asyncio.Protocol):
     """The reading half of a client's connection; `ClientConnection` is the other."""
 
     __slots__ = (
+        "_behind",
         "_believed",
         "_chunks",
         "_deaf",
@@ -58,8 +59,10 @@ class Reader(asyncio.Protocol):
         self._model: Request | None = None
         # Set where the other end is a proxy that may tell who the client is.
         self._believed: Believed | None = None
-        # Nothing that comes can be trusted, or wanted, any more.
+        # Nothing that comes can be trusted, or wanted, any more; or it cannot be understood yet.
         self._deaf = False
+        # What has come behind a request that may be the last in HTTP.
+        self._behind: bytes | None = None
 
     # --- what the other half does ---
 
@@ -79,6 +82,10 @@ class Reader(asyncio.Protocol):
         """Answer bytes that are no request."""
         raise NotImplementedError
 
+    def _keep(self, data: bytes) -> None:
+        """Keep what comes behind a request by which another protocol was offered."""
+        raise NotImplementedError
+
     def _head_began(self) -> None:
         """Give the client its time for a head that did not come in one piece."""
         raise NotImplementedError
@@ -88,6 +95,8 @@ class Reader(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read what came; a request may begin with its head."""
         if self._deaf:
+            if self._behind is not None:
+                self._keep(data)
             return
         self.heard_at = monotonic()
         if (
@@ -107,6 +116,15 @@ class Reader(asyncio.Protocol):
                 at = self._in_chunks(request, self._chunks, data, at)
             else:
                 at = self._counted(request, data, at)
+        if at < size and self._behind is not None:
+            self._keep(data[at:])
+
+    def _hear_again(self) -> None:
+        """Go on in HTTP: nothing came of the other protocol."""
+        behind, self._behind = self._behind, None
+        self._deaf = False
+        if behind:
+            self.data_received(behind)
 
     # --- heads ---
 
@@ -171,6 +189,9 @@ class Reader(asyncio.Protocol):
             self._reading = request
             if request.length == CHUNKED:
                 self._chunks = Chunks(limits.head, limits.head)
+        elif request.offers:
+            self._deaf = True
+            self._behind = b""
         self._take(request)
 
     # --- bodies ---

@@ -5,7 +5,7 @@ of RFC 9112 §3; the fields are read by the parser, and judged here.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from mainstay.gateway.grammar import (
@@ -41,11 +41,12 @@ Headers = Sequence[tuple[bytes, bytes]]
     _KEY,
     _VIA,
     _MAX_FORWARDS,
+    _UPGRADE,
     _TOLD,
     _CERTIFICATE,
     _CONTEXT,
     _DEADLINE,
-) = range(14)
+) = range(15)
 
 _KINDS: dict[bytes, int] = {
     b"host": _HOST,
@@ -61,7 +62,7 @@ _KINDS: dict[bytes, int] = {
     b"proxy-connection": _DROP,
     b"keep-alive": _DROP,
     b"te": _DROP,
-    b"upgrade": _DROP,
+    b"upgrade": _UPGRADE,
     b"http2-settings": _DROP,
     b"trailer": _DROP,
     # Only what we saw ourselves is told to the instance, or what a trusted proxy says: a client could claim anything.
@@ -174,6 +175,7 @@ class Request:
         "keyed",
         "length",
         "method",
+        "offers",
         "patience",
         "secure",
         "size",
@@ -197,6 +199,8 @@ class Request:
         self.length = NONE
         self.expects = False
         self.html = False
+        self.offers: tuple[bytes, ...] = ()
+        """Protocols, in small letters, that the client would go over to with this request (RFC 9110 §7.8)."""
         self.fault: str | None = None
         self.block = b""
         """Its field lines, if what they say is the same for every request of its connection that has them."""
@@ -260,8 +264,8 @@ class Request:
         elif len(headers) > most:
             request.fault = "head_too_large"
         else:
-            request.judge(headers, forwarded, believed, words, secure=secure)
-            if plain and request.fault is None and request.length == NONE and not request.expects:
+            usual = request.judge(headers, forwarded, believed, words, secure=secure)
+            if plain and usual and request.fault is None and request.length == NONE and not request.expects:
                 request.block, request.words = block, words
         return request
 
@@ -294,11 +298,12 @@ class Request:
         words: Words = PLAIN,
         *,
         secure: bool = False,
-    ) -> None:
-        """Check the fields and write the lines an instance gets."""
+    ) -> bool:
+        """Check the fields and write the lines an instance gets; tell whether they mean the same by whatever method."""
         told: Told | None = [] if believed is not None else None
         host: bytes | None = None
         hosts = hops = 0
+        offered = b""
         listed: list[bytes] = []
         lines: list[bytes] = []
         kinds, passed = words.kinds, words.passed
@@ -346,6 +351,8 @@ class Request:
                 self.context = [*(self.context or ()), (lower, value)]
             elif kind == _EXPECT and self.http11:
                 self._expect(value.strip(b" \t"))
+            elif kind == _UPGRADE:
+                offered = offered + b"," + value if offered else value
             elif kind == _TOLD and told is not None:
                 told.append((lower, value))
             elif kind == _CERTIFICATE and believed is not None:
@@ -355,6 +362,20 @@ class Request:
             forwarded, shown = believed.introduce(self, told)
         if self.fault is None:
             self._finish(lines, listed, forwarded + shown)
+            if offered and listed:
+                self._offer(offered, listed)
+        return not offered
+
+    def _offer(self, offered: bytes, listed: list[bytes]) -> None:
+        """Note which other protocols are offered, by a request that can be taken back and has nothing behind it."""
+        if self.http11 and b"upgrade" in listed and self.method == b"GET" and self.complete:
+            self.offers = tuple(token for token in tokens(offered) if token)
+
+    def offer(self, allowed: Collection[bytes]) -> None:
+        """Pass on the offer of such protocols as are allowed, and of no others."""
+        self.offers = tuple(token for token in self.offers if token in allowed)
+        if self.offers:
+            self._extra += b"Connection: upgrade\r\nUpgrade: %b\r\n" % b", ".join(self.offers)
 
     def _one_hop_less(self, name: bytes, value: bytes, before: int) -> bytes:
         """Count this hop where hops are counted (RFC 9110 §7.6.2); elsewhere the field means nothing."""

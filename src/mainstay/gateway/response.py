@@ -4,7 +4,7 @@ The first line is read here, by the letter of RFC 9112 §4; the fields are read 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mainstay.gateway.grammar import (
     CHUNKED,
@@ -23,7 +23,7 @@ from mainstay.gateway.grammar import (
 Headers = Sequence[tuple[bytes, bytes]]
 
 # What a name asks for. Anything not in this table is passed on.
-_LENGTH, _CODING, _CONNECTION, _DROP, _DATE, _RETRY, _KEEP, _HSTS, _ID = range(9)
+_LENGTH, _CODING, _CONNECTION, _DROP, _DATE, _RETRY, _KEEP, _HSTS, _ID, _UPGRADE = range(10)
 
 _KINDS: dict[bytes, int] = {
     b"content-length": _LENGTH,
@@ -36,9 +36,11 @@ _KINDS: dict[bytes, int] = {
     b"x-request-id": _ID,
     b"proxy-connection": _DROP,
     b"te": _DROP,
-    b"upgrade": _DROP,
+    b"upgrade": _UPGRADE,
     b"trailer": _DROP,
 }
+SWITCHING = 101
+"""The status by which an instance goes over to another protocol (RFC 9110 §15.2.2)."""
 # The phrase may be left out with its space, as some instances do.
 _LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([^\r\n]*))?\r\n")
 _PHRASE = re.compile(rb"%b*" % TEXT)
@@ -89,6 +91,7 @@ class Response:
         "named",
         "retry_after",
         "status",
+        "upgrade",
     )
 
     def __init__(self, status: int, first: bytes, *, http11: bool = True) -> None:
@@ -106,6 +109,8 @@ class Response:
         """How long the instance says it keeps the connection when idle, in seconds."""
         self.named = False
         """It has a request id of its own."""
+        self.upgrade: tuple[bytes, ...] = ()
+        """Protocols, in small letters, that the instance goes over to, or would (RFC 9110 §7.8)."""
         self.lines: list[bytes] = []
 
     @classmethod
@@ -198,6 +203,8 @@ class Response:
             elif kind == _HSTS:
                 self.hsts = True
                 lines.append(b": ".join((name, value)))
+            elif kind == _UPGRADE:
+                self.upgrade += tuple(token for token in tokens(value) if token)
         if listed:
             if b"keep-alive" in listed:
                 self.keep_alive = True  # RFC 9112 §9.3: what comes before 1.1 must say so
@@ -227,6 +234,10 @@ class Response:
                 self.lines.append(b"Content-Length: %d" % count)
         if bodiless:
             self.length = 0
+
+    def name(self, protocols: Collection[bytes]) -> None:
+        """Tell the client of the protocols that it may go over to, or goes over to now."""
+        self.lines.append(b"Connection: upgrade\r\nUpgrade: " + b", ".join(protocols))
 
     def head(self) -> bytes:
         """Write the head that the client gets."""

@@ -55,6 +55,7 @@ class Route:
         "settings",
         "sticky",
         "tasks",
+        "upgrades",
     )
 
     def __init__(
@@ -70,6 +71,8 @@ class Route:
         self.policy: Policy[Upstream] = Policy(settings.call, self.pool, dice.fork("call"))
         # One for all of them: to seed a stream takes longer than all else that makes an instance.
         self._breakers = dice.fork("breakers")
+        self.upgrades = frozenset(protocol.encode() for protocol in settings.upgrades)
+        """Protocols, in small letters, to which a connection may go over."""
         self.tasks: set[asyncio.Task[None]] = set()
         self.first_attempt = _first_attempt(settings)
         """What an instance is told of a first attempt at its beginning."""
@@ -160,6 +163,7 @@ class Route:
 
     def configure(self, now: float, settings: Settings) -> None:
         """Treat the service's traffic by other settings; its instances keep connections and memory."""
+        self.upgrades = frozenset(protocol.encode() for protocol in settings.upgrades)
         if settings.sticky != self.settings.sticky:
             self.sticky = Sticky(settings.sticky) if settings.sticky is not None else None
         if settings.trust != self.settings.trust:

@@ -145,6 +145,8 @@ class Settings:
     """Seconds in which something must move while a body is under way."""
     tunnel: float = 3600.0
     """Seconds in which something must move while two connections are joined."""
+    upgrades: tuple[str, ...] = ("websocket",)
+    """Protocols, in small letters, to which a connection may go over (RFC 9110 §7.8)."""
     hold: int = 65536
     """Answers up to this many bytes are passed on when they are complete."""
     trust: Trust = field(default_factory=Trust)

@@ -17,10 +17,10 @@ from mainstay.system.value import (
     ShareOrZero,
     Size,
     Whole,
-    WireBytes,
     shown,
     wrong,
 )
+from mainstay.system.wire import WireBytes
 from mainstay.tolerance.breaker import BreakerSpec
 from mainstay.tolerance.budget import BudgetSpec
 from mainstay.tolerance.retry import RetrySpec

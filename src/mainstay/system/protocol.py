@@ -10,6 +10,7 @@ _OF_HTTP: Mapping[Path, str] = {
     ("routes",): "it has neither hosts nor paths to tell services apart by",
     ("host",): "no Host is sent there",
     ("idempotency",): "no headers are read there",
+    ("upgrade",): "whatever is spoken there is passed on",
     ("hold",): "what comes is passed on at once",
     ("health", "path"): "write health.send and health.expect",
     ("outlier", "failed"): "no status is read there",

@@ -55,6 +55,7 @@ from mainstay.system.value import (
     Workers,
     wrong,
 )
+from mainstay.system.wire import Upgrades
 from mainstay.system.witness import AccessLog, Tracing
 from mainstay.tolerance.breaker import BreakerSpec
 from mainstay.tolerance.call import CallSpec
@@ -168,6 +169,11 @@ class Service(Section):
     failover: Switch = True
     """Whether a dead instance is taken out of rotation at once. `off` leaves it in until its replacement is
     ready, which shows what failover is worth."""
+
+    upgrade: Upgrades = ("websocket",)
+    """Protocols that a connection may go over to when both client and instance want it, as a list, or `off`. Only
+    `websocket` by default: whatever is spoken then, the gateway can no longer look into it. `h2c` is
+    refused, since requests could hide in it."""
 
     hold: SizeOrZero = 64 * 2**10
     """An answer of known length up to this size is passed on only when it is complete, so that an instance

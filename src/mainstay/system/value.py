@@ -151,42 +151,6 @@ Files = Annotated[
 """One file or a list of them, relative to the system file's folder."""
 
 
-def _wire_bytes(written: object) -> bytes:
-    if isinstance(written, bytes):
-        return written
-    if not isinstance(written, dict):
-        return text(written).encode()
-    digits = written.get("hex")
-    try:
-        found = bytes.fromhex(digits) if isinstance(digits, str) and len(written) == 1 else b""
-    except ValueError:
-        found = b""
-    if not found:
-        raise wrong(f"must be text or {{hex: …}} with two digits for each byte, not {shown(written)}")
-    return found
-
-
-WireBytes = Annotated[
-    bytes,
-    PlainValidator(_wire_bytes),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "minLength": 1},
-                {
-                    "type": "object",
-                    "properties": {
-                        "hex": {"type": "string", "pattern": "^ *[0-9A-Fa-f]{2}( *[0-9A-Fa-f]{2})* *$"}
-                    },
-                    "required": ["hex"],
-                    "additionalProperties": False,
-                },
-            ]
-        }
-    ),
-]
-"""Bytes of a protocol: text stands for itself in UTF-8."""
-
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OURS = ("PORT", "MAINSTAY_INSTANCE", "MAINSTAY_ZONE", "MAINSTAY_SERVICE")
 """What Mainstay itself tells each instance."""
