@@ -16,6 +16,7 @@ OURS = {
     *(b"mainstay-attempt", b"mainstay-deadline-ms"),
 }
 """Fields that the instance gets from us: added, or written anew."""
+_OFFER = (b"connection", b"upgrade")
 _TIME = re.compile(rb"Mainstay-Deadline-Ms: [0-9]+\r\n")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _ABSOLUTE = re.compile(rb"http://([^/?#]*)([^#]*)", re.IGNORECASE)
@@ -121,7 +122,8 @@ def check_talk(data, said):
     read = letter.requests(data)
     check_agreement(data, said, read)
     for ours, theirs in zip(said.messages, read.seen, strict=False):
-        passed = [field for field in _fields(ours) if field[0] not in OURS]
+        passed = [field for field in _fields(ours) if field[0] not in (*OURS, *_OFFER)]
+        check_offer(ours, theirs)
         sent = [*theirs.fields, *_numbers(theirs)]
         must(all(field in sent for field in passed), "it was given what nobody sent", passed, theirs.fields)
         _check_hop(passed, theirs.fields)
@@ -140,6 +142,16 @@ def _check_hop(passed, sent):
     must(
         not any(name in listed for name, _ in passed), "what is for one connection went further", passed, sent
     )
+
+
+def check_offer(ours, theirs):
+    """Check that nothing but WebSocket is offered to an instance, and only what the client offered (RFC 9110 §7.8)."""
+    offers = [ours.all(name.decode()) for name in _OFFER]
+    if any(offers):
+        must(offers == [[b"upgrade"], [b"websocket"]], "it is offered something else", offers)
+        must(b"upgrade" in members(theirs.fields, b"connection"), "nobody wants to go over", theirs)
+        must(b"websocket" in members(theirs.fields, b"upgrade"), "nobody offered that", theirs)
+        must((ours.method, ours.body) == (b"GET", b""), "something comes behind an offer", ours)
 
 
 def _fields(message):
@@ -178,7 +190,10 @@ def check_passed(said, reader):
             said,
         )
         return
-    must(all(reading.end in (CLEAN, INCOMPLETE) for reading in read), read, said)
+    for wire, reading in zip(said.wires, read, strict=True):
+        # Some read no further behind an offer, since they would have to take it up or not; nothing comes there.
+        offered = b"\r\nUpgrade: websocket\r\n" in wire
+        must(reading.end in (CLEAN, INCOMPLETE) or (reading.end == CLOSED and offered), reading, said)
     must(found == sorted(one[:4] for one in said.seen), "these are other messages", found, said)
 
 
@@ -303,7 +318,16 @@ def check_told(data, told, *, method, then):
         theirs, ours = read.seen[0], told.answer
         must(ours[:2] == theirs[:2], "it is another answer", ours, theirs)
         sent = [*theirs.fields, *_numbers(theirs)]
-        added = (b"date", b"connection", b"transfer-encoding")
+        added = (b"date", b"connection", b"transfer-encoding", b"upgrade")
+        named = letter.members(ours.fields, b"upgrade")
+        must(
+            not named or (ours.status, named) == (426, [b"websocket"]),
+            "it goes over to something",
+            ours,
+        )
+        must(
+            all(one in letter.members(theirs.fields, b"upgrade") for one in named), "nobody named that", ours
+        )
         must(
             all(one in sent for one in ours.fields if one[0] not in added),
             "it was told what nobody said",

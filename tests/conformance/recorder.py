@@ -14,7 +14,7 @@ class Recorder:
 
     Each of `answers` is for one request, in the order in which requests come; after the last of them
     everything is answered with 200. `pieces` are sent apart, `then` is what comes after them: "keep",
-    "close" or "reset"; an `early` answer does not wait for the request's body.
+    "close", "reset", or "raw": what comes is sent back, and kept in `raw`; an `early` answer does not wait for the request's body.
     """
 
     tls = None
@@ -24,6 +24,7 @@ class Recorder:
         self.wires = []
         self.messages = []
         self.faults = []
+        self.raw = b""
         self.open = 0
         self.server = None
         self.port = 0
@@ -65,7 +66,11 @@ class Recorder:
                     break
                 if not answered:
                     answered = True
-                    if not await self._answer(writer, self.answers.pop(0) if self.answers else {}):
+                    answer = self.answers.pop(0) if self.answers else {}
+                    if not await self._answer(writer, answer):
+                        return
+                    if answer.get("then") == "raw":
+                        await self._echo(reader, writer, bytes(wire[at:]))
                         return
                 if taken is None:
                     break
@@ -83,7 +88,15 @@ class Recorder:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             await asyncio.sleep(0.005)
             writer.transport.abort()
-        return then == "keep"
+        return then in ("keep", "raw")
+
+    async def _echo(self, reader, writer, data):
+        """Send back what comes, which is another protocol now."""
+        while data or not reader.at_eof():
+            self.raw += data
+            writer.write(data)
+            await writer.drain()
+            data = await reader.read(65536)
 
     def refuse(self):
         self.server.close()

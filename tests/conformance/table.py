@@ -22,13 +22,21 @@ def cases():
     """Give all cases by their ids."""
     found = {}
     for group in GROUPS:
-        for case in YAML(typ="safe", pure=True).load((FOLDER / f"{group}.yaml").read_text()):
-            for one in _variants(case):
-                one["id"] = f"{group}/{one['id']}"
-                assert one["id"] not in found, one["id"]
-                assert set(one) <= _KEYS, set(one) - _KEYS
-                assert {"rfc", "rule", "send", "answers", "close", "reached"} <= set(one), one["id"]
-                found[one["id"]] = one
+        for key, one in load(group).items():
+            assert set(one) <= _KEYS, set(one) - _KEYS
+            assert {"rfc", "rule", "send", "answers", "close", "reached"} <= set(one), key
+            found[key] = one
+    return found
+
+
+def load(group):
+    """Give the cases of one file by their ids."""
+    found = {}
+    for case in YAML(typ="safe", pure=True).load((FOLDER / f"{group}.yaml").read_text()):
+        for one in _variants(case):
+            one["id"] = f"{group}/{one['id']}"
+            assert one["id"] not in found, one["id"]
+            found[one["id"]] = one
     return found
 
 

@@ -96,6 +96,15 @@ def check_own(message, raw, reason, wanted):
     assert raw == expected
 
 
+def check_stays(message, wanted):
+    """Check that the connection stays, and whether another protocol is named for it."""
+    if "upgrade" in wanted:
+        assert message.all("upgrade") == [wire_bytes(wanted["upgrade"])]
+        assert message.all("connection") == [b"upgrade"]
+    else:
+        assert message.all("connection") in ([], [b"keep-alive"])
+
+
 def check_reached(message, wanted, name):
     if "line" in wanted:
         assert message.first == wire_bytes(wanted["line"])
@@ -108,7 +117,13 @@ def check_reached(message, wanted, name):
     for field in wanted.get("lacks", ()):
         assert not message.all(field), (field, message.head)
     assert message.body == wire_bytes(wanted.get("body", ""))
-    for field in ("connection", "keep-alive", "proxy-connection", "te", "upgrade", "expect", "trailer"):
+    if "upgrade" in wanted:
+        assert message.all("connection") == [b"upgrade"], message.head
+        assert message.all("upgrade") == [wire_bytes(wanted["upgrade"])], message.head
+    else:
+        assert not message.all("connection"), message.head
+        assert not message.all("upgrade"), message.head
+    for field in ("keep-alive", "proxy-connection", "te", "expect", "trailer"):
         assert not message.all(field), message.head
     for field in ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"):
         assert len(message.all(field)) == 1, message.head
@@ -173,8 +188,8 @@ async def test_case(rig, case):  # noqa: C901, PLR0912 - a case from end to end
         assert rest == b""
     else:
         assert re.match(rb"HTTP/1\.1 ", rest)
-    for message, _ in found if close is False else found[:-1]:
-        assert message.all("connection") in ([], [b"keep-alive"])
+    for (message, _), one in zip(found if close is False else found[:-1], wanted, strict=False):
+        check_stays(message, one)
     if reached == "nothing":
         assert all(not wire for wire in origin.wires)
         return

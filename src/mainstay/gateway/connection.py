@@ -146,7 +146,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._seen = False
         self._response = None
         self._sent = last
-        if exchange.request.length not in (NONE, 0) and exchange.request.method in _BODILESS:
+        request = exchange.request
+        if request.offers or (request.length not in (NONE, 0) and request.method in _BODILESS):
             self._sole = True
         self.transport.write(data)
 

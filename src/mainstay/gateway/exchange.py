@@ -101,7 +101,7 @@ class Exchange(Attempts):
         self._answered_at = now
         instance.seen(now - self.call.sent_at)  # type: ignore[operator] # it was sent
         self._count(response.status, now)
-        response.name(response.upgrade)
+        response.upgrade_to(response.upgrade)
         self._tied(response.lines)
         client.write(response.head())
         connection.resume_reading()
@@ -365,7 +365,7 @@ class Exchange(Attempts):
         """Tell which protocols the client should offer (RFC 9110 §15.5.22), of those that would be passed on."""
         some = [protocol for protocol in response.upgrade if protocol in self.route.upgrades]
         if some:
-            response.name(some)
+            response.upgrade_to(some)
 
     def _tied(self, lines: list[bytes]) -> None:
         sticky = self.route.sticky

@@ -235,7 +235,7 @@ class Response:
         if bodiless:
             self.length = 0
 
-    def name(self, protocols: Collection[bytes]) -> None:
+    def upgrade_to(self, protocols: Collection[bytes]) -> None:
         """Tell the client of the protocols that it may go over to, or goes over to now."""
         self.lines.append(b"Connection: upgrade\r\nUpgrade: " + b", ".join(protocols))
 

@@ -94,6 +94,8 @@ class TcpClient(Passage):
         worker.clients.add(self)
         self.route.in_flight += 1
         now = self._started = monotonic()
+        if self.route.sticky is not None:
+            self._call.bond = self.route.sticky.bond(None, self._peer)
         # Each needs two descriptors.
         if 2 * len(worker.clients) > worker.most_clients:
             self.route.refused += 1
