@@ -8,9 +8,10 @@ import pytest
 
 from gateway.test_tcp import BIG
 from mainstay.gateway import passage, relay
-from mainstay.gateway.table import LogSettings
+from mainstay.gateway.table import LogSettings, Trust
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.tolerance.breaker import BreakerSpec
+from pki import Authority
 
 OFFER = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
 AGREED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -455,3 +456,87 @@ async def test_an_upgrade_is_written_down_when_it_has_ended(rig, tmp_path):
     assert (line["target"], line["status"], line["bytes_in"], line["bytes_out"]) == ("/chat", 101, 5, 5)
     assert 0 < line["first_byte"] < line["duration"]
     assert (line["reason"], line["cancelled"]) == (None, False)
+
+
+# --- over TLS ---
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("tunnels"))
+
+
+@pytest.fixture
+async def secure(rig, ca):
+    """Give a tunnel that is encrypted on both sides, and its instance."""
+    origin = await rig.up(
+        tls=ca.origin("localhost"), trust=Trust(ca=ca.pem), door={"terms": ca.terms("shop.example")}
+    )
+    origin.answer = agree(then=b"welcome")
+    client = await rig.client(ssl=ca.client(), server_hostname="shop.example")
+    client.send(rig.get("/chat", *OFFER))
+    await switched(client)
+    assert await client.read(7) == b"welcome"
+    return client, origin
+
+
+async def test_a_tunnel_may_be_encrypted_on_both_sides(rig, secure):
+    client, _ = secure
+
+    client.send(BIG)
+
+    assert await client.read(len(BIG)) == BIG
+
+
+async def test_an_end_by_tls_ends_the_tunnel(rig, secure):
+    client, origin = secure
+
+    client.close()
+    await rig.until(lambda: not origin.open)
+
+    await rig.until(rig.idle)
+    assert rig.route.broken == 0
+
+
+async def test_an_instance_that_ends_lets_the_client_know(rig, secure):
+    client, origin = secure
+
+    for writer in origin.open:
+        writer.close()
+
+    assert await client.rest() == b""
+    client.close()
+    await rig.until(rig.idle)
+
+
+async def test_a_connection_that_is_cut_is_no_end(rig, secure):
+    client, origin = secure
+    (writer,) = origin.open
+
+    client.writer.transport.abort()
+
+    await rig.until(lambda: not origin.open)
+    await rig.until(rig.idle)
+    assert writer.transport.is_closing()
+
+
+async def test_an_encrypted_tunnel_holds_back_as_well(rig, ca):
+    origin = await rig.up(door={"terms": ca.terms("shop.example")})
+
+    async def flood(request):
+        request.writer.write(AGREED + b"x" * 2**26)
+        await request.reader.read()
+
+    origin.answer = flood
+    client = await rig.client(ssl=ca.client(), server_hostname="shop.example")
+    client.send(rig.get("/", *OFFER))
+    await switched(client)
+
+    before, now = 0, 1
+    while before < now:
+        before = now
+        await asyncio.sleep(0.1)
+        now = rig.route.sent.bytes
+
+    assert now < 2**25
+    assert len(await client.read(2**26, limit=30)) == 2**26

@@ -102,7 +102,7 @@ class Exchange(Attempts):
         instance.seen(now - self.call.sent_at)  # type: ignore[operator] # it was sent
         self._count(response.status, now)
         response.upgrade_to(response.upgrade)
-        self._tied(response.lines)
+        self._sign(response)
         client.write(response.head())
         connection.resume_reading()
         upgraded = Upgraded(self, instance)
@@ -340,16 +340,13 @@ class Exchange(Attempts):
     def _head(self, response: Response) -> bytes:
         request = self.request
         lines = response.lines
-        if self.trace is not None:
-            response.name(self.trace.line)
+        self._sign(response)
         if response.length < 0:
             if request.http11:
                 lines.append(b"Transfer-Encoding: chunked")
             else:
                 request.keep_alive = False
         client = self.client
-        if client.tls is not None and client.entrance.hsts and not response.hsts:
-            lines.append(client.entrance.hsts)
         if not request.complete or (client.closing and client.last()):
             request.keep_alive = False
         if not request.keep_alive:
@@ -358,19 +355,23 @@ class Exchange(Attempts):
             lines.append(b"Connection: keep-alive")
         if response.status == _UPGRADE_REQUIRED and response.upgrade:
             self._name_some(response)
-        self._tied(lines)
         return response.head()
+
+    def _sign(self, response: Response) -> None:
+        """Tell the client what every answer tells, whatever it is."""
+        if self.trace is not None:
+            response.name(self.trace.line)
+        client, sticky = self.client, self.route.sticky
+        if client.tls is not None and client.entrance.hsts and not response.hsts:
+            response.lines.append(client.entrance.hsts)
+        if sticky is not None and sticky.session:
+            self._tie(sticky, response.lines)
 
     def _name_some(self, response: Response) -> None:
         """Tell which protocols the client should offer (RFC 9110 §15.5.22), of those that would be passed on."""
         some = [protocol for protocol in response.upgrade if protocol in self.route.upgrades]
         if some:
             response.upgrade_to(some)
-
-    def _tied(self, lines: list[bytes]) -> None:
-        sticky = self.route.sticky
-        if sticky is not None and sticky.session:
-            self._tie(sticky, lines)
 
     def _tie(self, sticky: "Sticky", lines: list[bytes]) -> None:
         """Tell a session what it is tied to from now on, unless it is already.

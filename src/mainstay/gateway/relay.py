@@ -92,10 +92,10 @@ class End(asyncio.Protocol):
         self._out.write(data)
 
     def eof_received(self) -> bool:
-        """Pass on the end; the other direction goes on, except under TLS, which cannot end halfway."""
+        """Pass on the end; the other direction goes on."""
         self.ended = True
         self._tunnel.ended(self)
-        return self.transport.can_write_eof()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take it that this connection is closed."""
@@ -200,7 +200,7 @@ class Tunnel:
         if other.is_closing():
             return
         if end.other.ended or not other.can_write_eof():
-            # Both have said all: what is still waiting is sent before they close.
+            # Both have said all, or can only end both directions, as under TLS: what waits is sent before they close.
             other.close()
             end.transport.close()
         else:
@@ -212,7 +212,7 @@ class Tunnel:
         if other.lost:
             self._wheel.forget(self)
             self._owner.over(broken=self.broken)
-        elif exc is None:
+        elif exc is None and (end.ended or other.transport.is_closing()):
             other.transport.close()
         elif end is not self.far or end.ended or not self._parted(end):
             self.broken = end is self.far

@@ -91,7 +91,7 @@ class TcpClient(Passage):
         else:
             address = self.near.transport.get_extra_info("peername")
             self._peer = address_of(address[0]) if address else "unknown"
-        worker.clients.add(self)
+        worker.enter(self)
         self.route.in_flight += 1
         now = self._started = monotonic()
         if self.route.sticky is not None:
@@ -266,7 +266,7 @@ class TcpClient(Passage):
             self._connecting.cancel()
         self._detach()
         self.route.in_flight -= 1
-        self._worker.clients.discard(self)
+        self._worker.leave(self)
         self._intake.give_back()
 
     def _note(self, log: "AccessLog", now: float) -> None:

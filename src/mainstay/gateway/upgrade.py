@@ -56,4 +56,4 @@ class Upgraded(Passage):
             self._break()
         self._detach()
         self.route.in_flight -= 1
-        self._worker.clients.discard(self)
+        self._worker.leave(self)

@@ -50,7 +50,7 @@ class Waiting(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep in mind that no more comes."""
         self.ended = True
-        return self.transport.can_write_eof()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio tells it
         """Keep in mind that it is closed."""
