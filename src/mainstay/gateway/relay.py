@@ -199,8 +199,8 @@ class Tunnel:
         other = end.other.transport
         if other.is_closing():
             return
-        if end.other.ended or not other.can_write_eof():
-            # Both have said all, or can only end both directions, as under TLS: what waits is sent before they close.
+        if end.other.ended:
+            # Both have said all: what is still waiting is sent before they close.
             other.close()
             end.transport.close()
         else:

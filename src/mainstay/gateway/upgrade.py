@@ -17,7 +17,8 @@ class Upgraded(Passage):
     __slots__ = ("_exchange",)
 
     def __init__(self, exchange: "Exchange", instance: "Upstream") -> None:
-        super().__init__(exchange.client.worker, exchange.route)
+        client = exchange.client
+        super().__init__(client.worker, client.entrance, exchange.route)
         self._exchange = exchange
         self._instance = instance
         instance.busy.add(self)
