@@ -151,6 +151,21 @@ class CertificateNearedExpiry(CertificateFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SystemReloaded(Fact):
+    """The system file was read again, and the system is what it says."""
+
+    changes: list[str]
+    """`services.web replaced`, `listeners.main added`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadFailed(Fact):
+    """The system file was read again, and not applied."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStarted(Fact):
     """A gateway worker was started."""
 

@@ -14,7 +14,7 @@ from mainstay.cli import show
 from mainstay.cli.demo import demo
 from mainstay.cli.init import init
 from mainstay.cli.logs import logs
-from mainstay.cli.running import down, restart, scale, status
+from mainstay.cli.running import down, reload, restart, scale, status
 from mainstay.cli.schema import schema
 from mainstay.cli.up import up
 
@@ -48,7 +48,7 @@ def _root(
     pass
 
 
-for command in (init, up, down, status, logs, restart, scale, demo, schema):
+for command in (init, up, down, status, logs, reload, restart, scale, demo, schema):
     app.command()(command)
 
 

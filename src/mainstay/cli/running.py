@@ -29,6 +29,26 @@ def status(file: option.File = None, run_dir: option.Run = None, json: option.Js
         show.status(state)
 
 
+def reload(
+    file: option.File = None,
+    run_dir: option.Run = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what would change, and change nothing.")
+    ] = False,
+    json: option.Json = False,
+) -> None:
+    """Read the system file again and apply what has changed, without losing a request.
+
+    What is not changed is not touched. Is the file wrong, or does something new not become ready, all stays as it was.
+    """
+    run = option.run_dir(file, run_dir)
+    answer = ask(run, "/v1/reload", {"dry_run": dry_run}, timeout=None)
+    if json:
+        show.data(answer)
+    else:
+        show.changes(answer["changes"], done=not dry_run)
+
+
 def restart(
     service: Annotated[
         str, typer.Argument(metavar="SERVICE", help="The service whose instances are to be replaced.")

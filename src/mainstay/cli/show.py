@@ -90,6 +90,17 @@ def status(state: dict[str, Any]) -> None:
                 )
 
 
+def changes(told: list[dict[str, Any]], *, done: bool) -> None:
+    """Print what a reload has changed, or would change."""
+    for change in told:
+        keys = f": {', '.join(change['keys'])}" if change["keys"] else ""
+        out.print(Text(f"{change['what']} {change['how']}{keys}"), soft_wrap=True)
+    if not told:
+        news("nothing has changed")
+    elif not done:
+        news("nothing was changed: this is what a reload would do")
+
+
 Cell = Callable[[dict[str, Any]], Text | str]
 
 
@@ -226,12 +237,14 @@ def bytes_(count: int) -> str:
 def fact(record: dict[str, Any]) -> str:
     """Write a fact as a line for people."""
     who = record.get("instance") or record.get("service") or record.get("key")
-    who = who or f"gateway worker {record.get('worker')}"
+    who = who or (f"gateway worker {record['worker']}" if "worker" in record else "system")
     words = {
         "InstanceStarted": "started",
         "InstanceAdopted": "found running, watched again",
         "InstanceBecameReady": "ready",
         "InstanceReturned": "back after ejection",
+        "SystemReloaded": f"reloaded: {', '.join(record.get('changes', ()))}",
+        "ReloadFailed": f"not reloaded: {record.get('reason')}",
         "PanicBegan": "no usable instance is left: all are used",
         "PanicEnded": "has usable instances again",
         "WorkerStarted": f"started, pid {record.get('pid')}",

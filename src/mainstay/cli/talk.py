@@ -5,7 +5,7 @@ import json
 import socket
 from typing import Any
 
-from mainstay.base.errors import EnvironmentProblem, MainstayError, NotRunning
+from mainstay.base.errors import EnvironmentProblem, MainstayError, NotRunning, Problem, SystemFileError
 from mainstay.supervisor.orphan import marked
 from mainstay.supervisor.rundir import CONTROL, RunDir
 
@@ -37,6 +37,7 @@ def ask(
 
     Raises:
         NotRunning: nobody is there, or no answer comes.
+        SystemFileError: the supervisor has read the system file, and it cannot be used.
         MainstayError: the supervisor says no; the message and the exit code are its own.
     """
     try:
@@ -63,6 +64,8 @@ def ask(
     finally:
         connection.close()
     if answer.status >= 400:  # noqa: PLR2004 - the first error status
+        if "problems" in said:
+            raise SystemFileError(said["file"], [Problem(**one) for one in said["problems"]])
         raise _Told(said.get("error", f"HTTP {answer.status}"), said.get("exit_code", 1))
     answered: dict[str, Any] = said
     return answered

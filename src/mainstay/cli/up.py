@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -28,7 +28,19 @@ _READY = "MAINSTAY_READY_FD"
 _LOG = "supervisor"
 
 
-def up(
+class _Manner(NamedTuple):
+    """How it is to be run."""
+
+    keep_going: bool
+    watch: bool
+    as_json: bool
+
+    def options(self) -> list[str]:
+        """Write it as a command line, but for how it is printed."""
+        return [*(["--keep-going"] if self.keep_going else []), *(["--watch"] if self.watch else [])]
+
+
+def up(  # noqa: PLR0913, PLR0917 - its options
     file: option.File = None,
     run_dir: option.Run = None,
     detach: Annotated[
@@ -40,13 +52,16 @@ def up(
             "--keep-going", help="Go on when a service does not become ready, and keep trying; for boots."
         ),
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Reload whenever the system file, or an env_file, changes.")
+    ] = False,
     json: option.Json = False,
 ) -> None:
     """Start everything, route its traffic, and keep it standing. Ctrl-C stops it gracefully.
 
     What a killed supervisor left running is taken over as it is, not started again.
     """
-    ready = _Ready()
+    ready, manner = _Ready(), _Manner(keep_going, watch, json)
     try:
         system = load(file)
         run = option.run_dir(system.file, run_dir)
@@ -56,11 +71,11 @@ def up(
                 f"'{system.name}' is already running, pid {holder}; `mainstay status` shows it"
             )
         if detach:
-            _detached(system, run, keep_going=keep_going, as_json=json)
+            _detached(system, run, manner)
             return
         run.take()
         try:
-            asyncio.run(_serve(system, run, ready, strict=not keep_going, as_json=json))
+            asyncio.run(_serve(system, run, ready, manner))
         finally:
             run.release()
         ready.tell({"error": "it was stopped before all was ready", "exit_code": 1})
@@ -90,13 +105,12 @@ class _Ready:
         return True
 
 
-def _detached(system: System, run: RunDir, *, keep_going: bool, as_json: bool) -> None:
+def _detached(system: System, run: RunDir, manner: _Manner) -> None:
     run.take()
     run.release()  # the folder can be written, or we would not be here
     hears, tells = os.pipe()
     argv = [sys.executable, "-m", "mainstay", "up", "--file", str(system.file), "--run-dir", str(run.path)]
-    if keep_going:
-        argv.append("--keep-going")
+    argv += manner.options()
     with run.log(_LOG).open("ab") as log:
         child = subprocess.Popen(  # noqa: S603 - ourselves
             argv,
@@ -125,7 +139,7 @@ def _detached(system: System, run: RunDir, *, keep_going: bool, as_json: bool) -
         problem.exit_code = news["exit_code"]
         raise problem
     status = ask(run, "/v1/status")
-    if as_json:
+    if manner.as_json:
         show.data(status)
     else:
         _notes(status)
@@ -149,14 +163,20 @@ def _notes(status: dict[str, Any]) -> None:
             show.news(f"{name}: {service['up']} of {service['instances']} up; `mainstay status` tells why")
 
 
-async def _serve(system: System, run: RunDir, ready: _Ready, *, strict: bool, as_json: bool) -> None:
+async def _serve(system: System, run: RunDir, ready: _Ready, manner: _Manner) -> None:
     attended = ready._fd is None  # noqa: SLF001 - somebody reads this terminal
-    control = Control(system, run, tell=_teller(as_json))
+    control = Control(system, run, tell=_teller(manner.as_json))
     if control.trouble is not None:
         show.news(control.trouble)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+    beside: set[asyncio.Task[None]] = set()
     killing: set[asyncio.Task[None]] = set()
+
+    def begin(work: Coroutine[Any, Any, None]) -> None:
+        task = loop.create_task(work)
+        beside.add(task)
+        task.add_done_callback(beside.discard)
 
     def stop() -> None:
         if stopping.is_set():
@@ -166,16 +186,26 @@ async def _serve(system: System, run: RunDir, ready: _Ready, *, strict: bool, as
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-    # A terminal that closes is an end; what is detached has none.
-    loop.add_signal_handler(signal.SIGHUP, stop if attended else lambda: None)
+    # A terminal that closes is an end; who has none is asked to read the file again.
+    terminal = any(map(os.isatty, range(3)))
+    loop.add_signal_handler(signal.SIGHUP, stop if terminal else lambda: begin(_reload(control)))
     sock = run.bind_unix(CONTROL)
     async with serving(application(control, stopping.set), sock):
-        printing = loop.create_task(_print_logs(run)) if attended and not as_json else None
+        if attended and not manner.as_json:
+            begin(_print_logs(run))
+        if manner.watch:
+            begin(control.follow_file())
         try:
-            await _run(control, stopping, lambda: ready.tell({"ok": True}), strict=strict)
+            await _run(control, stopping, lambda: ready.tell({"ok": True}), strict=not manner.keep_going)
         finally:
-            if printing is not None:
-                printing.cancel()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+
+async def _reload(control: Control) -> None:
+    with contextlib.suppress(MainstayError):  # it is told as a fact
+        await control.reload()
 
 
 async def _run(

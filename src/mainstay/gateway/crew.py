@@ -156,6 +156,10 @@ class Crew:
         self.sockets.close()
         self._door.close()
 
+    def serves(self, service: str) -> bool:
+        """Tell whether workers know this service."""
+        return self._table is not None and service in self._table.services
+
     @property
     def begun(self) -> bool:
         """Whether workers are told what to do: not before all that is to be listened at is ours."""

@@ -19,7 +19,7 @@ from mainstay.system.schema import System
 from mainstay.system.tls import Tls, UpstreamTls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 WARNED = 14
 """Days before its end from which on a certificate is warned of: renewing programs begin at thirty, so that by
@@ -49,18 +49,29 @@ class _Source(Protocol[V_co]):
 class Keyring:
     """What all listeners and all services show and believe."""
 
-    def __init__(self, system: System, emit: Emit, clock: Clock) -> None:
+    def __init__(
+        self,
+        system: System,
+        emit: Emit,
+        clock: Clock,
+        *,
+        known: "Collection[_Held[Any]]" = (),
+        told: "dict[str, tuple[float, int]] | None" = None,
+    ) -> None:
         """Hold nothing, until `open`.
 
         Args:
             system: Whose certificates.
             emit: Takes the facts.
             clock: Tells the time.
+            known: What was held before; what says the same under the same key goes on as it is.
+            told: What was warned of before.
         """
         folder = system.folder
         self._emit = emit
         self._clock = clock
-        self._told: dict[str, tuple[float, int]] = {}
+        # Its end, and the days until then that were told last, by the certificate's key.
+        self._told: dict[str, tuple[float, int]] = {} if told is None else told
         self._terms = {
             name: _Held(f"{opening.key.rpartition('.')[0]}.tls", _TermsOf(opening.entrance.tls, folder))
             for name, opening in system.openings().items()
@@ -74,10 +85,20 @@ class Keyring:
             for name, service in reversed(system.services.items())
             if service.upstream_tls is not None
         }
+        if known:
+            self._terms = {name: _kept(held, known) for name, held in self._terms.items()}
+            self._trusts = {section: _kept(held, known) for section, held in self._trusts.items()}
+
+    def successor(self, system: System) -> "Keyring":
+        """Give the keyring of another system, of the same folder; it need not be opened for what both say.
+
+        What they have in common goes on as it is, also while its files do not fit together.
+        """
+        return Keyring(system, self._emit, self._clock, known=list(self._all()), told=self._told)
 
     def open(self) -> list[str]:
-        """Read all files, and give what is wrong with them, each with the key of the system file."""
-        return [problem for held in self._all() if (problem := held.read()) is not None]
+        """Read all files that were not read before, and give what is wrong with them, each with the system file's key."""
+        return [problem for held in self._all() if held.value is None if (problem := held.read()) is not None]
 
     def look(self) -> bool:
         """Look whether files have changed; say whether anything is to be shown or believed that was not before."""
@@ -100,6 +121,10 @@ class Keyring:
         """Give how TLS is spoken at a listening socket; None: not at all, or its files could not be read."""
         held = self._terms.get(name)
         return held.value if held is not None else None
+
+    def knows(self, section: UpstreamTls | None) -> bool:
+        """Tell whether a service of its system says this."""
+        return section in self._trusts
 
     def trust(self, section: UpstreamTls | None) -> Trust:
         """Give how instances of a service that says this are believed."""
@@ -139,6 +164,11 @@ class Keyring:
                     )
 
 
+def _kept(held: "_Held[V_co]", others: "Collection[_Held[Any]]") -> "_Held[V_co]":
+    """Give the one that says the same under the same key, if there is one."""
+    return next((one for one in others if one.key == held.key and one.source == held.source), held)
+
+
 class _Held(Generic[V_co]):
     """What was made of some files when they last fitted together."""
 
@@ -147,15 +177,15 @@ class _Held(Generic[V_co]):
         self.value: V_co | None = None
         self.trouble: str | None = None
         """Why the files that are there now are not used."""
-        self._source = source
+        self.source = source
         self._seen: list[tuple[int, ...] | None] = []
         self._doubt: str | None = None
 
     def read(self) -> str | None:
         """Read the files, and give what is wrong with them."""
-        self._seen = [_stamp(file) for file in self._source.files]
+        self._seen = [_stamp(file) for file in self.source.files]
         try:
-            self.value = self._source.make()
+            self.value = self.source.make()
         except SpecError as error:
             self._doubt = self.trouble = f"{self.key}.{error}"
         return self.trouble
@@ -163,12 +193,12 @@ class _Held(Generic[V_co]):
     def look(self) -> None:
         """Read the files again if they are not what they were."""
         # First this, then the files: what changes in between is seen the next time.
-        seen = [_stamp(file) for file in self._source.files]
+        seen = [_stamp(file) for file in self.source.files]
         if seen == self._seen and self._doubt is None:
             return
         self._seen = seen
         try:
-            self.value = self._source.make()
+            self.value = self.source.make()
         except SpecError as error:
             # They are changed one after the other; what is wrong is so when it stays.
             doubt, self._doubt = self._doubt, f"{self.key}.{error}"
@@ -179,7 +209,7 @@ class _Held(Generic[V_co]):
 
     def pairs(self) -> list[tuple[str, Pair]]:
         """Give the certificates that are used, each with its key."""
-        return [(self.key + place, pair) for place, pair in self._source.pairs()]
+        return [(self.key + place, pair) for place, pair in self.source.pairs()]
 
 
 def _stamp(file: Path) -> tuple[int, ...] | None:
@@ -191,7 +221,7 @@ def _stamp(file: Path) -> tuple[int, ...] | None:
 
 
 class _TermsOf:
-    """How TLS is spoken at a listener, as its section says."""
+    """How TLS is spoken at a listener, as its section says; equal to one that says the same."""
 
     def __init__(self, section: Tls, folder: Path) -> None:
         self._section = section
@@ -200,6 +230,14 @@ class _TermsOf:
         self.files = [folder / file for _, each in section.pairs() for file in (each.cert, each.key) if file]
         if section.client_ca is not None:
             self.files.append(folder / section.client_ca)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _TermsOf) and (self._section, self._folder) == (
+            other._section,
+            other._folder,
+        )
+
+    __hash__ = None  # type: ignore[assignment] # nobody asks for it
 
     def make(self) -> Terms:
         """Read it."""
@@ -224,13 +262,21 @@ class _TermsOf:
 
 
 class _TrustOf:
-    """How instances are believed, as the section of their service says."""
+    """How instances are believed, as the section of their service says; equal to one that says the same."""
 
     def __init__(self, section: UpstreamTls, folder: Path) -> None:
         self._section = section
         self._folder = folder
         self._made: list[tuple[str, Pair]] = []
         self.files = [folder / file for file in (section.ca, section.cert, section.key) if file]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _TrustOf) and (self._section, self._folder) == (
+            other._section,
+            other._folder,
+        )
+
+    __hash__ = None  # type: ignore[assignment] # nobody asks for it
 
     def make(self) -> Trust:
         """Read it."""

@@ -1,8 +1,9 @@
 """Instances that somebody else runs: as rows of the routing table, and as lines of the status."""
 
+from dataclasses import replace
 from typing import Any
 
-from mainstay.gateway.table import Row
+from mainstay.gateway.table import DRAINING, Row
 from mainstay.gateway.tally import Tally
 from mainstay.system.schema import Service, System
 
@@ -28,6 +29,18 @@ def rows(system: System) -> list[Row]:
         )
         for name, service in _services(system)
         for address in service.addresses
+    ]
+
+
+def parting(before: System, after: System) -> list[Row]:
+    """Give the rows of addresses that there are no more, for what is in progress there to end."""
+    staying = {(row.service, row.instance, row.generation) for row in rows(after)}
+    return [
+        replace(row, state=DRAINING)
+        for row in rows(before)
+        if row.service in after.services
+        and after.services[row.service].listen is not None
+        and (row.service, row.instance, row.generation) not in staying
     ]
 
 

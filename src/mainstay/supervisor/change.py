@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from mainstay.base.errors import Refused
 from mainstay.supervisor.context import Context
@@ -15,6 +16,7 @@ class Changes:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._busy: dict[str, str] = {}
+        self._all: str | None = None
         self.open = False
         """Whether changes are taken; not before the system has been started."""
 
@@ -27,23 +29,57 @@ class Changes:
             change: Does it.
 
         Raises:
-            Refused: the service is being changed already, or the system is being started or stopped.
+            Refused: the service or the whole is being changed already, or being started or stopped.
             Exception: whatever the change raises.
         """
-        context = self._context
-        context.refuse_when_ending()
-        if not self.open:
-            raise Refused(f"{context.system.name} is still being started", retry_after=1.0)
+        self._refuse_unless_free()
         if service in self._busy:
             raise Refused(
                 f"{service} is being {self._busy[service]}: wait until that is done", retry_after=1.0
             )
         self._busy[service] = done
+        await self._begin(change, partial(self._busy.pop, service))
+
+    async def make_alone(self, done: str, change: Change) -> None:
+        """Change the whole system, with no change of a service beside it; else as `make`.
+
+        Raises:
+            Refused: something is being changed already, or the system is being started or stopped.
+            Exception: whatever the change raises.
+        """
+        self.refuse_unless_idle()
+        self._all = done
+        await self._begin(change, self._free)
+
+    def refuse_unless_idle(self) -> None:
+        """Refuse while anything is being changed.
+
+        Raises:
+            Refused: something is, or the system is being started or stopped.
+        """
+        self._refuse_unless_free()
+        for service, done in self._busy.items():
+            raise Refused(f"{service} is being {done}: wait until that is done", retry_after=1.0)
+
+    def _refuse_unless_free(self) -> None:
+        context = self._context
+        context.refuse_when_ending()
+        if not self.open:
+            raise Refused(f"{context.system.name} is still being started", retry_after=1.0)
+        if self._all is not None:
+            raise Refused(
+                f"{context.system.name} is being {self._all}: wait until that is done", retry_after=1.0
+            )
+
+    def _free(self) -> None:
+        self._all = None
+
+    async def _begin(self, change: Change, over: Callable[[], object]) -> None:
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        context.start(self._make(service, change, outcome))
+        self._context.start(self._make(change, over, outcome))
         await outcome
 
-    async def _make(self, service: str, change: Change, outcome: asyncio.Future[None]) -> None:
+    async def _make(self, change: Change, over: Callable[[], object], outcome: asyncio.Future[None]) -> None:
         problem: Exception | None = None
         try:
             await change()
@@ -53,7 +89,7 @@ class Changes:
         except Exception as found:  # noqa: BLE001 - whoever asked is told
             problem = found
         finally:
-            del self._busy[service]
+            over()
             _tell(outcome, problem)
 
 

@@ -1,6 +1,7 @@
 """Starting one life of an instance, so that it can be found whatever happens to the supervisor meanwhile."""
 
 import hashlib
+from pathlib import Path
 from typing import NamedTuple
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError
@@ -30,14 +31,29 @@ class Post(NamedTuple):
 
 
 def definition(service: Service) -> str:
-    """Give a digest of what the system file says on how an instance is started."""
-    told = (
-        service.command,
-        str(service.cwd),
-        service.user,
-        sorted(service.env.items()),
-        list(map(str, service.env_file)),
+    """Give a digest of what the system file says on how an instance is started: `difference.PROCESS_KEYS`."""
+    return _digest(
+        (
+            service.command,
+            str(service.cwd),
+            service.user,
+            sorted(service.env.items()),
+            list(map(str, service.env_file)),
+        )
     )
+
+
+def environment_digest(service: Service, folder: Path) -> str:
+    """Give a digest of what its environment files hold now; empty when it has none, or one cannot be read."""
+    if not service.env_file:
+        return ""
+    try:
+        return _digest(sorted(service.environment(folder).items()))
+    except MainstayError:
+        return ""
+
+
+def _digest(told: object) -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
@@ -59,6 +75,7 @@ def launch(context: Context, post: Post, generation: int, port: Port) -> tuple[L
         zone=post.zone,
         log_from=_size(context, post),
         definition=definition(post.service),
+        environment=environment_digest(post.service, context.system.folder),
     )
     # Before it is started: a supervisor that is killed right after has left word of whom to look for.
     context.state.lives.append(record)

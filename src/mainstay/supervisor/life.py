@@ -37,6 +37,46 @@ Probe = Callable[[Service, str, int], Awaitable[ProbeResult]]
 """Asks an instance of a service, at a host and port, once whether it is well."""
 
 
+class Turn(Protocol):
+    """The traffic's part in a change of the system, in the order of its methods."""
+
+    def begin(self) -> None:
+        """Take hold of what will be needed.
+
+        Raises:
+            MainstayError: it cannot be had; nothing is changed then.
+        """
+        ...
+
+    def show(self, ready: frozenset[str]) -> None:
+        """Let these new services have traffic, and no others; called each time there are more.
+
+        Raises:
+            MainstayError: that cannot be.
+        """
+        ...
+
+    def prepare(self) -> None:
+        """Make sure that `switch` cannot fail; all that is new is ready.
+
+        Raises:
+            MainstayError: it would.
+        """
+        ...
+
+    async def switch(self) -> None:
+        """Have the traffic follow the new system."""
+        ...
+
+    async def undo(self) -> None:
+        """In place of all that has not been called yet: have the traffic follow the former system, as before."""
+        ...
+
+    def end(self) -> None:
+        """Take it that all is over, one way or the other."""
+        ...
+
+
 class Gate(Protocol):
     """The traffic, as far as the supervisor must know of it."""
 

@@ -1,6 +1,6 @@
 """The instances of one service: filling its slots, replacing one after another, growing and shrinking."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mainstay.base.errors import MainstayError
 from mainstay.redundancy.zone import spread
@@ -19,6 +19,9 @@ class Replicas:
     def __init__(self, context: Context, name: str, service: Service, want: int) -> None:
         self.name = name
         self.service = service
+        """What new instances are started as."""
+        self.zones: Sequence[str] = context.system.zones
+        """What they are spread over."""
         self.want = want
         """How many instances there are to be."""
         self.slots: dict[int, Runner] = {}
@@ -33,7 +36,7 @@ class Replicas:
 
     def post(self, slot: int) -> Post:
         """Give what a slot is to be filled with."""
-        return Post(self.name, self.service, slot, spread(slot, self._context.system.zones)[-1])
+        return Post(self.name, self.service, slot, spread(slot, self.zones)[-1])
 
     def fill(self) -> None:
         """Put an instance in every empty slot; they wait to be begun."""
@@ -51,6 +54,16 @@ class Replicas:
             runner.stop()
             self._context.start(self._see_off(runner))
 
+    def define(self, service: Service, zones: Sequence[str]) -> None:
+        """Start new instances as this definition of the service says; those that run are as they were."""
+        self.service = service
+        self.zones = zones
+
+    def configure(self) -> None:
+        """Treat those that run as the definition says, too."""
+        for slot, runner in self.slots.items():
+            runner.configure(self.post(slot))
+
     async def roll(self) -> None:
         """Replace all instances, one slot after the other, the replacement ready before the old one goes.
 
@@ -61,7 +74,30 @@ class Replicas:
             MainstayError: a replacement did not become ready; the old one stays, and so do those after it.
         """
         for slot in sorted(self.slots):
-            await (self._replace(slot) if self.service.listen is not None else self._restart(slot))
+            await self._renew(slot)
+
+    def misfits(self, service: Service, zones: Sequence[str]) -> list[int]:
+        """Give the slots whose instance was not started as a definition of the service says."""
+        return [
+            slot
+            for slot, runner in sorted(self.slots.items())
+            if not runner.fits(Post(self.name, service, slot, spread(slot, zones)[-1]))
+        ]
+
+    async def renew(self, want: int) -> None:
+        """Replace the instances in slots up to `want` that were not started as the definition says, as `roll` does."""
+        for slot in self.misfits(self.service, self.zones):
+            if slot <= want:
+                await self._renew(slot)
+
+    async def _renew(self, slot: int) -> None:
+        takes_traffic = self.slots[slot].post.service.listen is not None
+        await (self._replace(slot) if takes_traffic else self._restart(slot))
+
+    async def clear(self) -> None:
+        """Have no instances: what is in progress ends, then they are stopped."""
+        self.want = 0
+        await self._withdraw(list(self.slots))
 
     async def resize(self, want: int) -> None:
         """Have as many instances as wanted: new ones ready, or surplus ones drained and stopped.

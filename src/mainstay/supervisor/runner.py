@@ -21,7 +21,7 @@ from mainstay.base.facts import (
     InstanceStopped,
 )
 from mainstay.supervisor.context import Context
-from mainstay.supervisor.launch import Post, launch, unit_spec
+from mainstay.supervisor.launch import Post, definition, environment_digest, launch, unit_spec
 from mainstay.supervisor.life import HOST, Life
 from mainstay.supervisor.log import last_lines
 from mainstay.supervisor.process import Process
@@ -85,6 +85,31 @@ class Runner:
         self._take(process, record)
         self._obey(self.unit.resume(self._now(), record.generation, ready=record.ready))
         self._emit(InstanceAdopted, record.generation)
+
+    def configure(self, post: Post) -> None:
+        """Go by another definition of its post from now on, with the process that it has."""
+        before, self.post = self.post.service, post
+        self.unit.configure(unit_spec(post.service))
+        if self.watch is None:
+            return
+        self.watch.configure(post.service)
+        if before.health != post.service.health and self.is_ready and self.record is not None:
+            # Not after a pause that the former definition asked for.
+            self._cancel_work()
+            self._do(self._tend(self.watch, self.record))
+
+    def fits(self, post: Post) -> bool:
+        """Tell whether what runs here was started as another definition of its post says."""
+        if self.is_over:
+            return post.service.restart is None
+        record, folder = self.record, self._context.system.folder
+        if record is None:
+            return definition(self.post.service) == definition(post.service) and self.post.zone == post.zone
+        return (
+            record.definition == definition(post.service)
+            and record.environment in ("", environment_digest(post.service, folder))
+            and record.zone == post.zone
+        )
 
     def stop(self) -> None:
         """End it gracefully, for good; a second time does nothing."""

@@ -38,6 +38,8 @@ class LifeRecord:
     """Where in the log this life's output begins, in bytes."""
     definition: str = ""
     """A digest of how it was started, so that a change of the system file is seen."""
+    environment: str = ""
+    """A digest of what its environment files held; empty when there were none, or nobody knows."""
     ready: bool = False
     """Whether it had become ready."""
 

@@ -21,7 +21,7 @@ from mainstay.supervisor import orphan
 from mainstay.supervisor.adopt import adopt, former
 from mainstay.supervisor.change import Changes
 from mainstay.supervisor.context import Context
-from mainstay.supervisor.life import Gate, Life, Probe
+from mainstay.supervisor.life import Gate, Life, Probe, Turn
 from mainstay.supervisor.log import is_full, rotate
 from mainstay.supervisor.plan import scaled, waves
 from mainstay.supervisor.port import Ports
@@ -30,7 +30,9 @@ from mainstay.supervisor.row import row, why_not_ready
 from mainstay.supervisor.rundir import RunDir
 from mainstay.supervisor.runner import Runner
 from mainstay.supervisor.state import State
+from mainstay.supervisor.transition import Transition, needs, run
 from mainstay.supervisor.unit import WAITING
+from mainstay.system.difference import Difference
 from mainstay.system.schema import System
 
 TRIES = 3
@@ -69,14 +71,15 @@ class Supervisor:
             emit=emit,
             ports=Ports(dice.fork("ports")),
         )
-        run = {name: service for name, service in system.services.items() if service.command is not None}
-        # What others run is there or not; nobody here can start it first.
-        self._waves = waves(
-            {name: [need for need in service.needs if need in run] for name, service in run.items()}
-        )
+        self._waves = waves(needs(system))
         self._services = {
-            name: Replicas(self._context, name, service, scaled(service.instances, state.scale.get(name)))
-            for name, service in run.items()
+            name: Replicas(
+                self._context,
+                name,
+                system.services[name],
+                scaled(system.services[name].instances, state.scale.get(name)),
+            )
+            for name in run(system)
         }
         self._unwanted = Replicas(self._context, "", former(), 0)
         self._changes = Changes(self._context)
@@ -143,7 +146,8 @@ class Supervisor:
         for runner in self._unwanted:
             runner.stop()
         for wave in reversed(self._waves):
-            runners = [runner for name in wave for runner in self._services[name]]
+            # In the middle of a change some are not there yet, or not any more.
+            runners = [runner for name in wave for runner in self._services.get(name, ())]
             for runner in runners:
                 runner.stop()
             await self._until_over(runners)
@@ -197,18 +201,49 @@ class Supervisor:
             raise SpecError(f"instances of {service} must be 1 to {MOST}, not {count}")
         await self._changes.make(service, "scaled", partial(self._scale, replicas, count))
 
+    def stale(self, system: System) -> list[str]:
+        """Give the services of which an instance was not started as a system has it."""
+        return [
+            name
+            for name in run(system)
+            if name in self._services and self._services[name].misfits(system.services[name], system.zones)
+        ]
+
+    async def change(self, change: Difference, turn: Turn) -> None:
+        """Become another system, without taking anything away that both have.
+
+        It goes on when the one who waits for it is cancelled.
+
+        Args:
+            change: From what to what.
+            turn: The traffic's part in it.
+
+        Raises:
+            MainstayError: something did not become ready; all is again as it was, or it is told what is not.
+            Refused: something is being changed already, or the system is being started or stopped.
+        """
+        await self._changes.make_alone("reloaded", partial(self._change, change, turn))
+
+    def refuse_unless_idle(self) -> None:
+        """Refuse while anything is being changed.
+
+        Raises:
+            Refused: something is, or the system is being started or stopped.
+        """
+        self._changes.refuse_unless_idle()
+
     @property
     def problem(self) -> str | None:
         """Why the state could not be written last time; None when it could."""
         return self._context.problem
 
     def rotation(self) -> list[Life]:
-        """Give the lives that the gateway is to know, by service and slot; services without a listener have none."""
+        """Give the lives that the gateway is to know, by service and slot; those without a listener are not."""
         return [
             life
             for replicas in self._services.values()
-            if replicas.service.listen is not None
             for runner in replicas
+            if runner.post.service.listen is not None
             if (life := runner.life()) is not None
         ]
 
@@ -232,6 +267,36 @@ class Supervisor:
                 scale[replicas.name] = before
             self._context.save()
             raise
+
+    async def _change(self, change: Difference, turn: Turn) -> None:
+        turn.begin()
+        transition = Transition(self._context, self._services, change, turn)
+        # Should all be stopped in the middle of it.
+        self._waves.append(transition.added)
+        try:
+            await transition.forth()
+        except Exception as problem:
+            self._context.refuse_when_ending()
+            try:
+                await self._go_back(transition, problem)
+            finally:
+                turn.end()
+            raise
+        finally:
+            self._waves.remove(transition.added)
+        transition.commit()
+        self._waves = [*waves(needs(change.after)), transition.removed]
+        await turn.switch()
+        await transition.settle()
+        self._waves.pop()
+        turn.end()
+
+    @staticmethod
+    async def _go_back(transition: Transition, problem: Exception) -> None:
+        try:
+            await transition.back()
+        except MainstayError as other:
+            raise MainstayError(f"{problem}\nit could not be taken back entirely: {other}") from problem
 
     def _begin_to_end(self) -> None:
         self._context.ending = True

@@ -186,6 +186,10 @@ class Unit:
         self.failures = 0
         """How many lives in a row did not become ready."""
 
+    def configure(self, spec: UnitSpec) -> None:
+        """Go by another spec from the next thing on that happens; what it is waiting for now stays as it is."""
+        self._spec = spec
+
     def begin(self, now: float) -> list[Order]:
         """Start its first life."""
         return self._start(now, Signal.BEGUN)

@@ -41,6 +41,14 @@ class Watch:
         self.frozen = False
         """Whether its process was stopped by a signal (SIGSTOP, SIGTSTP, a debugger)."""
 
+    def configure(self, service: Service) -> None:
+        """Ask as another definition of the service says from now on; what is known of the life still counts."""
+        self._service = service
+        self._spec = service.health_spec()
+        before = self._word()
+        if self.health.configure(self._context.clock.now(), self._spec):
+            self._tell(before, "it is no longer checked")
+
     async def until_ready(self) -> None:
         """Ask until it is well for the first time."""
         if self._spec is None and self._service.listen is None:
@@ -56,14 +64,16 @@ class Watch:
 
     async def for_ever(self) -> None:
         """Go on asking whether it is well, as often as the system file says."""
-        every = _UNCHECKED_EVERY if self._spec is None else self._spec.every
         # All at different moments, though all were started at once.
-        await asyncio.sleep(every * self._context.dice.random())
+        await asyncio.sleep(self._every() * self._context.dice.random())
         while True:
             self.look()
             if self._spec is not None:
                 self._judge(await self._ask())
-            await asyncio.sleep(every)
+            await asyncio.sleep(self._every())
+
+    def _every(self) -> float:
+        return _UNCHECKED_EVERY if self._spec is None else self._spec.every
 
     def look(self) -> None:
         """See whether it is frozen."""

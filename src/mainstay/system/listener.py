@@ -29,6 +29,11 @@ class Listener(NamedTuple):
     scheme: str = "http"
     """One of `SCHEMES`."""
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.host, self.port
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"

@@ -3,6 +3,7 @@
 =============================================== ============================================
 GET  /v1/status                                  the whole state
 GET  /v1/facts                                   the last facts, oldest first
+POST /v1/reload {"dry_run"}                      the system file, read again; answers when it is so
 POST /v1/services/{service}/restart              a rolling restart; answers when it is done
 POST /v1/services/{service}/scale {"instances"}  so many instances; answers when they are there
 POST /v1/stop                                    end everything; answers at once
@@ -22,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mainstay.base.errors import MainstayError
+from mainstay.base.errors import MainstayError, SystemFileError
 from mainstay.control import Control
 from mainstay.web import admin
 
@@ -59,6 +60,11 @@ def application(control: Control, stop: Callable[[], None]) -> Starlette:
         del request
         return JSONResponse({"version": 1, "facts": list(control.facts)})
 
+    async def reload(request: Request) -> Response:
+        rehearse = _rehearse(await request.body())
+        changes = await control.reload(rehearse=rehearse)
+        return JSONResponse({"version": 1, "reloaded": not rehearse, "changes": changes})
+
     async def restart(request: Request) -> Response:
         service = _service(control, request)
         await control.restart(service)
@@ -79,6 +85,7 @@ def application(control: Control, stop: Callable[[], None]) -> Starlette:
         routes=[
             Route("/v1/status", status),
             Route("/v1/facts", facts),
+            Route("/v1/reload", _told(reload), methods=["POST"]),
             Route("/v1/services/{service}/restart", _told(restart), methods=["POST"]),
             Route("/v1/services/{service}/scale", _told(scale), methods=["POST"]),
             Route("/v1/stop", end, methods=["POST"]),
@@ -98,7 +105,10 @@ def _told(endpoint: Endpoint) -> Endpoint:
             return await endpoint(request)
         except MainstayError as problem:
             status = 400 if isinstance(problem, _Wrong) else 409
-            return JSONResponse({"version": 1, "error": str(problem), "exit_code": problem.exit_code}, status)
+            said = {"version": 1, "error": str(problem), "exit_code": problem.exit_code}
+            if isinstance(problem, SystemFileError):
+                said |= {"file": problem.file, "problems": [one._asdict() for one in problem.problems]}
+            return JSONResponse(said, status)
 
     return telling
 
@@ -111,6 +121,17 @@ def _service(control: Control, request: Request) -> str:
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise _Wrong(f"no service '{name}'; there are: {', '.join(known)}{hint}")
     return name
+
+
+def _rehearse(body: bytes) -> bool:
+    try:
+        asked: Any = json.loads(body or b"{}")
+        rehearse = asked.get("dry_run", False)
+    except (ValueError, AttributeError):
+        rehearse = None
+    if not isinstance(rehearse, bool):
+        raise _Wrong('the body must be {"dry_run": true}, {"dry_run": false}, or empty')
+    return rehearse
 
 
 def _count(body: bytes) -> int:

@@ -1,8 +1,4 @@
-"""The composition root: one system file in, running rooms out.
-
-Here, and only here, the supervisor learns that there is a gateway and the gateway that there is a
-supervisor: lives in rotation become rows of the routing table, workers become supervised processes.
-"""
+"""One system that runs: its rooms put together, and whatever can be asked of it."""
 
 import asyncio
 import contextlib
@@ -11,39 +7,23 @@ import os
 import socket
 import sys
 from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from mainstay.base.clock import Clock, SystemClock
 from mainstay.base.dice import Dice
-from mainstay.base.errors import EnvironmentProblem
-from mainstay.base.facts import Fact, InstanceEjected, WorkerExited
-from mainstay.base.probe import ProbeResult
+from mainstay.base.errors import EnvironmentProblem, MainstayError, Refused
+from mainstay.base.facts import Fact, InstanceEjected, ReloadFailed, SystemReloaded, WorkerExited
+from mainstay.control.layout import addresses
+from mainstay.control.traffic import Traffic, Turn
 from mainstay.gateway import remote
-from mainstay.gateway.check import check
-from mainstay.gateway.context import to_instances
 from mainstay.gateway.crew import Crew
 from mainstay.gateway.keyring import Keyring
 from mainstay.gateway.listening import bind
 from mainstay.gateway.member import Member
-from mainstay.gateway.place import BACKLOG, Address
-from mainstay.gateway.table import (
-    DRAINING,
-    UP,
-    Door,
-    Limits,
-    LogSettings,
-    Redirect,
-    Row,
-    Rule,
-    Settings,
-    StickySettings,
-    Table,
-    Terms,
-    TraceSettings,
-    Trust,
-)
+from mainstay.gateway.place import BACKLOG
+from mainstay.gateway.table import LogSettings
 from mainstay.gateway.tally import Tally
 from mainstay.supervisor.environment import INSTANCE, RUN_DIR
 from mainstay.supervisor.life import Life
@@ -53,16 +33,15 @@ from mainstay.supervisor.rundir import ACCESS, GATEWAY, RunDir
 from mainstay.supervisor.state import State, WorkerRecord
 from mainstay.supervisor.supervisor import Supervisor
 from mainstay.supervisor.usage import Usage
-from mainstay.system.entrance import Opening
-from mainstay.system.listener import TCP
-from mainstay.system.schema import Service, System
-from mainstay.system.sticky import Sticky
-from mainstay.system.witness import Tracing
+from mainstay.system.difference import ADDED, REPLACED, Difference, difference
+from mainstay.system.load import load
+from mainstay.system.schema import System
 
 STATUS_VERSION = 1
 """The version of the shape of `status`; it grows when a field changes its meaning or goes."""
 _KEPT_FACTS = 200
 _CHORES = 2.0
+_LOOK_AT_FILE = 0.5
 _SERVES = ("up", "suspect")
 """States in which an instance takes requests."""
 _OWN_LOG = 10 * 2**20
@@ -89,7 +68,6 @@ class Control:
             tell: Takes every fact as plain values, for logs and terminals.
             clock: Tells the time.
         """
-        self.system = system
         self.phase = "starting"
         """`starting`, `running` or `stopping`."""
         self.facts: deque[dict[str, Any]] = deque(maxlen=_KEPT_FACTS)
@@ -104,18 +82,7 @@ class Control:
         self._tell = tell
         self._clock = clock or SystemClock()
         self._since = self._clock.wall()
-        self._version = 0
         self._state, self.trouble = State.load(rundir.state)
-        self._supervisor = Supervisor(
-            system,
-            rundir,
-            self._state,
-            probe=self._probe,
-            gate=self,
-            clock=self._clock,
-            dice=Dice(f"{os.getpid()}/{self._since}"),
-            emit=self._emit,
-        )
         self._crew = Crew(
             door=rundir.bind_unix(GATEWAY),
             spawn=self._spawn_worker,
@@ -124,9 +91,31 @@ class Control:
             on_fact=self._keep_fact,
             changed=self._workers_changed,
         )
-        self._keyring = Keyring(system, self._emit, self._clock)
+        self._traffic = Traffic(
+            system,
+            crew=self._crew,
+            keyring=Keyring(system, self._emit, self._clock),
+            secret=self._state.secret,
+            lives=self._lives,
+            log=self._log,
+        )
+        self._supervisor = Supervisor(
+            system,
+            rundir,
+            self._state,
+            probe=self._traffic.probe,
+            gate=self._traffic,
+            clock=self._clock,
+            dice=Dice(f"{os.getpid()}/{self._since}"),
+            emit=self._emit,
+        )
         self._usage = Usage()
         self._chores: asyncio.Task[None] | None = None
+
+    @property
+    def system(self) -> System:
+        """What runs."""
+        return self._traffic.system
 
     # --- life ---
 
@@ -142,18 +131,18 @@ class Control:
                 and what a former supervisor had left running goes on as it was.
         """
         if strict:
-            self._look_for_programs()
-            self._try_log()
-        if problems := self._keyring.open():
+            _look_for_programs(self.system, self.system.services)
+            self._try_log(self.system)
+        if problems := self._traffic.keyring.open():
             raise EnvironmentProblem("\n".join(problems))
         self._chores = asyncio.get_running_loop().create_task(self._do_chores())
         taken_over = False
         admin: socket.socket | None = None
         try:
             taken_over = await self._take_over() > 0
-            self._crew.sockets.reserve(_addresses(self.system))
+            self._crew.sockets.reserve(addresses(self.system))
             admin = self._bind_admin()
-            await self._crew.start(self.system.gateway.worker_count(), self._table())
+            await self._crew.start(self.system.gateway.worker_count(), self._traffic.table())
             if admin is not None:
                 self.admin.set_result(admin)
             await self._supervisor.start(strict=strict)
@@ -167,7 +156,7 @@ class Control:
 
     async def take_down(self) -> int:
         """Stop what a supervisor that was killed has left running, and give the number of processes."""
-        self._keyring.open()
+        self._traffic.keyring.open()
         count = await self._take_over()
         await self.stop()
         return count
@@ -180,19 +169,9 @@ class Control:
         made.listen(BACKLOG)
         return made
 
-    def _look_for_programs(self) -> None:
-        """Refuse to start what cannot be started, all of it at once and before anything is."""
-        problems = [
-            f"services.{name}.command: {problem}"
-            for name, service in self.system.services.items()
-            if (problem := service.executable_problem(self.system.folder)) is not None
-        ]
-        if problems:
-            raise EnvironmentProblem("\n".join(problems))
-
-    def _try_log(self) -> None:
+    def _try_log(self, system: System) -> None:
         """Refuse to start with an access log that cannot be written; if it breaks later, that is told."""
-        log = self._log()
+        log = self._log(system)
         if log is None:
             return
         try:
@@ -242,87 +221,88 @@ class Control:
         """Run so many instances of a service."""
         await self._supervisor.scale(service, count)
 
-    # --- what the supervisor asks of the gateway ---
+    async def reload(self, *, rehearse: bool = False) -> list[dict[str, Any]]:
+        """Read the system file again and become what it says; give what has changed, as plain values.
 
-    def publish(self) -> None:
-        """Tell the gateway which lives are in rotation."""
-        if self._crew.begun:
-            self._crew.publish(self._table())
+        What both have is not touched: processes, listeners, connections. It goes on when the one who waits for it
+        is cancelled.
 
-    async def drained(self, life: Life, limit: float) -> bool:
-        """Wait until no worker has requests under way for a life."""
-        if self.system.services[life.service].listen is None:
-            return True
-        return await self._crew.drained((life.service, life.instance, life.generation), limit)
+        Args:
+            rehearse: Only tell what would be done.
 
-    async def _probe(self, service: Service, host: str, port: int) -> ProbeResult:
-        health = service.health
-        limit = health.timeout if health is not None else service.timeouts.connect
+        Raises:
+            SystemFileError: the file cannot be used; nothing was changed.
+            EnvironmentProblem: the machine is in the way; nothing was changed.
+            MainstayError: something did not become ready, and all is as it was, unless it says what is not.
+            Refused: something is being changed already, or the system is being started or stopped.
+        """
         try:
-            name, trust = service.server_name(), self._keyring.trust(service.upstream_tls)
-            context = to_instances(trust) if name else None
-            path, talk = service.health_path(), service.health_talk()
-            return await check(
-                host, port, path, limit, talk, tls=context, name=name, preamble=service.preamble()
-            )
-        except EnvironmentProblem as problem:
-            return ProbeResult(ok=False, said=str(problem), seconds=0.0)
+            change = await self._reload(rehearse=rehearse)
+        except MainstayError as problem:
+            if not rehearse:
+                self._emit(ReloadFailed(at=self._clock.wall(), reason=str(problem)))
+            raise
+        return [one.record() for one in change.changes]
 
-    def _table(self) -> Table:
-        self._version += 1
-        rows = [
-            Row(
-                service=life.service,
-                instance=life.instance,
-                generation=life.generation,
-                host=life.host,
-                port=life.port,
-                zone=life.zone,
-                state=DRAINING if life.state == DRAINING else UP,
-                path=life.path,
-                preamble=life.preamble,
-                talk=life.talk,
-                server_name=life.server_name,
-            )
-            for life in self._supervisor.rotation()
-        ]
-        rows += remote.rows(self.system)
-        limits = self.system.gateway.limits
-        return Table(
-            version=self._version,
-            limits=Limits(head=limits.head, headers=limits.headers),
-            workers=self.system.gateway.worker_count(),
-            trusted=list(self.system.gateway.trusted_proxies),
-            drain=self.system.gateway.drain,
-            log=self._log(),
-            trace=trace(self.system.gateway.tracing),
-            linger=self.system.gateway.linger,
-            doors=self._doors(),
-            services={
-                name: settings(name, service, self._state.secret, self._keyring.trust(service.upstream_tls))
-                for name, service in self.system.services.items()
-                if service.listen
-            },
-            rows=rows,
-        )
+    async def follow_file(self) -> None:
+        """Reload whenever the system file or an environment file that it names has changed; for ever.
 
-    def _log(self) -> LogSettings | None:
-        told = self.system.gateway.access_log
+        What a reload says is told as a fact. A file that cannot be used is not tried again before it changes.
+        """
+        seen = _stamps(self.system)
+        while True:
+            await asyncio.sleep(_LOOK_AT_FILE)
+            now = _stamps(self.system)
+            if now == seen or self.phase != "running":
+                continue
+            # Written in several steps, it is read when it has come to rest.
+            await asyncio.sleep(_LOOK_AT_FILE)
+            if _stamps(self.system) != now:
+                continue
+            seen = now
+            try:
+                await self.reload()
+            except Refused:
+                seen = {}  # something else was being changed: once more when that is done
+            except MainstayError:
+                continue  # it was told
+            else:
+                seen = {
+                    **now,
+                    **{file: stamp for file, stamp in _stamps(self.system).items() if file not in now},
+                }
+
+    async def _reload(self, *, rehearse: bool) -> Difference:
+        self._supervisor.refuse_unless_idle()
+        after = load(self.system.file)
+        change = difference(self.system, after, self._supervisor.stale(after))
+        if refusals := change.refusals():
+            raise MainstayError("\n".join(refusals))
+        keyring = self._traffic.keyring.successor(after)
+        if problems := keyring.open():
+            raise EnvironmentProblem("\n".join(problems))
+        _look_for_programs(after, [*change.services(ADDED), *change.services(REPLACED)])
+        if self._log(after) != self._log(self.system):
+            self._try_log(after)
+        if change and not rehearse:
+            await self._supervisor.change(change, Turn(self._traffic, change, keyring))
+            told = [f"{one.what} {one.how}" for one in change.changes]
+            self._emit(SystemReloaded(at=self._clock.wall(), changes=told))
+        return change
+
+    # --- the gateway ---
+
+    def _lives(self) -> list[Life]:
+        return self._supervisor.rotation()
+
+    def _log(self, system: System) -> LogSettings | None:
+        told = system.gateway.access_log
         if told is None:
             return None
-        path = self._rundir.log(ACCESS) if told.path is None else self.system.folder / told.path
+        path = self._rundir.log(ACCESS) if told.path is None else system.folder / told.path
         return LogSettings(
             path=str(path), format=told.format, sample=told.sample, size=told.size, keep=told.keep
         )
-
-    def _doors(self) -> dict[str, Door]:
-        place, openings = self._crew.sockets.place, self.system.openings()
-        return {
-            place((openings[name].listener.host, openings[name].listener.port)): replace(door, name=name)
-            for name, door in doors(self.system, self._keyring).items()
-        }
-
-    # --- workers ---
 
     def _spawn_worker(self, number: int, listeners: dict[str, int]) -> Process:
         argv = [sys.executable, "-m", "mainstay.gateway.worker", "--number", str(number), "--link", GATEWAY]
@@ -352,16 +332,13 @@ class Control:
 
     async def _do_chores(self) -> None:
         """Look at what processes use, and keep our own logs small."""
-        own = [
-            "supervisor",
-            *(f"gateway-{number + 1}" for number in range(self.system.gateway.worker_count())),
-        ]
         while True:
+            own = ["supervisor", *{f"gateway-{member.number}" for member in self._crew.all()}]
             self._usage.look(
                 self._clock.now(), [row["pid"] for row in self._supervisor.status() if row["pid"]]
             )
-            if self._keyring.look():
-                self.publish()
+            if self._traffic.keyring.look():
+                self._traffic.publish()
             for name in own:
                 with contextlib.suppress(OSError):
                     rotate(self._rundir.log(name), _OWN_LOG, _OWN_LOGS_KEPT)
@@ -406,7 +383,7 @@ class Control:
 
     def certificates(self) -> list[dict[str, Any]]:
         """Give a line for each certificate that is shown to anybody."""
-        return self._keyring.status()
+        return self._traffic.keyring.status()
 
     @property
     def tally(self) -> Tally:
@@ -416,7 +393,7 @@ class Control:
     @property
     def table(self) -> int:
         """The version of the routing table that the workers are to have."""
-        return self._version
+        return self._traffic.version
 
     def workers(self) -> list[dict[str, Any]]:
         """Give the gateway workers as plain values."""
@@ -469,90 +446,27 @@ class Control:
         return {**row, **counted, "cpu": used.cpu if used else None, "memory": used.memory if used else None}
 
 
-def _addresses(system: System) -> dict[str, Address]:
-    """Give where it listens, by the keys of the system file that say so."""
-    return {
-        opening.key: (opening.listener.host, opening.listener.port) for opening in system.openings().values()
-    }
+def _stamps(system: System) -> dict[Path, tuple[int, ...] | None]:
+    """Give what tells of each file that the system is made of whether it has changed."""
+    files = [system.file]
+    files += [system.folder / file for service in system.services.values() for file in service.env_file]
+    return {file: _stamp(file) for file in files}
 
 
-def doors(system: System, keyring: Keyring) -> dict[str, Door]:
-    """Say how the traffic of each listening socket is taken; one whose certificates cannot be read is left out."""
-    openings = system.openings()
-    rules: dict[str, list[Rule]] = {name: [] for name in openings}
-    for name, service in system.services.items():
-        if service.listen is None:
-            continue
-        at = service.listen if isinstance(service.listen, str) else name
-        rules[at] += [
-            Rule(
-                service=name,
-                host=route.host or "",
-                path=route.path or "",
-                rewrite=route.rewrite or "",
-            )
-            for route in service.routes
-        ] or [Rule(service=name)]
-    return {
-        name: _door(system, opening, rules[name], keyring.terms(name))
-        for name, opening in openings.items()
-        if opening.entrance.tls is None or keyring.terms(name) is not None
-    }
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    try:
+        seen = file.stat()
+    except OSError:
+        return None
+    return (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns)
 
 
-def _door(system: System, opening: Opening, rules: list[Rule], terms: Terms | None) -> Door:
-    entrance = opening.entrance
-    hsts = entrance.tls.hsts if entrance.tls is not None else None
-    return Door(
-        rules=rules,
-        redirects=[
-            Redirect(host=one.host or "", path=one.path or "", to=one.to, keep=one.keep, status=one.status)
-            for one in entrance.redirects
-        ],
-        introduced=entrance.proxy_protocol,
-        https=entrance.redirect,
-        terms=terms,
-        hsts=int(hsts) if hsts is not None else None,
-        tcp=opening.listener.scheme == TCP,
-        most=_most(system, rules),
-    )
-
-
-def _most(system: System, rules: list[Rule]) -> int | None:
-    """Give how many connections a listener may have; only one of a single service has a limit."""
-    return system.services[rules[0].service].max_connections if rules else None
-
-
-def trace(told: Tracing | None) -> TraceSettings | None:
-    """Say how the gateway is to name requests."""
-    return TraceSettings(accept=told.accept, sample=told.sample) if told is not None else None
-
-
-def settings(name: str, service: Service, secret: str, trust: Trust) -> Settings:
-    """Say how the gateway is to treat a service's traffic; the secret hides what cookies say."""
-    return Settings(
-        health=service.health_spec(),
-        pool=service.pool_spec(),
-        call=service.call_spec(),
-        breaker=service.breaker_spec(),
-        sticky=sticky(name, service.sticky, secret) if service.sticky is not None else None,
-        keyed=service.idempotency,
-        connect=service.timeouts.connect,
-        idle=service.timeouts.idle,
-        tunnel=service.timeouts.tunnel,
-        upgrades=service.upgrade,
-        hold=service.hold,
-        trust=trust,
-    )
-
-
-def sticky(service: str, told: Sticky, secret: str) -> StickySettings:
-    """Say what ties requests of a service to its instances."""
-    session = told.by.kind == "session"
-    return StickySettings(
-        by=told.by.kind,
-        name=(told.cookie or f"mainstay-{service}") if session else told.by.name,
-        secret=secret if session else "",
-        lasts=int(told.lasts),
-        same_site=told.same_site,
-    )
+def _look_for_programs(system: System, names: Iterable[str]) -> None:
+    """Refuse to start what cannot be started, all of it at once and before anything is."""
+    problems = [
+        f"services.{name}.command: {problem}"
+        for name in names
+        if (problem := system.services[name].executable_problem(system.folder)) is not None
+    ]
+    if problems:
+        raise EnvironmentProblem("\n".join(problems))

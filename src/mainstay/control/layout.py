@@ -1,0 +1,116 @@
+"""What a system file says, as the gateway is told it: pure."""
+
+from dataclasses import replace
+
+from mainstay.gateway.keyring import Keyring
+from mainstay.gateway.place import Address
+from mainstay.gateway.table import (
+    Door,
+    Redirect,
+    Rule,
+    Settings,
+    StickySettings,
+    Terms,
+    TraceSettings,
+    Trust,
+)
+from mainstay.system.entrance import Opening
+from mainstay.system.listener import TCP
+from mainstay.system.schema import Service, System
+from mainstay.system.sticky import Sticky
+from mainstay.system.witness import Tracing
+
+
+def addresses(system: System) -> dict[str, Address]:
+    """Give where it listens, by the keys of the system file that say so."""
+    return {opening.key: opening.listener.address for opening in system.openings().values()}
+
+
+def beside(door: Door, other: Door) -> Door:
+    """Lead to both, and where both would take the same requests, as the first does."""
+    taken = {(rule.host, rule.path) for rule in door.rules}
+    return replace(
+        door, rules=[*door.rules, *(rule for rule in other.rules if (rule.host, rule.path) not in taken)]
+    )
+
+
+def doors(system: System, keyring: Keyring) -> dict[str, Door]:
+    """Say how the traffic of each listening socket is taken; one whose certificates cannot be read is left out."""
+    openings = system.openings()
+    rules: dict[str, list[Rule]] = {name: [] for name in openings}
+    for name, service in system.services.items():
+        if service.listen is None:
+            continue
+        at = service.listen if isinstance(service.listen, str) else name
+        rules[at] += [
+            Rule(
+                service=name,
+                host=route.host or "",
+                path=route.path or "",
+                rewrite=route.rewrite or "",
+            )
+            for route in service.routes
+        ] or [Rule(service=name)]
+    return {
+        name: _door(system, opening, rules[name], keyring.terms(name))
+        for name, opening in openings.items()
+        if opening.entrance.tls is None or keyring.terms(name) is not None
+    }
+
+
+def _door(system: System, opening: Opening, rules: list[Rule], terms: Terms | None) -> Door:
+    entrance = opening.entrance
+    hsts = entrance.tls.hsts if entrance.tls is not None else None
+    return Door(
+        rules=rules,
+        redirects=[
+            Redirect(host=one.host or "", path=one.path or "", to=one.to, keep=one.keep, status=one.status)
+            for one in entrance.redirects
+        ],
+        introduced=entrance.proxy_protocol,
+        https=entrance.redirect,
+        terms=terms,
+        hsts=int(hsts) if hsts is not None else None,
+        tcp=opening.listener.scheme == TCP,
+        most=_most(system, rules),
+    )
+
+
+def _most(system: System, rules: list[Rule]) -> int | None:
+    """Give how many connections a listener may have; only one of a single service has a limit."""
+    return system.services[rules[0].service].max_connections if rules else None
+
+
+def trace(told: Tracing | None) -> TraceSettings | None:
+    """Say how the gateway is to name requests."""
+    return TraceSettings(accept=told.accept, sample=told.sample) if told is not None else None
+
+
+def settings(name: str, service: Service, secret: str, trust: Trust) -> Settings:
+    """Say how the gateway is to treat a service's traffic; the secret hides what cookies say."""
+    return Settings(
+        health=service.health_spec(),
+        pool=service.pool_spec(),
+        call=service.call_spec(),
+        breaker=service.breaker_spec(),
+        sticky=sticky(name, service.sticky, secret) if service.sticky is not None else None,
+        keyed=service.idempotency,
+        connect=service.timeouts.connect,
+        idle=service.timeouts.idle,
+        tunnel=service.timeouts.tunnel,
+        upgrades=service.upgrade,
+        hold=service.hold,
+        trust=trust,
+    )
+
+
+def sticky(service: str, told: Sticky, secret: str) -> StickySettings:
+    """Say what ties requests of a service to its instances."""
+    session = told.by.kind == "session"
+    return StickySettings(
+        by=told.by.kind,
+        name=(told.cookie or f"mainstay-{service}") if session else told.by.name,
+        secret=secret if session else "",
+        lasts=int(told.lasts),
+        same_site=told.same_site,
+    )
