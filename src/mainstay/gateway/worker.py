@@ -27,6 +27,7 @@ import uvloop
 from mainstay.base.clock import SystemClock
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Fact
+from mainstay.gateway import memory
 from mainstay.gateway.accepting import Accepting
 from mainstay.gateway.accesslog import AccessLog
 from mainstay.gateway.board import NAME as BOARD
@@ -490,11 +491,7 @@ async def _serve(number: int, listeners: dict[str, socket.socket], link: str) ->
     # As many connections as the machine allows us; some are kept back for instances, checks and the link.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    # What a request is made of goes when it ends: nothing is left in circles, so that looking for some
-    # every few requests is time lost. What is there already is left out of the search for good.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    memory.prepare()
     sys.unraisablehook = unraisable
     loop = asyncio.get_running_loop()
     worker = Worker(number, listeners, loop)
