@@ -338,3 +338,15 @@ async def test_the_collector_rests_during_the_run_and_works_again_after_it():
 
     assert set(seen) == {False}
     assert gc.isenabled()
+
+
+async def test_a_large_program_is_not_late_for_its_own_collection():
+    heap = [[] for _ in range(3_000_000)]
+
+    async with serving(well) as server:
+        generator = against(server.port)
+        await generator.run()
+
+    assert len(heap) == 3_000_000
+    assert generator.records[0].outcome == "ok"
+    assert generator.records[0].lag < 0.2
