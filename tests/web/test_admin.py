@@ -61,7 +61,7 @@ def told(requests=0, latencies=(), attempts=None, **more):
         "attempts": attempts or {},
         "instances": [instance],
     }
-    sums = {"access_log_lines": 8, "access_log_lines_dropped": 9}
+    sums = {"access_log_lines": 8, "access_log_lines_dropped": 9, "tls_handshakes": 5}
     return {"clients": 7, "sums": sums, "services": {"web": web | more}}
 
 
@@ -174,6 +174,8 @@ async def test_what_workers_counted_is_added_up(control):
     assert seen["mainstay_instance_ejected", "web", "web-1"] == 2
     assert seen["mainstay_breakers_open", "web", "web-1"] == 2
     assert seen[("mainstay_access_log_lines_total",)] == 16
+    assert seen[("mainstay_tls_handshakes_total",)] == 10
+    assert seen[("mainstay_tls_handshake_failures_total",)] == 0
     assert seen[("mainstay_access_log_lines_dropped_total",)] == 18
 
 

@@ -73,6 +73,7 @@ class Greeting(Tls):
 
     def _shaken(self) -> None:
         self._over()
+        self._client.worker.handshakes += 1
         certificates, client = self._certificates, self._client
         if self.several:
             self.number = certificates.shown(self.session)
@@ -81,6 +82,7 @@ class Greeting(Tls):
 
     def _unshaken(self, problem: Exception | None) -> None:
         self._over()
+        self._client.worker.handshakes_failed += 1
         if isinstance(problem, ssl.SSLError) and problem.reason == _PLAIN:
             self._outgoing.read()
             worker = self._client.worker

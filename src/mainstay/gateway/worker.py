@@ -102,6 +102,8 @@ class Worker:
         self.clients: set[Client] = set()
         self.greetings: set[Greeting | Introduction] = set()
         """Clients in the middle of a handshake."""
+        self.handshakes = 0
+        self.handshakes_failed = 0
         self.most_clients = 2**20
         """Client connections at once; beyond, one is told so and closed, before descriptors run out."""
         self.access_log: AccessLog | None = None
@@ -422,7 +424,7 @@ class Worker:
 
     def _sums(self) -> dict[str, int]:
         """Give what is counted of the worker as a whole."""
-        sums: Counter[str] = Counter()
+        sums = Counter(tls_handshakes=self.handshakes, tls_handshake_failures=self.handshakes_failed)
         for log in self._logs:
             sums.update(log.counted())
         return dict(sums)

@@ -53,6 +53,8 @@ _NOW = (
     ("breakers_open", "breakers_open", "Workers whose circuit breaker for the instance is not closed."),
 )
 _GATEWAY_SUMS = {
+    "tls_handshakes": "TLS handshakes of clients that succeeded.",
+    "tls_handshake_failures": "TLS handshakes of clients that failed, were given up, or took too long.",
     "access_log_lines": "Lines that were written to the access log.",
     "access_log_lines_dropped": "Lines that the access log lacks, because the disk was too slow or full.",
 }
