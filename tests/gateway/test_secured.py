@@ -219,6 +219,23 @@ async def test_nothing_is_read_while_nobody_wants_to_hear(both):
     assert before == []
 
 
+async def test_who_has_answers_made_that_it_never_reads_is_cut(both):
+    speaker, hand = both
+    await hand.shake()
+    await until(lambda: speaker.transport)
+    transport = speaker.transport
+    while transport.get_write_buffer_size() < 2**21:
+        transport.write(b"x" * 2**20)
+        await asyncio.sleep(0)
+
+    # Python's TLS cannot be made to ask for new keys; this is what OpenSSL would have to say to it.
+    transport._outgoing.write(b"an answer that OpenSSL gives by itself")
+    await hand.send(b"anything")
+
+    await speaker.lost.wait()
+    assert speaker.told == ["ConnectionResetError"]
+
+
 async def test_a_handshake_that_ends_early_is_told_as_that(both):
     speaker, hand = both
 

@@ -23,6 +23,7 @@ _RECORD = 2**14
 """Bytes that a record may carry at most (RFC 8446 §5.1); OpenSSL reads one at a time."""
 _PIECE = 2**16
 """Bytes that are encrypted in one go: the first of them are on their way while the next are worked on."""
+_MOST_UNREAD = 2**20
 
 _NOBODY = asyncio.Protocol()
 
@@ -160,7 +161,12 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
     def _read(self) -> None:
         data, ended, broken = self._decrypted()
         if self._outgoing.pending:
+            # It answered by itself, as to a change of keys; who asks for such and never reads it would fill the memory.
             self._flush()
+            if self.raw.get_write_buffer_size() > _MOST_UNREAD:
+                self._cut, self._state = True, _SHUT
+                self.raw.abort()
+                return
         if data:
             self.inner.data_received(data)
         if self._state is not _OPEN:

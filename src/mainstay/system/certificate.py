@@ -175,6 +175,8 @@ def _pair(chain: str, key: str, *, client: bool) -> Pair:
         raise PairError("key", _ENCRYPTED) from None
     except ssl.SSLError as error:
         raise _blamed(error) from None
+    except OSError as error:  # no descriptors left, or no /proc
+        raise PairError("key", f"cannot be handed to OpenSSL: {(error.strerror or '').lower()}") from None
     return _shown(shows, trusts, chain, key, client=client)
 
 
