@@ -72,7 +72,8 @@ def test_how_it_is_with_an_instance_is_told_over_all_of_its_lives():
     tally.take(1, counts(5, generation=1))
     tally.take(2, counts(5, generation=2))
 
-    assert tally.instances("web") == {"web-1": {"in_flight": 2, "ejected": 0, "breakers_open": 2}}
+    (its,) = tally.instances("web").values()
+    assert (its["in_flight"], its["ejected"], its["breakers_open"], its["idle"]) == (2, 0, 2, 0)
     assert tally.instances("api") == {}
 
 

@@ -20,13 +20,15 @@ SUMS = ("requests", "failures", "broken", "cancelled", "refused", "retries")
 class Worker:
     """What one worker process would tell, counted anew in the plainest way."""
 
-    def __init__(self, pid):
+    def __init__(self, number, pid):
+        self.number = number
         self.pid = pid
         self.sums = Counter()
         self.classes = [0] * 6
         self.durations = Counter()
         self.micros = 0
-        self.attempts = {}
+        self.scores = {}
+        self.listener = Counter()
         self.lines = 0
 
     def told(self):
@@ -35,7 +37,9 @@ class Worker:
             "classes": self.classes,
             "durations": self.durations,
             "micros": self.micros,
-            "attempts": self.attempts,
+            "own": {"timeout": self.sums["failures"]},
+            "because": {"status": self.sums["failures"]},
+            "scores": self.scores,
             "instances": [],
             "latency": {},
             "in_flight": 0,
@@ -43,7 +47,17 @@ class Worker:
         }
         # Over the line and back: keys become text there, and nothing is shared.
         own = {"access_log_lines": self.lines}
-        return json.loads(json.dumps({"clients": 0, "sums": own, "services": {"web": service}}))
+        return json.loads(
+            json.dumps(
+                {
+                    "worker": self.number,
+                    "clients": 0,
+                    "sums": own,
+                    "listeners": {"web": {"sums": self.listener, "now": {"open": 1}}},
+                    "services": {"web": service},
+                }
+            )
+        )
 
 
 class Deaths(RuleBasedStateMachine):
@@ -53,7 +67,7 @@ class Deaths(RuleBasedStateMachine):
     def begin(self):
         self.tally = Tally()
         self.pids = iter(range(100, 10**9))
-        self.workers = [Worker(next(self.pids)) for _ in range(3)]
+        self.workers = [Worker(slot + 1, next(self.pids)) for slot in range(3)]
         self.told = {}
         self.seen = self.flat()
 
@@ -64,8 +78,11 @@ class Deaths(RuleBasedStateMachine):
                 **totals.sums,
                 **{("class", digit): count for digit, count in totals.classes.items()},
                 **{("bucket", index): count for index, count in totals.durations.items()},
-                **{("attempts", name): count for name, count in totals.attempts.items()},
-                **{("failed", name): count for name, count in totals.failed.items()},
+                **{(name, key): count for name, one in totals.scores.items() for key, count in one.items()},
+                **{("own", word): count for word, count in totals.own.items()},
+                **{("because", word): count for word, count in totals.because.items()},
+                **{("listener", key): count for key, count in self.tally.listener("web").sums.items()},
+                **{("number", one): self.tally.worker(one)["access_log_lines"] for one in (1, 2, 3)},
                 "micros": totals.micros,
                 **{("worker", key): count for key, count in self.tally.gateway().items()},
             }
@@ -79,8 +96,9 @@ class Deaths(RuleBasedStateMachine):
         worker.classes[status // 100] += 1
         worker.durations[bucket(seconds)] += 1
         worker.micros += int(seconds * 1e6)
-        attempts, failures = worker.attempts.get(name, (0, 0))
-        worker.attempts[name] = (attempts + 1, failures + failed)
+        score = worker.scores.setdefault(name, Counter())
+        score.update({"attempts": 1, f"answers {status // 100}": 1, "failed failed": int(failed)})
+        worker.listener.update({"accepted": 1, f"refused {status}": 1})
         worker.lines += 1
 
     @rule(slot=SLOTS)
@@ -91,14 +109,14 @@ class Deaths(RuleBasedStateMachine):
 
     @rule(slot=SLOTS, twice=st.booleans())
     def die(self, slot, twice):
-        dead, self.workers[slot] = self.workers[slot], Worker(next(self.pids))
+        dead, self.workers[slot] = self.workers[slot], Worker(slot + 1, next(self.pids))
         self.tally.lost(dead.pid)
         if twice:
             self.tally.lost(dead.pid)
 
     @rule(slot=SLOTS)
     def die_with_the_last_words_behind_the_next_ones_first(self, slot):
-        dead, self.workers[slot] = self.workers[slot], Worker(next(self.pids))
+        dead, self.workers[slot] = self.workers[slot], Worker(slot + 1, next(self.pids))
         self.tell(slot)
         self.told[dead.pid] = dead.told()["services"]["web"]
         self.tally.take(dead.pid, dead.told())
@@ -119,8 +137,11 @@ class Deaths(RuleBasedStateMachine):
         assert totals.sums == Counter({key: sum(part[key] for part in parts) for key in SUMS})
         assert sum(totals.classes.values()) == sum(totals.durations.values()) == totals.sums["requests"]
         assert totals.micros == sum(part["micros"] for part in parts)
-        assert sum(totals.attempts.values()) == totals.sums["requests"]
-        assert sum(totals.failed.values()) == totals.sums["failures"]
+        assert sum(score["attempts"] for score in totals.scores.values()) == totals.sums["requests"]
+        assert sum(score["failed failed"] for score in totals.scores.values()) == totals.sums["failures"]
+        assert totals.own["timeout"] == totals.because["status"] == totals.sums["failures"]
+        assert self.tally.listener("web").sums["accepted"] == totals.sums["requests"]
+        assert sum(self.tally.worker(one)["access_log_lines"] for one in (1, 2, 3)) == totals.sums["requests"]
         assert self.tally.service("web")["requests"] == totals.sums["requests"]
         assert self.tally.gateway()["access_log_lines"] == totals.sums["requests"]
 

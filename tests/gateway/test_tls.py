@@ -65,7 +65,7 @@ async def test_both_versions_that_are_sound_are_spoken(rig, ca, shop, version):
     client = await secured(rig, ca.client(version=version))
 
     assert (await client.ask(rig.get())).status == 200
-    assert rig.worker.counted()["sums"]["tls_handshakes"] == 1
+    assert rig.worker.counted()["listeners"]["web"]["sums"]["handshakes"] == 1
 
 
 async def test_older_versions_are_refused(rig, reach, ca, shop):
@@ -193,7 +193,7 @@ async def test_what_is_no_handshake_ends_the_connection(rig, ca, shop, sent):
 
     # Perhaps with an alert, and never with an answer.
     assert b"HTTP" not in await client.rest()
-    assert rig.worker.counted()["sums"]["tls_handshake_failures"] == 1
+    assert rig.worker.counted()["listeners"]["web"]["sums"]["unshaken other"] == 1
 
 
 async def test_a_handshake_that_takes_too_long_is_cut(rig, ca):

@@ -14,7 +14,14 @@ from typing import Any
 from mainstay.base.clock import Clock, SystemClock
 from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem, MainstayError, Refused
-from mainstay.base.facts import Fact, InstanceEjected, ReloadFailed, SystemReloaded, WorkerExited
+from mainstay.base.facts import (
+    BreakerMoved,
+    Fact,
+    InstanceEjected,
+    ReloadFailed,
+    SystemReloaded,
+    WorkerExited,
+)
 from mainstay.control.layout import addresses
 from mainstay.control.traffic import Traffic, Turn
 from mainstay.gateway import remote
@@ -36,6 +43,7 @@ from mainstay.supervisor.usage import Usage
 from mainstay.system.difference import ADDED, REPLACED, Difference, difference
 from mainstay.system.load import load
 from mainstay.system.schema import System
+from mainstay.tolerance.breaker import OPEN
 
 STATUS_VERSION = 1
 """The version of the shape of `status`; it grows when a field changes its meaning or goes."""
@@ -76,6 +84,10 @@ class Control:
         known, so that nobody sees counters go back. It belongs to whoever serves it."""
         self.ejections: Counter[tuple[str, str]] = Counter()
         """How often workers have left out an instance, by service and instance."""
+        self.breaker_openings: Counter[tuple[str, str]] = Counter()
+        """How often a worker's circuit breaker for an instance opened, likewise."""
+        self.reloads: Counter[str] = Counter()
+        """How often the system file was taken up anew: `done`, and `failed`."""
         self.worker_exits: Counter[int] = Counter()
         """How often a gateway worker ended without having been asked to, by its number."""
         self._rundir = rundir
@@ -356,6 +368,10 @@ class Control:
     def _keep_fact(self, fact: dict[str, Any]) -> None:
         if fact["fact"] == InstanceEjected.__name__:
             self.ejections[fact["service"], fact["instance"]] += 1
+        elif fact["fact"] == BreakerMoved.__name__ and fact["after"] == OPEN.value:
+            self.breaker_openings[fact["service"], fact["instance"]] += 1
+        elif fact["fact"] in (SystemReloaded.__name__, ReloadFailed.__name__):
+            self.reloads["done" if fact["fact"] == SystemReloaded.__name__ else "failed"] += 1
         elif fact["fact"] == WorkerExited.__name__ and self.phase != "stopping":
             self.worker_exits[fact["worker"]] += 1
         self.facts.append(fact)
@@ -389,6 +405,12 @@ class Control:
     def tally(self) -> Tally:
         """What the gateway workers have counted."""
         return self._crew.tally
+
+    def backlogs(self) -> dict[str, int]:
+        """Give how many connections wait to be accepted, by listener."""
+        place, waiting = self._crew.sockets.place, self._crew.backlogs()
+        places = {name: place(opening.listener.address) for name, opening in self.system.openings().items()}
+        return {name: waiting[where] for name, where in places.items() if where in waiting}
 
     @property
     def table(self) -> int:

@@ -13,6 +13,7 @@ from mainstay.gateway.http import ClientConnection
 from mainstay.gateway.introduction import Introduction
 from mainstay.gateway.preamble import Ends
 from mainstay.gateway.tls import Tls
+from mainstay.gateway.traffic import why_unshaken
 from mainstay.system.certificate import subject_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _PLAIN = "HTTP_REQUEST"
 
 def accept(worker: "Worker", entrance: "Entrance") -> "ClientConnection | Greeting | Introduction":
     """Make what takes a connection that was just accepted."""
+    entrance.traffic.accepted += 1
     if entrance.door.introduced:
         return Introduction(worker, entrance, partial(_welcome, worker, entrance))
     return _welcome(worker, entrance, None)
@@ -61,6 +63,7 @@ class Greeting(Tls):
         worker.greetings.add(self)
         worker.wheel.watch(self, monotonic() + self._certificates.terms.patience)
         if len(worker.clients) + len(worker.greetings) > worker.most_clients:
+            self._client.traffic.refuse("crowded")
             self.abort()
 
     def expired(self, now: float) -> None:  # noqa: ARG002 - it is over whatever the time
@@ -73,8 +76,8 @@ class Greeting(Tls):
 
     def _shaken(self) -> None:
         self._over()
-        self._client.worker.handshakes += 1
         certificates, client = self._certificates, self._client
+        client.traffic.handshakes += 1
         if self.several:
             self.number = certificates.shown(self.session)
         client.tls = self
@@ -82,12 +85,14 @@ class Greeting(Tls):
 
     def _unshaken(self, problem: Exception | None) -> None:
         self._over()
-        self._client.worker.handshakes_failed += 1
+        traffic = self._client.traffic
+        traffic.shake_off(why_unshaken(problem.reason if isinstance(problem, ssl.SSLError) else None))
         if isinstance(problem, ssl.SSLError) and problem.reason == _PLAIN:
             self._outgoing.read()
             worker = self._client.worker
             self.raw.write(page.answer("not_encrypted", close=True, date=worker.date))
             self._client.route.refused += 1
+            traffic.refuse("not_encrypted")
 
     def _over(self) -> None:
         worker = self._client.worker

@@ -232,7 +232,7 @@ class Attempts:
 
     def _charge(self, outcome: Outcome) -> None:
         if self._instance is not None and outcome in CHARGED:
-            self._instance.failures += 1
+            self._instance.charge(outcome)
 
     def _cut(self) -> None:
         """Cut the connection of this attempt."""

@@ -90,6 +90,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]
         self._poll.register(transport.get_extra_info("socket").fileno(), _POLLED)
         self.instance.connections.add(self)
+        self.instance.opened += 1
 
     def data_received(self, data: bytes) -> None:
         """Read a piece of the answer."""
@@ -99,6 +100,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         now = monotonic()
         self._seen = True
+        self.instance.received += len(data)
         if self._response is not None:
             self._body(data, 0, now)
             return
@@ -149,12 +151,14 @@ class UpstreamConnection(asyncio.Protocol):
         request = exchange.request
         if request.offers or (request.length not in (NONE, 0) and request.method in _BODILESS):
             self._sole = True
+        self.instance.sent += len(data)
         self.transport.write(data)
 
     def more(self, data: bytes, *, last: bool) -> None:
         """Send more of the request's body."""
         self._sent = last
         if data:
+            self.instance.sent += len(data)
             self.transport.write(data)
 
     def alive(self) -> bool:

@@ -17,7 +17,7 @@ from mainstay.base.errors import EnvironmentProblem, MainstayError
 from mainstay.base.facts import Emit, WorkerExited, WorkerStarted, WorkerStopped
 from mainstay.gateway import table
 from mainstay.gateway.link import LONGEST, SPEAKS, STOP, finish, received, sent
-from mainstay.gateway.listening import Sockets
+from mainstay.gateway.listening import Sockets, waiting
 from mainstay.gateway.member import Member, WorkerProcess
 from mainstay.gateway.tally import Tally
 
@@ -240,6 +240,10 @@ class Crew:
 
     def _missing(self) -> list[int]:
         return [number for number in range(1, self._size + 1) if number not in self.members]
+
+    def backlogs(self) -> dict[str, int]:
+        """Give how many connections wait to be accepted, by place."""
+        return {place: waiting(sock) for place, sock in self.sockets.held.items()}
 
     # --- what the workers are told ---
 

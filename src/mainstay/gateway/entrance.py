@@ -8,6 +8,7 @@ from mainstay.gateway.context import Certificates
 from mainstay.gateway.reading import AmbiguousError
 from mainstay.gateway.router import AmbiguousHostError, Router, hostname
 from mainstay.gateway.table import Door
+from mainstay.gateway.traffic import Traffic
 from mainstay.gateway.way import Way, escaped
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Entrance:
         "hsts",
         "name",
         "sole",
+        "traffic",
         "via",
     )
 
@@ -60,6 +62,8 @@ class Entrance:
         """
         self.name = name
         self.via = via
+        self.traffic = Traffic()
+        """What is counted here."""
         self.door = Door(rules=[])
         self.closed = False
         """Whether nobody comes in here any more; who has, is served."""

@@ -58,6 +58,8 @@ class Exchange(Attempts):
 
     def answer(self, response: Response, now: float) -> None:
         """Begin the answer, or try elsewhere when it says that the instance cannot."""
+        if self._instance is not None:
+            self._instance.answers[response.status // 100] += 1
         if response.status >= _STATUS_FAILED:
             self._charge(FAILED)
             order = self.call.settle(now, FAILED, response.status, response.seconds_to_wait())
@@ -67,6 +69,7 @@ class Exchange(Attempts):
                     connection.release(now)
                 self._obey(order, now)
                 return
+            self.route.gave_up(self.call.because)
             self._settled = True
         self._response = response
         self._answered_at = now
@@ -259,6 +262,7 @@ class Exchange(Attempts):
     # --- ends ---
 
     def _give_up(self, now: float) -> None:
+        self.route.gave_up(self.call.because)
         self._answer_ourselves(reason(self.call.because, self._outcome), now)
 
     def _answer_ourselves(self, reason: str, now: float) -> None:
@@ -276,6 +280,7 @@ class Exchange(Attempts):
             more=(self.client.pledge(), self.trace.line if self.trace is not None else b""),
         )
         self.client.write(data)
+        self.route.answered_by_us(reason)
         self._count(status, now)
         log = self.client.worker.access_log
         if log is not None:

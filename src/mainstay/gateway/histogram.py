@@ -11,7 +11,11 @@ STEPS = 8
 
 def bucket(seconds: float) -> int:
     """Give the bucket of a latency; anything under 8 µs counts as 8 µs."""
-    micros = int(seconds * 1e6)
+    return place(int(seconds * 1e6))
+
+
+def place(micros: int) -> int:
+    """Give the bucket of so many microseconds."""
     if micros < STEPS:
         return STEPS
     shift = micros.bit_length() - 4

@@ -87,6 +87,7 @@ class ClientConnection(Reader):
             self.peer = address_of(address[0]) if address else "unknown"
         self.introduce()
         self.worker.enter(self)
+        self.traffic.open += 1
         self.heard_at = monotonic()
         # Accepted just before the worker stopped: served, but not kept.
         self.closing = self.worker.stopping or self.entrance.closed
@@ -125,7 +126,8 @@ class ClientConnection(Reader):
         self.closing = self._closed = self._deaf = True
         self.worker.leave(self)
         self.worker.wheel.forget(self)
-        self._queue.clear()
+        self.traffic.open -= 1
+        self._forget_waiting()
         exchange, self._exchange = self._exchange, None
         if exchange is not None and not exchange.done:
             exchange.client_gone(monotonic())
@@ -152,6 +154,7 @@ class ClientConnection(Reader):
             self._begin(request, self.heard_at)
             return
         self._queue.append(request)
+        self.traffic.waiting += 1
         if len(self._queue) >= QUEUE:
             self.pause()
 
@@ -206,6 +209,7 @@ class ClientConnection(Reader):
     def write(self, data: bytes) -> None:
         """Send to the client."""
         if not self.transport.is_closing():
+            self.traffic.sent += len(data)
             self.transport.write(data)
 
     def pledge(self) -> bytes:
@@ -287,7 +291,7 @@ class ClientConnection(Reader):
     def finish(self, now: float, *, linger: bool = False) -> None:
         """Close, after what was written has been sent."""
         self.closing = self._closed = self._deaf = True
-        self._queue.clear()
+        self._forget_waiting()
         if self.transport.is_closing():
             return
         self._unsent = inf
@@ -346,9 +350,14 @@ class ClientConnection(Reader):
         if self._queue:
             # What of it is still to come is waited for from now on.
             now = self.heard_at = monotonic()
+            self.traffic.waiting -= 1
             self._begin(self._queue.popleft(), now)
         elif self.closing and not self._patient:
             self.finish(monotonic())
+
+    def _forget_waiting(self) -> None:
+        self.traffic.waiting -= len(self._queue)
+        self._queue.clear()
 
     def _begin(self, request: Request, now: float) -> None:
         if request.fault is not None:
@@ -396,6 +405,7 @@ class ClientConnection(Reader):
         close, date, name = not request.keep_alive, self.worker.date, self._name()
         more = (self.pledge(), named(name))
         self.write(page.redirect(status, where, close=close, date=date, more=more))
+        self.traffic.redirects += 1
         log = self.worker.access_log
         if log is not None and log.wants(status, None):
             log.refused(self, request, None, 0, now, name, status)
@@ -420,6 +430,7 @@ class ClientConnection(Reader):
         )
         self.write(data)
         self.route.refused += 1
+        self.traffic.refuse(reason)
         log = self.worker.access_log
         if log is not None:
             log.refused(self, request, reason, page.body_size(data), now, name)

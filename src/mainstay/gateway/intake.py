@@ -127,6 +127,7 @@ class Intake:
         if sock is None:
             return
         self.count += 1
+        self._entrance.traffic.accepted += 1
         if self.count == self.most:
             self._turn()
         task = self._loop.create_task(self._begin(sock))
@@ -171,3 +172,4 @@ class Intake:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
                 sock.close()
                 self._entrance.home.refused += 1
+                self._entrance.traffic.refuse("max_connections")

@@ -59,8 +59,10 @@ class Introduction(asyncio.Protocol):
         worker.greetings.add(self)
         worker.wheel.watch(self, monotonic() + PATIENCE)
         known = worker.proxies is not None and address and worker.proxies.has(address_of(address[0]))
-        if not known or len(worker.clients) + len(worker.greetings) > worker.most_clients:
+        if not known:
             self._refuse()
+        elif len(worker.clients) + len(worker.greetings) > worker.most_clients:
+            self._refuse("crowded")
 
     def data_received(self, data: bytes) -> None:
         """Read what it says, and let go of the connection when it has said all."""
@@ -102,9 +104,10 @@ class Introduction(asyncio.Protocol):
         """Cut the connection."""
         reset(self.transport)
 
-    def _refuse(self) -> None:
+    def _refuse(self, reason: str = "introduction") -> None:
         self._end()
         self._entrance.home.refused += 1
+        self._entrance.traffic.refuse(reason)
         reset(self.transport)
 
     def _end(self) -> None:

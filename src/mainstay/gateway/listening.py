@@ -120,7 +120,7 @@ class Sockets:
         loop = asyncio.get_running_loop()
         until = loop.time() + _HUSH_LIMIT
         await asyncio.sleep(_HUSH)
-        while any(map(_waiting, hushed)) and loop.time() < until:  # noqa: ASYNC110 - the kernel tells nobody
+        while any(map(waiting, hushed)) and loop.time() < until:  # noqa: ASYNC110 - the kernel tells nobody
             await asyncio.sleep(_PAUSE)
 
     def drop(self, places: Collection[str]) -> None:
@@ -198,10 +198,10 @@ def _let_nobody_in(sock: socket.socket) -> None:
     )
 
 
-def _waiting(sock: socket.socket) -> bool:
-    """Tell whether connections wait to be accepted."""
+def waiting(sock: socket.socket) -> int:
+    """Give how many connections wait to be accepted."""
     told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BACKLOG_AT + 4)
-    return bool(struct.unpack_from("I", told, _BACKLOG_AT)[0])
+    return int(struct.unpack_from("I", told, _BACKLOG_AT)[0])
 
 
 def _resolved(address: Address) -> Address:

@@ -35,6 +35,7 @@ class Reader(asyncio.Protocol):
         "loop",
         "route",
         "tls",
+        "traffic",
         "transport",
         "worker",
     )
@@ -42,6 +43,7 @@ class Reader(asyncio.Protocol):
     def __init__(self, worker: "Worker", entrance: "Entrance") -> None:
         self.worker = worker
         self.entrance = entrance
+        self.traffic = entrance.traffic
         # Of the request that is worked on; before there is one, where such is counted.
         self.route = entrance.home
         self.loop = worker.loop
@@ -98,6 +100,7 @@ class Reader(asyncio.Protocol):
             if self._behind is not None:
                 self._keep(data)
             return
+        self.traffic.received += len(data)
         self.heard_at = monotonic()
         if (
             self._reading is None

@@ -1,12 +1,13 @@
 """HOT. Where the requests of one service go: its pool, its policy, and what has been counted of it."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Emit
-from mainstay.gateway.histogram import bucket, merged
+from mainstay.gateway.histogram import merged, place
 from mainstay.gateway.relay import Meter
 from mainstay.gateway.request import of_attempt
 from mainstay.gateway.slices import as_json, mapping_as_json
@@ -16,7 +17,7 @@ from mainstay.gateway.upstream import Upstream
 from mainstay.redundancy.health import Health
 from mainstay.redundancy.pool import Pool
 from mainstay.tolerance.breaker import Breaker
-from mainstay.tolerance.call import Policy
+from mainstay.tolerance.call import Because, Policy
 
 if TYPE_CHECKING:
     import asyncio
@@ -32,6 +33,7 @@ class Route:
         "_breakers",
         "_emit",
         "_left",
+        "because",
         "before",
         "broken",
         "cancelled",
@@ -44,6 +46,7 @@ class Route:
         "latency",
         "micros",
         "name",
+        "own",
         "past",
         "policy",
         "pool",
@@ -94,8 +97,11 @@ class Route:
         self.before: dict[int, int] = {}
         # What `before` and `latency` have forgotten.
         self.durations: dict[int, int] = {}
-        # By instance: attempts, and those that failed, at lives that have left the pool.
-        self.past: dict[str, tuple[int, int]] = {}
+        # Answers of our own by their reason, and requests that were not tried (again) by why.
+        self.own: dict[str, int] = {}
+        self.because: dict[str, int] = {}
+        # By instance: what was counted of lives that have left the pool.
+        self.past: dict[str, Counter[str]] = {}
 
     def count(self, status: int, seconds: float) -> None:
         """Count an answered request by its status and latency."""
@@ -103,9 +109,19 @@ class Route:
         self.classes[status // 100 if status < 600 else 5] += 1  # noqa: PLR2004 - the last class
         if status >= _SERVER_ERROR:
             self.failures += 1
-        self.micros += int(seconds * 1e6)
-        index = bucket(seconds)
+        micros = int(seconds * 1e6)
+        self.micros += micros
+        index = place(micros)
         self.latency[index] = self.latency.get(index, 0) + 1
+
+    def answered_by_us(self, reason: str) -> None:
+        """Count an answer of our own."""
+        self.own[reason] = self.own.get(reason, 0) + 1
+
+    def gave_up(self, because: Because | None) -> None:
+        """Count a request that is not tried (again)."""
+        why = because.name.lower() if because is not None else "unknown"
+        self.because[why] = self.because.get(why, 0) + 1
 
     def prepare(self, settings: Settings, rows: list[Row]) -> Iterator["Upstream | None"]:
         """Give the members that these rows mean, each as it is made or found, and None where it may be paused.
@@ -187,7 +203,7 @@ class Route:
         self.durations = merged((self.durations, self.before))
         self.before, self.latency = self.latency, {}
         for member in self.pool.members:
-            member.before, member.latency = member.latency, {}
+            member.turn()
 
     def left(self, instance: Upstream) -> None:
         """Take it that nothing is under way any more at an instance that takes no more."""
@@ -201,26 +217,27 @@ class Route:
 
     def _keep(self, member: Upstream) -> None:
         """Keep what was counted of a life outside the pool; what it still has under way is added when it ends."""
-        attempts, failures = self.past.get(member.name, (0, 0))
-        self.past[member.name] = (attempts + member.requests, failures + member.failures)
-        member.requests = member.failures = 0
+        self.past.setdefault(member.name, Counter()).update(member.counted())
+        member.begin_anew()
 
-    def _attempts(self) -> dict[str, tuple[int, int]]:
-        """Give attempts and failed ones by instance, over all of its lives."""
-        sums = dict(self.past)
+    def _scores(self) -> dict[str, dict[str, int]]:
+        """Give what was counted by instance, over all of its lives; nothing of those that were not asked yet."""
+        scores: dict[str, dict[str, int]] = dict(self.past)
         for member in self.pool.members:
-            attempts, failures = sums.get(member.name, (0, 0))
-            sums[member.name] = (attempts + member.requests, failures + member.failures)
-        return sums
+            if member.requests or member.opened:
+                before = scores.get(member.name)
+                counted = member.counted()
+                scores[member.name] = counted if before is None else Counter(before) + Counter(counted)
+        return scores
 
     def counted(self) -> dict[str, Any]:
         """Give all that was counted, as plain values."""
-        return self._sums() | {"attempts": self._attempts(), "instances": list(self._lives())}
+        return self._sums() | {"scores": self._scores(), "instances": list(self._lives())}
 
     def told(self) -> Iterator[str]:
         """Give the same as JSON, piece by piece."""
-        yield json.dumps(self._sums())[:-1] + ', "attempts": '
-        yield from mapping_as_json(self._attempts().items())
+        yield json.dumps(self._sums())[:-1] + ', "scores": '
+        yield from mapping_as_json(self._scores().items())
         yield ', "instances": '
         yield from as_json(self._lives())
         yield "}"
@@ -240,6 +257,8 @@ class Route:
             "latency": merged((self.before, self.latency)),
             "durations": merged((self.durations, self.before, self.latency)),
             "micros": self.micros,
+            "own": self.own,
+            "because": self.because,
             "panicking": self.pool.panicking,
         }
 
@@ -251,6 +270,8 @@ class Route:
                 "requests": member.requests,
                 "failures": member.failures,
                 "in_flight": len(member.busy),
+                "connections": len(member.connections),
+                "idle": len(member.idle),
                 "latency": merged((member.before, member.latency)),
                 "health": member.health.state.value,
                 "ejected": member.ejected_until is not None,

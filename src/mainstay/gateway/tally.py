@@ -23,10 +23,12 @@ class Totals:
     """Answered requests by bucket of their latency."""
     micros: int = 0
     """The sum of these latencies, in microseconds."""
-    attempts: Counter[str] = field(default_factory=Counter)
-    """Attempts by instance, over all of its lives."""
-    failed: Counter[str] = field(default_factory=Counter)
-    """Those of them that failed."""
+    own: Counter[str] = field(default_factory=Counter)
+    """Our own answers by their reason."""
+    because: Counter[str] = field(default_factory=Counter)
+    """Requests that were not tried (again) by why."""
+    scores: dict[str, Counter[str]] = field(default_factory=dict)
+    """By instance, over all of its lives: `attempts`, and what else `Upstream.counted` has."""
 
     def add(self, counts: Mapping[str, Any]) -> None:
         """Add what one worker has counted."""
@@ -35,9 +37,20 @@ class Totals:
         self.classes.update(dict(enumerate(counts.get("classes", ()))))
         self.durations = merged((self.durations, _buckets(counts.get("durations", {}))))
         self.micros += counts.get("micros", 0)
-        for instance, (attempts, failed) in counts.get("attempts", {}).items():
-            self.attempts[instance] += attempts
-            self.failed[instance] += failed
+        self.own.update(counts.get("own", {}))
+        self.because.update(counts.get("because", {}))
+        for instance, score in counts.get("scores", {}).items():
+            self.scores.setdefault(instance, Counter()).update(score)
+
+
+@dataclass(slots=True)
+class Listened:
+    """What was counted at a listening socket, over all workers."""
+
+    sums: Counter[str] = field(default_factory=Counter)
+    """What only grows, by the names that `Traffic.counted` gives it."""
+    now: dict[int, Counter[str]] = field(default_factory=dict)
+    """What is there now, by the worker's number."""
 
 
 class Tally:
@@ -49,7 +62,8 @@ class Tally:
     def __init__(self) -> None:
         self._latest: dict[int, dict[str, Any]] = {}
         self._past: dict[str, Totals] = {}
-        self._past_sums: Counter[str] = Counter()
+        self._past_workers: dict[int, Counter[str]] = {}
+        self._past_listeners: dict[str, Counter[str]] = {}
         self._past_lives: dict[tuple[str, str, int], Counter[str]] = {}
 
     def take(self, worker: int, counts: dict[str, Any]) -> None:
@@ -59,7 +73,10 @@ class Tally:
     def lost(self, worker: int) -> None:
         """Keep the last counts of a worker that ended."""
         counts = self._latest.pop(worker, {"services": {}})
-        self._past_sums.update(counts.get("sums", {}))
+        if "sums" in counts:
+            self._past_workers.setdefault(counts["worker"], Counter()).update(counts["sums"])
+        for name, listener in counts.get("listeners", {}).items():
+            self._past_listeners.setdefault(name, Counter()).update(listener["sums"])
         for name, service in counts["services"].items():
             self._past.setdefault(name, Totals()).add(service)
             for part in service["instances"]:
@@ -72,12 +89,43 @@ class Tally:
         counts = self._latest.get(worker)
         return int(counts["clients"]) if counts else 0
 
-    def gateway(self) -> Counter[str]:
-        """Give what was ever counted of the workers as such, and of no service."""
-        sums = Counter(self._past_sums)
-        for counts in self._latest.values():
-            sums.update(counts.get("sums", {}))
+    def lag(self, worker: int) -> float:
+        """Give the longest that a timer of a worker had to wait of late, in seconds."""
+        return float(self._latest.get(worker, {}).get("lag", 0.0))
+
+    def numbers(self) -> set[int]:
+        """Give the numbers of all workers that ever told anything."""
+        return {*self._past_workers, *(counts["worker"] for counts in self._told())}
+
+    def worker(self, number: int) -> Counter[str]:
+        """Give what was ever counted of the workers of that number as such, and of no service."""
+        sums = Counter(self._past_workers.get(number, {}))
+        for counts in self._told():
+            if counts["worker"] == number:
+                sums.update(counts["sums"])
         return sums
+
+    def gateway(self) -> Counter[str]:
+        """Give the same of all workers together."""
+        sums: Counter[str] = Counter()
+        for number in self.numbers():
+            sums.update(self.worker(number))
+        return sums
+
+    def listener(self, name: str) -> Listened:
+        """Give all that was ever counted at a listening socket, and how it is there now."""
+        found = Listened(Counter(self._past_listeners.get(name, {})))
+        for counts in self._told():
+            part = counts.get("listeners", {}).get(name)
+            if part is not None:
+                found.sums.update(part["sums"])
+                # One that finishes is there beside the one that has taken its place.
+                found.now.setdefault(counts["worker"], Counter()).update(part["now"])
+        return found
+
+    def _told(self) -> list[dict[str, Any]]:
+        # Workers of a former version, which a new supervisor takes over, tell less.
+        return [counts for counts in self._latest.values() if "sums" in counts]
 
     def totals(self, name: str) -> Totals:
         """Give all that was ever counted of a service."""
@@ -112,13 +160,13 @@ class Tally:
             **_quantiles(parts),
         }
 
-    def instances(self, service: str) -> dict[str, dict[str, int]]:
+    def instances(self, service: str) -> dict[str, dict[str, Any]]:
         """Give how it is with each instance of a service now, over all of its lives that the workers know."""
         parts: dict[str, list[dict[str, Any]]] = {}
         for counts in self._parts(service):
             for part in counts["instances"]:
                 parts.setdefault(part["instance"], []).append(part)
-        return {name: _now(its) for name, its in parts.items()}
+        return {name: _now(its) | _further(its) for name, its in parts.items()}
 
     def _parts(self, service: str) -> list[dict[str, Any]]:
         return [
@@ -131,6 +179,15 @@ def _now(parts: list[dict[str, Any]]) -> dict[str, int]:
         "in_flight": sum(part["in_flight"] for part in parts),
         "ejected": sum(part["ejected"] for part in parts),
         "breakers_open": sum(part["breaker"] not in (None, "closed") for part in parts),
+    }
+
+
+def _further(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    idle = sum(part.get("idle", 0) for part in parts)
+    return {
+        "idle": idle,
+        "used": sum(part.get("connections", 0) for part in parts) - idle,
+        "breakers": Counter(part["breaker"] for part in parts if part["breaker"] is not None),
     }
 
 

@@ -92,6 +92,7 @@ class TcpClient(Passage):
             address = self.near.transport.get_extra_info("peername")
             self._peer = address_of(address[0]) if address else "unknown"
         worker.enter(self)
+        self.entrance.traffic.open += 1
         self.route.in_flight += 1
         now = self._started = monotonic()
         if self.route.sticky is not None:
@@ -99,6 +100,7 @@ class TcpClient(Passage):
         # Each needs two descriptors.
         if 2 * len(worker.clients) > worker.most_clients:
             self.route.refused += 1
+            self.entrance.traffic.refuse("crowded")
             self._reason = "crowded"
             self._call.cancel(now)
             self.abort()
@@ -128,6 +130,7 @@ class TcpClient(Passage):
         elif order is PAUSE:
             self._worker.wheel.watch(self, self._call.until)
         elif order is GIVE_UP:
+            self.route.gave_up(self._call.because)
             self._count(_UNREACHABLE, now, reason(self._call.because, self._outcome))
             reset(self.near.transport)
 
@@ -172,7 +175,7 @@ class TcpClient(Passage):
         order = self._call.settle(now, outcome)
         instance = self._instance
         if instance is not None and outcome in CHARGED:
-            instance.failures += 1
+            instance.charge(outcome)
         if self._tunnel is None:
             self._detach()
             self._obey(order, now)
@@ -187,6 +190,7 @@ class TcpClient(Passage):
     def _meet(self, far: Waiting, now: float) -> None:
         near = self.near
         self._joined_at = now
+        self._call.instance.opened += 1
         tunnel = self._join(near.transport, far.transport)
         self._worker.wheel.watch(self, self._call.until)
         for waiting, end in ((near, tunnel.near), (far, tunnel.far)):
@@ -267,6 +271,7 @@ class TcpClient(Passage):
         self._detach()
         self.route.in_flight -= 1
         self._worker.leave(self)
+        self.entrance.traffic.open -= 1
         self._intake.give_back()
 
     def _note(self, log: "AccessLog", now: float) -> None:

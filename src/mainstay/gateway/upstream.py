@@ -3,8 +3,9 @@
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from mainstay.base.outcome import Outcome
 from mainstay.gateway.context import to_instances
-from mainstay.gateway.histogram import bucket
+from mainstay.gateway.histogram import STEPS, place
 from mainstay.gateway.table import Row
 from mainstay.redundancy.health import Health
 from mainstay.tolerance.breaker import Breaker
@@ -37,21 +38,28 @@ class Upstream(Target):
     """One life of an instance as a worker sees it: its place in the pool, and its connections."""
 
     __slots__ = (
+        "answers",
         "authority",
         "before",
         "busy",
         "connections",
+        "failed",
         "failures",
         "idle",
         "latency",
         "leaving",
+        "micros",
+        "opened",
         "path",
         "preamble",
+        "received",
         "requests",
         "route",
         "row",
+        "sent",
         "server_name",
         "talk",
+        "took",
         "watch",
     )
 
@@ -80,10 +88,22 @@ class Upstream(Target):
         self.idle: deque[UpstreamConnection] = deque()
         self.connections: set[UpstreamConnection] = set()
         self.busy: set[Guest] = set()
+        # Attempts, and those that failed; the ends of these by the outcome.
         self.requests = 0
         self.failures = 0
+        self.failed: dict[Outcome, int] = {}
+        # Answers whose head came, by the first digit of their status.
+        self.answers = [0] * 6
+        # Connections that were made, and what went over them.
+        self.opened = 0
+        self.received = 0
+        self.sent = 0
+        # Whole answers: the time that they took together, and how many took how long.
+        self.micros = 0
         self.latency: dict[int, int] = {}
         self.before: dict[int, int] = {}
+        # What these two have forgotten, in coarser buckets.
+        self.took: dict[int, int] = {}
 
     def context(self) -> "ssl.SSLContext | None":
         """Give how TLS is spoken with it; None: it speaks without."""
@@ -110,8 +130,45 @@ class Upstream(Target):
 
     def seen(self, seconds: float) -> None:
         """Count a complete answer by its latency."""
-        index = bucket(seconds)
+        micros = int(seconds * 1e6)
+        self.micros += micros
+        index = place(micros)
         self.latency[index] = self.latency.get(index, 0) + 1
+
+    def turn(self) -> None:
+        """Forget the older half of the latencies, except in the sums over all time."""
+        if self.before:
+            self.took = _coarse(self.before, self.took)
+        if self.before or self.latency:
+            self.before, self.latency = self.latency, {}
+
+    def charge(self, outcome: Outcome) -> None:
+        """Count an attempt that failed."""
+        self.failures += 1
+        self.failed[outcome] = self.failed.get(outcome, 0) + 1
+
+    def counted(self) -> dict[str, int]:
+        """Give what was counted since it was last asked to forget; nothing, for what has not happened."""
+        took = _coarse(self.latency, _coarse(self.before, self.took))
+        every = {
+            "attempts": self.requests,
+            "opened": self.opened,
+            "received": self.received,
+            "sent": self.sent,
+            "micros": self.micros,
+            **{f"failed {outcome.name.lower()}": count for outcome, count in self.failed.items()},
+            **{f"answers {digit}": count for digit, count in enumerate(self.answers)},
+            **{f"took {index}": count for index, count in took.items()},
+        }
+        return {name: count for name, count in every.items() if count}
+
+    def begin_anew(self) -> None:
+        """Forget all that was counted."""
+        self.requests = self.failures = self.opened = self.received = self.sent = self.micros = 0
+        self.failed = {}
+        self.answers = [0] * 6
+        self.took = {}
+        self.latency, self.before = {}, {}
 
     def forget(self, guest: Guest) -> None:
         """Let go of a request; the last one to leave a draining instance tells so."""
@@ -123,3 +180,12 @@ class Upstream(Target):
         """Close every idle connection; those in use end with their request."""
         while self.idle:
             self.idle.pop().close()
+
+
+def _coarse(fine: dict[int, int], sums: dict[int, int]) -> dict[int, int]:
+    """Add latencies up by their doublings."""
+    total = dict(sums)
+    for index, count in fine.items():
+        coarse = index // STEPS
+        total[coarse] = total.get(coarse, 0) + count
+    return total

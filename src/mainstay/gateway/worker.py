@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from email.utils import formatdate
 from itertools import chain
 from pathlib import Path
+from time import process_time
 from typing import TYPE_CHECKING, Protocol
 
 import uvloop
@@ -51,6 +52,7 @@ from mainstay.gateway.wheel import Wheel
 if TYPE_CHECKING:
     from mainstay.gateway.accept import Greeting
     from mainstay.gateway.introduction import Introduction
+    from mainstay.gateway.traffic import Traffic
 
 Change = tuple[Route, Settings, list[Row], list[Upstream]]
 """What a table changes of one service: its route, its settings, its rows, and a member for each row."""
@@ -102,8 +104,6 @@ class Worker:
         self.clients: set[Client] = set()
         self.greetings: set[Greeting | Introduction] = set()
         """Clients in the middle of a handshake."""
-        self.handshakes = 0
-        self.handshakes_failed = 0
         self.most_clients = 2**20
         """Client connections at once; beyond, one is told so and closed, before descriptors run out."""
         self.access_log: AccessLog | None = None
@@ -132,6 +132,11 @@ class Worker:
         self._made = 0
         self._tired = False
         self._ticks = 0
+        self._tick_at = loop.time()
+        # The longest that it came late, in this window and in the one before.
+        self._lags = [0.0, 0.0]
+        # Of listeners by their names, those among them that are no more.
+        self._traffic: dict[str, Traffic] = {}
         # All that there were, for what they have counted.
         self._logs: list[AccessLog] = []
 
@@ -243,7 +248,10 @@ class Worker:
         self._believe(table.trusted)
         for place, door in table.doors.items():
             try:
-                self._entrance(place).apply(door, self.routes)
+                entrance = self._entrance(place)
+                entrance.apply(door, self.routes)
+                # By its name, under which its counts go on wherever it listens.
+                entrance.traffic = self._traffic.setdefault(entrance.name, entrance.traffic)
             except OSError as error:
                 # The supervisor had tried them; what was there goes on.
                 self.loop.call_exception_handler(
@@ -419,12 +427,14 @@ class Worker:
             "worker": self.number,
             "version": self.version,
             "clients": len(self.clients),
+            "lag": max(self._lags),
             "sums": self._sums(),
+            "listeners": {name: traffic.counted() for name, traffic in self._traffic.items()},
         }
 
     def _sums(self) -> dict[str, int]:
         """Give what is counted of the worker as a whole."""
-        sums = Counter(tls_handshakes=self.handshakes, tls_handshake_failures=self.handshakes_failed)
+        sums: Counter[str] = Counter(cpu_micros=int(process_time() * 1e6))
         for log in self._logs:
             sums.update(log.counted())
         return dict(sums)
@@ -451,6 +461,9 @@ class Worker:
     def _tick(self) -> None:
         now = self.loop.time()
         self._ticks += 1
+        self._lags[0] = max(self._lags[0], now - self._tick_at)
+        if self._ticks % _WINDOW == 0:
+            self._lags = [0.0, self._lags[0]]
         self.date = b"Date: %b" % formatdate(self._clock.wall(), usegmt=True).encode()
         for route in self.routes.values():
             for member in route.pool.members:
@@ -463,7 +476,8 @@ class Worker:
                 with contextlib.suppress(OSError):  # no descriptors left: another day
                     entrance.renew()
         self.accepting.beat(now)
-        self._timer = self.loop.call_later(_SWEEP, self._tick)
+        self._tick_at = now + _SWEEP
+        self._timer = self.loop.call_at(self._tick_at, self._tick)
 
 
 def main(argv: list[str] | None = None) -> None:

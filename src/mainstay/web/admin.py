@@ -1,10 +1,10 @@
 """The admin listener: what a system tells machines about itself, over TCP, where the system file says.
 
-============= ==============================================================================
-GET /metrics   counts and states, for Prometheus
+============= ==================================================================================
+GET /metrics   counts and states, for Prometheus; `?instances=off` leaves out what is by instance
 GET /livez     200 while the supervisor's loop turns
 GET /readyz    200 when the system runs, a gateway worker and of each service an instance is up; otherwise 503
-============= ==============================================================================
+============= ==================================================================================
 
 It tells and changes nothing, for whoever can reach it may ask.
 """
@@ -30,12 +30,15 @@ _GRACE = 2
 
 def application(control: Control) -> Starlette:
     """Build what the admin listener answers for a running system."""
-    registry = CollectorRegistry()
-    registry.register(MetricsOf(control))
-    ProcessCollector(registry=registry)
+    registries = {}
+    for instances in (True, False):
+        registry = registries[instances] = CollectorRegistry()
+        registry.register(MetricsOf(control, instances=instances))
+        ProcessCollector(registry=registry)
 
     async def metrics(request: Request) -> Response:
         encode, kind = choose_encoder(request.headers.get("accept", ""))
+        registry = registries[request.query_params.get("instances") != "off"]
         return Response(encode(registry), headers={"Content-Type": kind})
 
     async def livez(request: Request) -> Response:
@@ -45,7 +48,8 @@ def application(control: Control) -> Starlette:
     async def readyz(request: Request) -> Response:
         del request
         missing = control.missing()
-        workers = len(control.workers())
+        # One that has just been started is no help until it knows whom to ask.
+        workers = sum(one["table"] > 0 for one in control.workers())
         served = workers > 0 or not any(service.listen for service in control.system.services.values())
         ready = control.phase == "running" and served and not missing
         said = {"version": 1, "ready": ready, "phase": control.phase, "workers": workers, "missing": missing}
