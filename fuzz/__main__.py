@@ -6,6 +6,7 @@ python -m fuzz --list
 """
 
 import importlib
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -32,11 +33,17 @@ def main(target: str, what: str = "60") -> None:
             judge(Path(what).read_bytes())
         print("nothing is wrong with it")
         return
-    fuzz(target, int(what))
+    with tempfile.TemporaryDirectory(prefix="mainstay-fuzz-") as folder:
+        child = os.fork()
+        if child == 0:
+            tempfile.tempdir = folder
+            fuzz(target, int(what), Path(folder))
+        _, status = os.waitpid(child, 0)
+    sys.exit(os.waitstatus_to_exitcode(status))
 
 
-def fuzz(target: str, seconds: int) -> None:
-    """Fuzz; it ends this process, with 0 when nothing was found."""
+def fuzz(target: str, seconds: int, folder: Path) -> None:
+    """Fuzz; the fuzzer ends this process on the spot, so that somebody else has to clear the folder away."""
     import atheris  # noqa: PLC0415 - whoever only judges one input again needs none
 
     for name in _NO_READERS:
@@ -45,26 +52,25 @@ def fuzz(target: str, seconds: int) -> None:
     with atheris.instrument_imports(include=["mainstay"]):
         module = importlib.import_module(f"fuzz.{target}")
     FINDINGS.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="mainstay-fuzz-") as folder:
-        corpus = Path(folder) / "corpus"
-        corpus.mkdir()
-        for number, seed in enumerate(module.seeds()):
-            (corpus / f"{number:04}").write_bytes(seed)
-        words = Path(folder) / "words"
-        words.write_text("".join(f'"{_written(token)}"\n' for token in module.TOKENS))
-        options = [
-            f"-max_total_time={seconds}",
-            f"-max_len={module.LARGEST}",
-            f"-dict={words}",
-            "-len_control=0",
-            f"-timeout={_SLOW}",
-            f"-artifact_prefix={FINDINGS}/{target}-",
-            "-print_final_stats=1",
-            "-rss_limit_mb=2048",
-        ]
-        with module.prepared() as judge:
-            atheris.Setup([sys.argv[0], *options, str(corpus)], judge)
-            atheris.Fuzz()
+    corpus = folder / "corpus"
+    corpus.mkdir()
+    for number, seed in enumerate(module.seeds()):
+        (corpus / f"{number:04}").write_bytes(seed)
+    words = folder / "words"
+    words.write_text("".join(f'"{_written(token)}"\n' for token in module.TOKENS))
+    options = [
+        f"-max_total_time={seconds}",
+        f"-max_len={module.LARGEST}",
+        f"-dict={words}",
+        "-len_control=0",
+        f"-timeout={_SLOW}",
+        f"-artifact_prefix={FINDINGS}/{target}-",
+        "-print_final_stats=1",
+        "-rss_limit_mb=2048",
+    ]
+    with module.prepared() as judge:
+        atheris.Setup([sys.argv[0], *options, str(corpus)], judge)
+        atheris.Fuzz()
 
 
 def _written(token: bytes) -> str:
