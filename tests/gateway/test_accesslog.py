@@ -56,6 +56,7 @@ async def test_a_request_is_written_down_with_all_that_is_known(rig, file):
         "cancelled": False,
         "request_id": None,
         "trace_id": None,
+        "tunnel": False,
     }
 
 
@@ -294,6 +295,7 @@ async def test_a_tcp_connection_is_a_line_when_it_ends(rig, file):
     }
     assert (line["bytes_in"], line["bytes_out"], line["reason"], line["cancelled"]) == (5, 5, None, False)
     assert 0 < line["first_byte"] <= line["duration"]
+    assert line["tunnel"] is True
 
 
 async def test_a_tcp_connection_for_which_there_is_no_instance_says_so(rig, file):

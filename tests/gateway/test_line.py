@@ -67,6 +67,7 @@ def test_json_has_every_field_in_each_line():
         "cancelled": False,
         "request_id": None,
         "trace_id": None,
+        "tunnel": False,
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.test_upgrade import tunnel
 from mainstay.gateway import page
 from mainstay.gateway.table import Rule
 from mainstay.gateway.tally import Tally
@@ -253,6 +254,23 @@ async def test_tcp_connections_are_counted_too(rig):
     one = told(rig).listener("web")
     assert (one.sums["accepted"], one.now[1]["open"]) == (1, 1)
     assert score(rig)["opened"] == score(rig)["attempts"] == 1
+    assert told(rig).service("web")["tunnels"] == 1
+    client.close()
+    await rig.until(lambda: not rig.worker.clients)
+    assert told(rig).service("web")["tunnels"] == told(rig).listener("web").now[1]["open"] == 0
+
+
+async def test_upgraded_connections_are_counted_until_their_end(rig):
+    client = await tunnel(rig)
+    before = told(rig)
+
+    client.close()
+    await rig.until(lambda: not rig.worker.clients)
+    after = told(rig)
+
+    assert before.service("web")["tunnels"] == before.listener("web").now[1]["open"] == 1
+    assert after.service("web")["tunnels"] == after.listener("web").now[1]["open"] == 0
+    assert score(rig)["answers 1"] == 1
 
 
 # --- handshakes ---

@@ -102,6 +102,7 @@ class Exchange(Attempts):
         self._settled = True
         self._response = response
         self._answered_at = now
+        instance.answers[response.status // 100] += 1
         instance.seen(now - self.call.sent_at)  # type: ignore[operator] # it was sent
         self._count(response.status, now)
         response.upgrade_to(response.upgrade)
@@ -323,6 +324,7 @@ class Exchange(Attempts):
                 request.lines if log.headers else None,
                 self.trace.request_id if self.trace is not None else b"",
                 self.trace.id if self.trace is not None else b"",
+                status == SWITCHING,
             )
         )
 

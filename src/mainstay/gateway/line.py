@@ -54,6 +54,8 @@ class Entry(NamedTuple):
     request_id: bytes = b""
     trace: bytes = b""
     """Ids; empty without tracing."""
+    tunnel: bool = False
+    """It was a tunnel: a TCP connection, or one that went over to another protocol."""
 
 
 Format = Callable[[Entry, float], str]
@@ -85,6 +87,7 @@ def as_json(entry: Entry, shift: float) -> str:
         "true" if entry.cancelled else "false",
         _name(entry.request_id.decode() or None),
         _name(entry.trace.decode() or None),
+        "true" if entry.tunnel else "false",
     )
 
 
@@ -108,6 +111,7 @@ _FIELDS = (
     ("cancelled", "%s"),
     ("request_id", "%s"),
     ("trace_id", "%s"),
+    ("tunnel", "%s"),
 )
 FIELDS = tuple(name for name, _ in _FIELDS)
 """The fields of a line of JSON; all of them are in each."""

@@ -22,10 +22,11 @@ LAST_WORDS = 1.0
 class Passage:
     """One client's tunnel to an instance, and what it counts for."""
 
-    __slots__ = ("_held", "_instance", "_last_words", "_tunnel", "_worker", "entrance", "route")
+    __slots__ = ("_held", "_instance", "_last_words", "_tunnel", "_worker", "entrance", "route", "traffic")
 
     def __init__(self, worker: "Worker", entrance: "Entrance", route: "Route") -> None:
         self.entrance = entrance
+        self.traffic = entrance.traffic
         self.route = route
         self._worker = worker
         self._instance: Upstream | None = None
@@ -46,6 +47,7 @@ class Passage:
             downward=route.sent,
         )
         tunnel.join(near, far)
+        route.tunnels += 1
         return tunnel
 
     def _hold(self) -> None:
@@ -111,6 +113,8 @@ class Passage:
 
     def _detach(self) -> None:
         """Leave the instance."""
+        if self._tunnel is not None:
+            self.route.tunnels -= 1
         instance, self._instance, self._tunnel = self._instance, None, None
         if self._last_words is not None:
             self._last_words.cancel()

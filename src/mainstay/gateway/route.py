@@ -58,6 +58,7 @@ class Route:
         "settings",
         "sticky",
         "tasks",
+        "tunnels",
         "upgrades",
     )
 
@@ -87,6 +88,7 @@ class Route:
         self.refused = 0
         self.retries = 0
         self.in_flight = 0
+        self.tunnels = 0
         # Bytes from clients and to them, in tunnels.
         self.received = Meter()
         self.sent = Meter()
@@ -251,6 +253,7 @@ class Route:
             "refused": self.refused,
             "retries": self.retries,
             "in_flight": self.in_flight,
+            "tunnels": self.tunnels,
             "received": self.received.bytes,
             "sent": self.sent.bytes,
             "classes": self.classes,

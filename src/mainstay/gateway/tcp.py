@@ -92,7 +92,7 @@ class TcpClient(Passage):
             address = self.near.transport.get_extra_info("peername")
             self._peer = address_of(address[0]) if address else "unknown"
         worker.enter(self)
-        self.entrance.traffic.open += 1
+        self.traffic.open += 1
         self.route.in_flight += 1
         now = self._started = monotonic()
         if self.route.sticky is not None:
@@ -100,7 +100,7 @@ class TcpClient(Passage):
         # Each needs two descriptors.
         if 2 * len(worker.clients) > worker.most_clients:
             self.route.refused += 1
-            self.entrance.traffic.refuse("crowded")
+            self.traffic.refuse("crowded")
             self._reason = "crowded"
             self._call.cancel(now)
             self.abort()
@@ -271,7 +271,7 @@ class TcpClient(Passage):
         self._detach()
         self.route.in_flight -= 1
         self._worker.leave(self)
-        self.entrance.traffic.open -= 1
+        self.traffic.open -= 1
         self._intake.give_back()
 
     def _note(self, log: "AccessLog", now: float) -> None:
@@ -295,6 +295,7 @@ class TcpClient(Passage):
                 now,
                 self._reason,
                 not self._status and self._reason is None,
-                None,
+                *(None, b"", b""),
+                True,
             )
         )

@@ -19,6 +19,7 @@ class Upgraded(Passage):
     def __init__(self, exchange: "Exchange", instance: "Upstream") -> None:
         client = exchange.client
         super().__init__(client.worker, client.entrance, exchange.route)
+        self.traffic = client.traffic
         self._exchange = exchange
         self._instance = instance
         instance.busy.add(self)
@@ -58,3 +59,4 @@ class Upgraded(Passage):
         self._detach()
         self.route.in_flight -= 1
         self._worker.leave(self)
+        self.traffic.open -= 1
