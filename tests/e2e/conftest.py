@@ -1,6 +1,7 @@
 """A system in a folder of its own, run by the real command, under real load."""
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -19,9 +20,9 @@ PATIENCE = 30.0
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def free_port():
+def free_port(beyond=0):
     """Give a port that nobody listens on, from the range that the kernel gives to nobody by itself."""
-    for number in range(18000 + os.getpid() % 1000, 20000):
+    for number in range(max(18000 + os.getpid() % 1000, beyond + 1), 20000):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", number))
@@ -118,6 +119,26 @@ class Site:
             if condition(status):
                 return status
             assert time.monotonic() < deadline, status
+
+    def facts(self):
+        """Give what the supervisor has told since it began."""
+        connection = http.client.HTTPConnection("mainstay", timeout=10)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(self.folder / ".mainstay" / "control.sock"))
+        connection.request("GET", "/v1/facts")
+        told = json.loads(connection.getresponse().read())["facts"]
+        connection.close()
+        return told
+
+    def until_told(self, name):
+        """Wait until a fact has been told, and give it."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            for fact in self.facts():
+                if fact["fact"] == name:
+                    return fact
+            assert time.monotonic() < deadline, self.facts()
+            time.sleep(0.05)
 
     def load(self, rate, seconds):
         load = Load(self.url, self.folder / f"load-{len(self._loads)}.jsonl", rate, seconds)

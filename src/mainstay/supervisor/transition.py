@@ -96,6 +96,7 @@ class Transition:
                 await replicas.renew(self._had[name])
             except MainstayError as problem:
                 problems.append(str(problem))
+            replicas.configure()
         if problems:
             raise MainstayError("\n".join(problems))
 
