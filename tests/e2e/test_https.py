@@ -164,6 +164,25 @@ def test_a_supervisor_that_takes_over_goes_on_with_the_certificates(node, visito
     assert len(visitors.serials) == 1
 
 
+def test_other_terms_are_taken_up_by_a_reload_and_no_request_fails(node, visitors):
+    visitors.until(lambda: visitors.asked > 20)
+    file = node.folder / "mainstay.yaml"
+
+    file.write_text(file.read_text().replace("key: shop.key", "key: shop.key, min_version: 1.3, hsts: 60s"))
+    node.done("reload")
+    asked = visitors.asked
+    visitors.until(lambda: visitors.asked > asked + 20)
+    connection = http.client.HTTPSConnection("localhost", node.port, timeout=10, context=visitors.context)
+    connection.request("GET", "/")
+    answer = connection.getresponse()
+
+    assert answer.getheader("Strict-Transport-Security") == "max-age=60"
+    assert connection.sock.version() == "TLSv1.3"
+    connection.close()
+    visitors.leave()
+    assert visitors.failed == []
+
+
 def test_http_leads_to_https(node, ca, visitors):
     visitors.leave()
     connection = http.client.HTTPConnection("localhost", node.plain, timeout=10)
