@@ -255,9 +255,9 @@ def test_with_watch_the_file_is_followed_and_one_that_is_wrong_is_told_once(shop
 def test_a_supervisor_killed_in_the_middle_of_a_reload_is_nothing_to_users(shop):
     site = shop.site
     site.up()
-    load = site.load(rate=300, seconds=14)
+    load = site.load(rate=300, seconds=30)
     load.seconds(1)
-    shop.write(delay=2, more=OTHER.format(other=shop.another_port()))
+    shop.write(delay=6, more=OTHER.format(other=shop.another_port()))
     reloading = subprocess.Popen(
         [sys.executable, "-m", "mainstay", "reload"],
         cwd=site.folder,
