@@ -566,7 +566,7 @@ async def test_stopping_cuts_what_takes_longer_than_its_limit(rig):
 async def test_a_mistake_of_ours_ends_one_connection_and_is_told(rig, monkeypatch):
     await rig.up()
     told = []
-    monkeypatch.setattr(http, "Exchange", lambda *_: 1 / 0)
+    monkeypatch.setattr(http.Exchange, "__init__", lambda *_: 1 / 0)
     handler = rig.loop.get_exception_handler()
     rig.loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
     client = await rig.client()

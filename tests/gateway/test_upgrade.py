@@ -183,13 +183,13 @@ async def test_nothing_behind_an_offer_whose_client_wants_no_more_is_carried_out
 async def test_an_answer_that_asks_for_an_upgrade_says_for_which(rig):
     origin = await rig.up()
     origin.answer = lambda r: (
-        b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: h2c, WebSocket\r\nConnection: upgrade\r\n"
+        b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: SMB, WebSocket\r\nConnection: upgrade\r\n"
         b"Content-Length: 0\r\n\r\n"
     )
 
     answer = await rig.ask(rig.get())
 
-    assert answer.get("upgrade") == "websocket"
+    assert answer.get("upgrade") == "smb, websocket"
     assert answer.all("connection") == ["upgrade"]
 
 

@@ -148,11 +148,14 @@ class UpstreamConnection(asyncio.Protocol):
         self._seen = False
         self._response = None
         self._sent = last
-        request = exchange.request
-        if request.offers or (request.length not in (NONE, 0) and request.method in _BODILESS):
+        if exchange.request.length not in (NONE, 0) and exchange.request.method in _BODILESS:
             self._sole = True
         self.instance.sent += len(data)
         self.transport.write(data)
+
+    def keep_for_one(self) -> None:
+        """Take no other request after this one."""
+        self._sole = True
 
     def more(self, data: bytes, *, last: bool) -> None:
         """Send more of the request's body."""
@@ -251,12 +254,12 @@ class UpstreamConnection(asyncio.Protocol):
                 self._break()
                 return -1
             at = end
-            if response.status == SWITCHING:
-                self._switch(exchange, response, data[at:])
-                return -1
             if response.status >= 200:  # noqa: PLR2004 - final
                 self._begin(exchange, response, now)
                 return at
+            if response.status == SWITCHING:
+                self._switch(exchange, response, data[at:])
+                return -1
             if response.status != 100:  # noqa: PLR2004 - that one is asked for, and answered, by us
                 exchange.interim(response)
         return -1

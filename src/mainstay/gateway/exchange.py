@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from mainstay.base.outcome import FAILED, OK, REFUSED, RESET, STALE, TIMEOUT, Outcome
 from mainstay.gateway import page
 from mainstay.gateway.attempt import Attempts
-from mainstay.gateway.response import SWITCHING, Response
-from mainstay.gateway.upgrade import Upgraded
+from mainstay.gateway.response import Response
 from mainstay.tolerance.call import PAUSE, TRY, Because
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from mainstay.gateway.sticky import Sticky
 
 _STATUS_FAILED = 500
-_UPGRADE_REQUIRED = 426
 
 
 class Exchange(Attempts):
@@ -81,47 +79,13 @@ class Exchange(Attempts):
             if not self._settled:
                 self.call.committed(now)
 
-    def offered(self, response: Response) -> bool:
-        """Tell whether the instance goes over to something that the client has offered, and to nothing else."""
-        offers = self.request.offers
-        return bool(response.upgrade) and all(protocol in offers for protocol in response.upgrade)
+    def offered(self, response: Response) -> bool:  # noqa: ARG002 - for an `Offer` to answer
+        """Tell whether the client has offered what the instance goes over to."""
+        return False
 
     def switch(self, response: Response, rest: bytes, *, full: bool) -> None:
-        """Go over to another protocol: from here on, client and instance have a tunnel.
-
-        Args:
-            response: The head by which the instance agreed.
-            rest: What has come behind it.
-            full: The instance has not read yet what it was sent.
-        """
-        now = monotonic()
-        instance, connection, client = self._instance, self._connection, self.client
-        assert instance is not None
-        assert connection is not None
-        self.call.settle(now, OK, response.status)
-        self._settled = True
-        self._response = response
-        self._answered_at = now
-        instance.answers[response.status // 100] += 1
-        instance.seen(now - self.call.sent_at)  # type: ignore[operator] # it was sent
-        self._count(response.status, now)
-        response.upgrade_to(response.upgrade)
-        self._sign(response)
-        client.write(response.head())
-        connection.resume_reading()
-        upgraded = Upgraded(self, instance)
-        self.done = True
-        client.worker.wheel.forget(self)
-        self._instance = self._connection = None
-        instance.busy.discard(self)
-        upgraded.begin(connection.transport, rest, full=full)
-
-    def passed(self, received: int, sent: int, *, broken: bool) -> None:
-        """Have the tunnel written down, when it has ended."""
-        log, why = self.client.worker.access_log, "broken_answer" if broken else None
-        if log is not None and log.wants(SWITCHING, why):
-            self.request.size = received
-            self._note(log, SWITCHING, why, sent, monotonic())
+        """Go over to another protocol."""
+        raise NotImplementedError
 
     def piece(self, data: bytes) -> None:
         """Take a piece of the answer's body; `flush` sends it."""
@@ -347,38 +311,26 @@ class Exchange(Attempts):
     def _head(self, response: Response) -> bytes:
         request = self.request
         lines = response.lines
-        self._sign(response)
+        if self.trace is not None:
+            response.name(self.trace.line)
         if response.length < 0:
             if request.http11:
                 lines.append(b"Transfer-Encoding: chunked")
             else:
                 request.keep_alive = False
         client = self.client
+        if client.tls is not None and client.entrance.hsts and not response.hsts:
+            lines.append(client.entrance.hsts)
         if not request.complete or (client.closing and client.last()):
             request.keep_alive = False
         if not request.keep_alive:
             lines.append(b"Connection: close")
         elif not request.http11:
             lines.append(b"Connection: keep-alive")
-        if response.status == _UPGRADE_REQUIRED and response.upgrade:
-            self._name_some(response)
-        return response.head()
-
-    def _sign(self, response: Response) -> None:
-        """Tell the client what every answer tells, whatever it is."""
-        if self.trace is not None:
-            response.name(self.trace.line)
-        client, sticky = self.client, self.route.sticky
-        if client.tls is not None and client.entrance.hsts and not response.hsts:
-            response.lines.append(client.entrance.hsts)
+        sticky = self.route.sticky
         if sticky is not None and sticky.session:
-            self._tie(sticky, response.lines)
-
-    def _name_some(self, response: Response) -> None:
-        """Tell which protocols the client should offer (RFC 9110 §15.5.22), of those that would be passed on."""
-        some = [protocol for protocol in response.upgrade if protocol in self.route.upgrades]
-        if some:
-            response.upgrade_to(some)
+            self._tie(sticky, lines)
+        return response.head()
 
     def _tie(self, sticky: "Sticky", lines: list[bytes]) -> None:
         """Tell a session what it is tied to from now on, unless it is already.

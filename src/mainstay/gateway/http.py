@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from mainstay.gateway import page
 from mainstay.gateway.exchange import Exchange
+from mainstay.gateway.offer import Offer
 from mainstay.gateway.preamble import Ends, ends_of, write
 from mainstay.gateway.proxies import Believed, address_of
 from mainstay.gateway.reader import Reader
-from mainstay.gateway.request import Request, forwarded_for
+from mainstay.gateway.request import OFFERS, Request, forwarded_for
 from mainstay.gateway.trace import named
 from mainstay.gateway.waiting import EARLY
 from mainstay.gateway.wheel import TICK
@@ -272,13 +273,11 @@ class ClientConnection(Reader):
 
     def _go_on(self, request: Request, now: float) -> None:
         if not request.keep_alive or (
-            ((self._eof and not self._behind) or (self.closing and not self._patient)) and not self._queue
+            (self._eof or (self.closing and not self._patient)) and not self._queue
         ):
             self.finish(now, linger=not request.complete)
             return
-        if self._behind is not None and request.offers:
-            self.loop.call_soon(self._stay)
-        elif self._queue:
+        if self._queue:
             self.loop.call_soon(self._next)
         due = now + IDLE_TIME
         if 0 < self.slot * TICK <= due:
@@ -317,7 +316,7 @@ class ClientConnection(Reader):
 
     def last(self) -> bool:
         """Tell whether the answer that is being given is the last one here: nobody waits behind it."""
-        return self.closing and not self._queue and not self._behind
+        return self.closing and not self._queue and self._behind is None
 
     def expired(self, now: float) -> None:
         """Act on a deadline that has passed while no request is under way."""
@@ -336,14 +335,6 @@ class ClientConnection(Reader):
 
     # --- in between ---
 
-    def _stay(self) -> None:
-        """Go on in HTTP with what has come behind an offer that was not taken up."""
-        if self._closed or self._behind is None:
-            return
-        self._hear_again()
-        if self._eof and self._exchange is None and not self._queue:
-            self.finish(monotonic())
-
     def _next(self) -> None:
         if self._exchange is not None or self._closed or self.stalled:
             return
@@ -359,9 +350,12 @@ class ClientConnection(Reader):
         self.traffic.waiting -= len(self._queue)
         self._queue.clear()
 
-    def _begin(self, request: Request, now: float) -> None:
+    def _begin(self, request: Request, now: float, work: type[Exchange] = Exchange) -> None:
         if request.fault is not None:
-            self._reject(request, now)
+            if request.fault == OFFERS:
+                self._begin_offer(request, now)
+            else:
+                self._reject(request, now)
             return
         tls = self.tls
         if tls is not None and tls.several and tls.misdirected(request.host):
@@ -375,12 +369,14 @@ class ClientConnection(Reader):
             if route is None:
                 return
         self.route = route
-        exchange = self._exchange = Exchange(self, request, now)
-        if request.offers:
-            request.offer(route.upgrades)
-            if not request.offers:
-                self._hear_again()
+        exchange = self._exchange = work(self, request, now)
         exchange.begin(now)
+
+    def _begin_offer(self, request: Request, now: float) -> None:
+        request.fault = None
+        self._begin(request, now, Offer)
+        if self._exchange is None and not self._closed:
+            self.hear_again()  # it was answered at once, such as by a redirect
 
     def _find(self, request: Request, now: float) -> "Route | None":
         """Find whose a request is; what is nobody's, or for elsewhere, is answered at once."""

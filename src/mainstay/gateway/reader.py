@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainstay.gateway.chunk import Chunks
 from mainstay.gateway.grammar import CHUNKED, END, bare
-from mainstay.gateway.request import Request, may_begin, too_large
+from mainstay.gateway.request import OFFERS, Request, may_begin, too_large
 
 if TYPE_CHECKING:
     from mainstay.gateway.accept import Greeting
@@ -122,12 +122,13 @@ class Reader(asyncio.Protocol):
         if at < size and self._behind is not None:
             self._keep(data[at:])
 
-    def _hear_again(self) -> None:
-        """Go on in HTTP: nothing came of the other protocol."""
+    def hear_again(self) -> None:
+        """Go on in HTTP, if that was in doubt: nothing comes of the other protocol."""
         behind, self._behind = self._behind, None
-        self._deaf = False
-        if behind:
-            self.data_received(behind)
+        if behind is not None:
+            self._deaf = False
+            if behind:
+                self.data_received(behind)
 
     # --- heads ---
 
@@ -188,13 +189,12 @@ class Reader(asyncio.Protocol):
         if request.fault is not None:
             # Where it ends, and so where the next one begins, is not known for certain.
             self._deaf = True
+            if request.fault == OFFERS:
+                self._behind = b""
         elif not request.complete:
             self._reading = request
             if request.length == CHUNKED:
                 self._chunks = Chunks(limits.head, limits.head)
-        elif request.offers:
-            self._deaf = True
-            self._behind = b""
         self._take(request)
 
     # --- bodies ---

@@ -115,6 +115,8 @@ class Words:
         return None if self.kinds.get(name.replace(b"_", b"-")) is None else _DROP
 
 
+OFFERS = "offers"
+"""What stands in place of a fault in a request that offers other protocols: it has to be looked at as well."""
 PLAIN = Words(_KINDS)
 _TRACED = _KINDS | dict.fromkeys((b"x-request-id", b"traceparent", b"tracestate"), _CONTEXT)
 TRACED = {"trusted": Words(_TRACED), "anyone": Words(_TRACED, anyone=True)}
@@ -264,8 +266,8 @@ class Request:
         elif len(headers) > most:
             request.fault = "head_too_large"
         else:
-            usual = request.judge(headers, forwarded, believed, words, secure=secure)
-            if plain and usual and request.fault is None and request.length == NONE and not request.expects:
+            request.judge(headers, forwarded, believed, words, secure=secure)
+            if plain and request.fault is None and request.length == NONE and not request.expects:
                 request.block, request.words = block, words
         return request
 
@@ -298,8 +300,8 @@ class Request:
         words: Words = PLAIN,
         *,
         secure: bool = False,
-    ) -> bool:
-        """Check the fields and write the lines an instance gets; tell whether they mean the same by whatever method."""
+    ) -> None:
+        """Check the fields and write the lines an instance gets."""
         told: Told | None = [] if believed is not None else None
         host: bytes | None = None
         hosts = hops = 0
@@ -364,18 +366,18 @@ class Request:
             self._finish(lines, listed, forwarded + shown)
             if offered and listed:
                 self._offer(offered, listed)
-        return not offered
 
     def _offer(self, offered: bytes, listed: list[bytes]) -> None:
-        """Note which other protocols are offered, by a request that can be taken back and has nothing behind it."""
-        if self.http11 and b"upgrade" in listed and self.method == b"GET" and self.complete:
+        """Note which other protocols are offered, by a request that has nothing behind it."""
+        if self.http11 and b"upgrade" in listed and self.complete:
+            self.fault = OFFERS
             self.offers = tuple(token for token in tokens(offered) if token)
 
     def offer(self, allowed: Collection[bytes]) -> None:
-        """Pass on the offer of such protocols as are allowed, and of no others."""
-        self.offers = tuple(token for token in self.offers if token in allowed)
-        if self.offers:
-            self._extra += b"Connection: upgrade\r\nUpgrade: %b\r\n" % b", ".join(self.offers)
+        """Pass on the offer of such protocols as are allowed, by a request that can be repeated, and of no others."""
+        self._extra = self._extra.removesuffix(_offer(self.offers))
+        self.offers = tuple(token for token in self.offers if token in allowed and self.method == b"GET")
+        self._extra += _offer(self.offers)
 
     def _one_hop_less(self, name: bytes, value: bytes, before: int) -> bytes:
         """Count this hop where hops are counted (RFC 9110 §7.6.2); elsewhere the field means nothing."""
@@ -481,6 +483,11 @@ class Request:
             self._extra,
             attempt,
         )
+
+
+def _offer(protocols: Collection[bytes]) -> bytes:
+    """Write the lines by which protocols are offered."""
+    return b"Connection: upgrade\r\nUpgrade: %b\r\n" % b", ".join(protocols) if protocols else b""
 
 
 def _seconds(millis: bytes) -> float | None:

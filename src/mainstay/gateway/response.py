@@ -41,6 +41,7 @@ _KINDS: dict[bytes, int] = {
 }
 SWITCHING = 101
 """The status by which an instance goes over to another protocol (RFC 9110 §15.2.2)."""
+_UPGRADE_REQUIRED = 426
 # The phrase may be left out with its space, as some instances do.
 _LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([^\r\n]*))?\r\n")
 _PHRASE = re.compile(rb"%b*" % TEXT)
@@ -210,6 +211,8 @@ class Response:
                 self.keep_alive = True  # RFC 9112 §9.3: what comes before 1.1 must say so
             closes = closes or b"close" in listed
             lines[:] = unlisted(lines, listed)
+            if self.upgrade and self.status == _UPGRADE_REQUIRED:
+                self.upgrade_to(self.upgrade)
             if b"date" in listed:
                 date = ours
                 self.dated = False
@@ -236,7 +239,7 @@ class Response:
             self.length = 0
 
     def upgrade_to(self, protocols: Collection[bytes]) -> None:
-        """Tell the client of the protocols that it may go over to, or goes over to now."""
+        """Tell the client which protocols it should offer (RFC 9110 §15.5.22), or goes over to now."""
         self.lines.append(b"Connection: upgrade\r\nUpgrade: " + b", ".join(protocols))
 
     def head(self) -> bytes:

@@ -7,7 +7,7 @@ from mainstay.gateway.passage import Passage
 if TYPE_CHECKING:
     import asyncio
 
-    from mainstay.gateway.exchange import Exchange
+    from mainstay.gateway.offer import Offer
     from mainstay.gateway.upstream import Upstream
 
 
@@ -16,7 +16,7 @@ class Upgraded(Passage):
 
     __slots__ = ("_exchange",)
 
-    def __init__(self, exchange: "Exchange", instance: "Upstream") -> None:
+    def __init__(self, exchange: "Offer", instance: "Upstream") -> None:
         client = exchange.client
         super().__init__(client.worker, client.entrance, exchange.route)
         self.traffic = client.traffic
