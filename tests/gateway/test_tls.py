@@ -55,6 +55,25 @@ def names(client):
     return [name for _, name in seen["subjectAltName"]]
 
 
+async def test_a_record_that_comes_in_two_parts_is_read_whole(rig, reach, ca, shop):
+    origin = await rig.up(door={"terms": shop})
+    hand = await reach(ca.client())
+    body = b"x" * 2**14
+    hand.session.write(rig.request("POST", "/", body=body)[: -len(body)])
+    hand.flush()
+    hand.session.write(body)
+    record = hand.outgoing.read()
+
+    hand.writer.write(record[:-100])
+    await hand.writer.drain()
+    await rig.until(lambda: origin.open)
+    await asyncio.sleep(0.05)
+    hand.writer.write(record[-100:])
+
+    assert (await hand.read()).startswith(b"HTTP/1.1 200 ")
+    assert origin.requests[0].body == body
+
+
 # --- handshakes ---
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mainstay.base.outcome import FAILED, OK, REFUSED, RESET, STALE, TIMEOUT, Outcome
 from mainstay.gateway import page
 from mainstay.gateway.attempt import Attempts
-from mainstay.gateway.response import Response
+from mainstay.gateway.response import SWITCHING, Response
 from mainstay.tolerance.call import PAUSE, TRY, Because
 
 if TYPE_CHECKING:

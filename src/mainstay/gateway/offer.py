@@ -47,6 +47,7 @@ class Offer(Exchange):
         instance, connection, client = self._instance, self._connection, self.client
         assert instance is not None
         assert connection is not None
+        instance.answers[response.status // 100] += 1
         self.call.settle(now, OK, response.status)
         self._settled = True
         self._response = response

@@ -113,9 +113,10 @@ class Passage:
 
     def _detach(self) -> None:
         """Leave the instance."""
-        if self._tunnel is not None:
+        instance, self._instance = self._instance, None
+        tunnel, self._tunnel = self._tunnel, None
+        if tunnel is not None:
             self.route.tunnels -= 1
-        instance, self._instance, self._tunnel = self._instance, None, None
         if self._last_words is not None:
             self._last_words.cancel()
             self._last_words = None
@@ -124,6 +125,9 @@ class Passage:
         if self._held:
             self._held = False
             instance.in_flight -= 1
+        if tunnel is not None:
+            instance.received += tunnel.far.got
+            instance.sent += tunnel.near.got
         instance.forget(self)
 
     def _break(self) -> None:

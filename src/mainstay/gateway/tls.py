@@ -187,8 +187,9 @@ class Tls(asyncio.Transport, asyncio.BufferedProtocol):
         pieces: list[bytes] | None = None
         ended = broken = False
         try:
-            while size := incoming.pending:
-                # What is encrypted is longer than what it says, so that this takes a record whole.
+            # What is encrypted is longer than what it says, so that this takes a record whole, unless its beginning
+            # came before: that is with OpenSSL, which then has more than what is incoming now.
+            while size := incoming.pending or self.session.pending():
                 piece = decrypt(min(size, _RECORD))
                 if not piece:
                     ended = True
