@@ -128,7 +128,7 @@ async def test_off_everything_passes_as_it_comes(rig):
 
 
 async def test_a_request_without_a_name_gets_one_that_everybody_hears(rig):
-    origin = await up(rig, TraceSettings())
+    origin = await up(rig, TraceSettings(sample=0.0))
 
     answer = await rig.ask(rig.get())
     (told,) = origin.requests
