@@ -85,7 +85,15 @@ def told(made):
     return said | {"lines": made.lines[:]}
 
 
-@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n", b"Connection: server\r\n"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"",
+        b"Connection: close\r\n",
+        b"Connection: server\r\n",
+        b"Connection: upgrade\r\nUpgrade: websocket\r\n",
+    ],
+)
 def test_an_answer_that_says_the_same_again_is_what_it_would_be_alone(more):
     first = read(more)
     said = told(first)

@@ -153,6 +153,7 @@ class Response:
         response.hsts, response.named = self.hsts, self.named
         response.keep_for = self.keep_for
         response.length = self.length
+        response.upgrade = self.upgrade
         response.lines = self.lines[:]
         response.retry_after = self.retry_after
         return response
