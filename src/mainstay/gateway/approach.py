@@ -3,7 +3,8 @@
 import asyncio
 import errno
 import ssl
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar
 
 from mainstay.base.outcome import REFUSED, STALE, Outcome
 from mainstay.gateway.connection import UpstreamConnection
@@ -12,6 +13,7 @@ from mainstay.gateway.tls import Tls
 if TYPE_CHECKING:
     from mainstay.gateway.upstream import Upstream
 
+T = TypeVar("T")
 OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 """Errors of making a connection that say nothing of the other end."""
 
@@ -27,24 +29,32 @@ async def connect(
         limit: Seconds for all of it.
         preamble: What is said first of all, before a handshake; such a connection is for one request.
     """
+    return await within(limit, _connect(instance, loop, preamble))
+
+
+async def within(limit: float, making: Awaitable[T]) -> T | Outcome:
+    """Make a connection within `limit` seconds, or tell how that failed."""
     try:
         async with asyncio.timeout(limit):
-            context = instance.context()
-            if context is None:
-                _, connection = await loop.create_connection(
-                    lambda: UpstreamConnection(instance, loop, sole=bool(preamble)),
-                    instance.host,
-                    instance.port,
-                )
-                if preamble:
-                    connection.transport.write(preamble)
-            else:
-                connection = await _connect_secured(instance, loop, context, preamble)
+            return await making
     except TimeoutError:
         return REFUSED
     except OSError as problem:
         # Out of descriptors, ports or memory: that is ours, and proves nothing against the instance.
         return STALE if problem.errno in OURS else REFUSED
+
+
+async def _connect(
+    instance: "Upstream", loop: asyncio.AbstractEventLoop, preamble: bytes
+) -> UpstreamConnection:
+    context = instance.context()
+    if context is not None:
+        return await _connect_secured(instance, loop, context, preamble)
+    _, connection = await loop.create_connection(
+        lambda: UpstreamConnection(instance, loop, sole=bool(preamble)), instance.host, instance.port
+    )
+    if preamble:
+        connection.transport.write(preamble)
     return connection
 
 

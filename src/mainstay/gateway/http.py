@@ -1,18 +1,16 @@
 """HOT. Connections of clients: requests in, answers back in the order they were asked for."""
 
 import asyncio
-import socket
-import struct
 from collections import deque
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainstay.gateway import page
+from mainstay.gateway import page, relay
 from mainstay.gateway.exchange import Exchange
 from mainstay.gateway.offer import Offer
 from mainstay.gateway.preamble import Ends, ends_of, write
-from mainstay.gateway.proxies import Believed, address_of
+from mainstay.gateway.proxies import Believed, source_of
 from mainstay.gateway.reader import Reader
 from mainstay.gateway.request import OFFERS, Request, forwarded_for
 from mainstay.gateway.trace import named
@@ -34,7 +32,6 @@ LINGER = 1.0
 """Seconds in which the rest of a refused request is read and dropped, so that its answer is not lost to a
 reset (RFC 9112 §9.6)."""
 _PERMANENT = 308
-_RESET = struct.pack("ii", 1, 0)
 
 
 class ClientConnection(Reader):
@@ -44,7 +41,6 @@ class ClientConnection(Reader):
         "_closed",
         "_eof",
         "_exchange",
-        "_lingering",
         "_patient",
         "_queue",
         "_unsent",
@@ -70,7 +66,6 @@ class ClientConnection(Reader):
         self.slot = 0
         self._exchange: Exchange | None = None
         self._queue: deque[Request] = deque()
-        self._lingering = False
         self._patient = False
         self._closed = False
         self._eof = False
@@ -81,11 +76,7 @@ class ClientConnection(Reader):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self.transport = transport  # type: ignore[assignment]
-        if self.ends is not None:
-            self.peer = self.ends.source
-        else:
-            address = transport.get_extra_info("peername")
-            self.peer = address_of(address[0]) if address else "unknown"
+        self.peer = source_of(self.transport, self.ends)
         self.introduce()
         self.worker.enter(self)
         self.traffic.open += 1
@@ -247,9 +238,10 @@ class ClientConnection(Reader):
             reset: Nothing but a reset tells that: the answer has no other end than the connection's.
         """
         self.closing = self._closed = True
-        if reset and not self.transport.is_closing():
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.transport.abort()
+        if reset:
+            relay.reset(self.transport)
+        else:
+            self.transport.abort()
 
     def hand_over(self, to: "Client") -> bytes:
         """Leave the connection to what takes its place; give what the client has sent behind its offer."""
@@ -295,7 +287,6 @@ class ClientConnection(Reader):
             return
         self._unsent = inf
         if linger and not self._eof:
-            self._lingering = True
             self.unpause()
             self.transport.write_eof()
             self._wait(now + LINGER)

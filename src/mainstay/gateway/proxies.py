@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from mainstay.gateway.grammar import TOKEN, is_host
 
 if TYPE_CHECKING:
+    from asyncio import BaseTransport
+
+    from mainstay.gateway.preamble import Ends
     from mainstay.gateway.request import Request
 
 FAMILY = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host")
@@ -72,6 +75,14 @@ def address_of(written: str) -> str:
     except ValueError:
         return written
     return str(address.ipv4_mapped or address)
+
+
+def source_of(transport: "BaseTransport", ends: "Ends | None") -> str:
+    """Give a client's address: what a proxy said at the connection's beginning, otherwise who is at its other end."""
+    if ends is not None:
+        return ends.source
+    address = transport.get_extra_info("peername")
+    return address_of(address[0]) if address else "unknown"
 
 
 class Hop(NamedTuple):

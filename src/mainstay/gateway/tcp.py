@@ -13,21 +13,22 @@ It is *answered* when the first byte comes from the instance, or when it has sto
 take: some servers wait to be spoken to. When the instance ends it before that, the attempt has failed.
 """
 
-import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainstay.base.outcome import CANCELLED, CHARGED, OK, REFUSED, RESET, STALE, Outcome
-from mainstay.gateway.approach import OURS
+from mainstay.base.outcome import CANCELLED, CHARGED, OK, RESET, Outcome
+from mainstay.gateway.approach import within
 from mainstay.gateway.exchange import reason
 from mainstay.gateway.passage import Passage
 from mainstay.gateway.preamble import ends_of, write
-from mainstay.gateway.proxies import address_of
+from mainstay.gateway.proxies import source_of
 from mainstay.gateway.relay import reset
 from mainstay.gateway.waiting import Waiting
 from mainstay.tolerance.call import ENDED, GIVE_UP, PAUSE, TRY, Call, Order
 
 if TYPE_CHECKING:
+    import asyncio
+
     from mainstay.gateway.accesslog import AccessLog
     from mainstay.gateway.entrance import Entrance
     from mainstay.gateway.intake import Intake
@@ -86,11 +87,7 @@ class TcpClient(Passage):
     def arrived(self) -> None:
         """Look for an instance."""
         worker = self._worker
-        if self._ends is not None:
-            self._peer = self._ends.source
-        else:
-            address = self.near.transport.get_extra_info("peername")
-            self._peer = address_of(address[0]) if address else "unknown"
+        self._peer = source_of(self.near.transport, self._ends)
         worker.enter(self)
         self.traffic.open += 1
         self.route.in_flight += 1
@@ -146,17 +143,7 @@ class TcpClient(Passage):
         task.add_done_callback(self.route.tasks.discard)
 
     async def _connect(self, instance: "Upstream", limit: float) -> None:
-        made: Waiting | Outcome
-        try:
-            async with asyncio.timeout(limit):
-                _, made = await self._worker.loop.create_connection(Waiting, instance.host, instance.port)
-                if instance.preamble:
-                    ends = self._ends or ends_of(self.near.transport)
-                    made.transport.write(write(instance.preamble, ends))
-        except TimeoutError:
-            made = REFUSED
-        except OSError as problem:
-            made = STALE if problem.errno in OURS else REFUSED
+        made = await within(limit, self._reach(instance))
         now = monotonic()
         self._connecting = None
         if self._over:
@@ -168,6 +155,12 @@ class TcpClient(Passage):
             self._failed(RESET, now)
         else:
             self._meet(made, now)
+
+    async def _reach(self, instance: "Upstream") -> Waiting:
+        _, made = await self._worker.loop.create_connection(Waiting, instance.host, instance.port)
+        if instance.preamble:
+            made.transport.write(write(instance.preamble, self._ends or ends_of(self.near.transport)))
+        return made
 
     def _failed(self, outcome: Outcome, now: float) -> Order:
         """Settle an attempt that failed, and go elsewhere if that is possible."""
