@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from mainstay.system.mechanism import Section
 from mainstay.system.place import Path
-from mainstay.system.value import Duration, DurationOrZero, File, Switch, shown, wrong
+from mainstay.system.value import Duration, DurationOrZero, File, OneOf, Switch, shown, wrong
 
 VERSIONS = ("1.2", "1.3")
 """Versions of TLS that are spoken (RFC 8996 has done with the others)."""
@@ -28,12 +28,6 @@ Version = Annotated[
     WithJsonSchema({"enum": [*map(float, VERSIONS), *VERSIONS]}),
 ]
 """A version of TLS."""
-
-
-def _client_auth(written: object) -> object:
-    if written not in ("required", "optional"):
-        raise wrong(f"found {shown(written)}, allowed: required, optional")
-    return written
 
 
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -73,11 +67,7 @@ ToHttps = Annotated[
 ]
 """The port of https that requests are sent to."""
 
-ClientAuth = Annotated[
-    Literal["required", "optional"],
-    PlainValidator(_client_auth),
-    WithJsonSchema({"enum": ["required", "optional"]}),
-]
+ClientAuth = Annotated[Literal["required", "optional"], OneOf("required", "optional")]
 """Whether a client has to show a certificate."""
 
 

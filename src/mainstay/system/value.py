@@ -246,12 +246,13 @@ class OneOf:
         """Read one of the words."""
         del source, handler
 
-        def read(written: object) -> str:
-            if not isinstance(written, str) or written not in self.words:
-                raise wrong(f"found {shown(written)}, allowed: {', '.join(self.words)}")
-            return written
+        return core_schema.no_info_plain_validator_function(self.read)
 
-        return core_schema.no_info_plain_validator_function(read)
+    def read(self, written: object) -> object:
+        """Read one of the words."""
+        if not isinstance(written, str) or written not in self.words:
+            raise wrong(f"found {shown(written)}, allowed: {', '.join(self.words)}")
+        return written
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -259,6 +260,21 @@ class OneOf:
         """Publish the words."""
         del schema, handler
         return {"enum": list(self.words)}
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Either(OneOf):
+    """One of two words, one of which is read as true and the other as false."""
+
+    true: str
+
+    def __init__(self, *words: str, true: str) -> None:
+        object.__setattr__(self, "words", words)
+        object.__setattr__(self, "true", true)
+
+    def read(self, written: object) -> object:
+        """Tell whether it is the one."""
+        return OneOf.read(self, written) == self.true
 
 
 def _network(written: object) -> str:
@@ -286,52 +302,17 @@ Network = Annotated[
 """Addresses of IP: one, or all of a network."""
 
 
-def _balance(written: object) -> object:
-    if not isinstance(written, str) or written not in BALANCES:
-        raise wrong(f"found {shown(written)}, allowed: {', '.join(BALANCES)}")
-    return written
-
-
 BALANCES = ("power_of_two", "round_robin", "least")
-Balance = Annotated[
-    Literal["power_of_two", "round_robin", "least"],
-    PlainValidator(_balance),
-    WithJsonSchema({"enum": list(BALANCES)}),
-]
+Balance = Annotated[Literal["power_of_two", "round_robin", "least"], OneOf(*BALANCES)]
 """How the next instance is chosen."""
 
-
-def _honoured(written: object) -> bool:
-    if written not in ("service", "off"):
-        raise wrong(f"found {shown(written)}, allowed: service, off")
-    return written == "service"
-
-
-Honoured = Annotated[
-    bool,
-    PlainValidator(_honoured),
-    WithJsonSchema({"enum": ["service", "off"]}),
-]
+Honoured = Annotated[bool, Either("service", "off", true="service")]
 """Who honours idempotency keys."""
 
-
-def _hosts_name(written: object) -> bool:
-    if written not in ("client", "address"):
-        raise wrong(f"found {shown(written)}, allowed: client, address")
-    return written == "address"
-
-
-OwnHost = Annotated[bool, PlainValidator(_hosts_name), WithJsonSchema({"enum": ["client", "address"]})]
+OwnHost = Annotated[bool, Either("client", "address", true="address")]
 """Whose idea of its host an instance is told; true means its own."""
 
-
-def _switch(written: object) -> bool:
-    if written not in ("on", "off"):
-        raise wrong(f"found {shown(written)}, allowed: on, off")
-    return written == "on"
-
-
-Switch = Annotated[bool, PlainValidator(_switch), WithJsonSchema({"enum": ["on", "off"]})]
+Switch = Annotated[bool, Either("on", "off", true="on")]
 """Written `on` or `off`, which in YAML 1.2 are plain words."""
 
 
