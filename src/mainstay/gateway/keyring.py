@@ -7,7 +7,7 @@ one which is started while a file is broken has what the others have.
 
 from math import floor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mainstay.base.clock import Clock
 from mainstay.base.errors import SpecError
@@ -25,25 +25,39 @@ WARNED = 14
 """Days before its end from which on a certificate is warned of: renewing programs begin at thirty, so that by
 then they have failed for two weeks."""
 _DAY = 86400
-V_co = TypeVar("V_co", covariant=True)
+S = TypeVar("S")
+V = TypeVar("V")
 
 
-class _Source(Protocol[V_co]):
-    """What is made of some files."""
+class _Source(Generic[S, V]):
+    """What is made of some files, as a section of the system file says; equal to one that says the same."""
 
-    files: list[Path]
+    def __init__(self, section: S, folder: Path) -> None:
+        self._section = section
+        self._folder = folder
+        self._made: list[tuple[str, Pair]] = []
+        self.files = [folder / file for file in self._named() if file is not None]
 
-    def make(self) -> V_co:
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and (self._section, self._folder) == (other._section, other._folder)
+
+    __hash__ = None  # type: ignore[assignment] # nobody asks for it
+
+    def _named(self) -> "Iterator[Path | None]":
+        """Give the files that the section names."""
+        raise NotImplementedError
+
+    def make(self) -> V:
         """Make it.
 
         Raises:
             SpecError: it cannot be; the message begins with the key inside of the section.
         """
-        ...
+        raise NotImplementedError
 
     def pairs(self) -> list[tuple[str, Pair]]:
         """Give the certificates in what was made last, each with what its key is longer by."""
-        ...
+        return self._made
 
 
 class Keyring:
@@ -164,17 +178,17 @@ class Keyring:
                     )
 
 
-def _kept(held: "_Held[V_co]", others: "Collection[_Held[Any]]") -> "_Held[V_co]":
+def _kept(held: "_Held[V]", others: "Collection[_Held[Any]]") -> "_Held[V]":
     """Give the one that says the same under the same key, if there is one."""
     return next((one for one in others if one.key == held.key and one.source == held.source), held)
 
 
-class _Held(Generic[V_co]):
+class _Held(Generic[V]):
     """What was made of some files when they last fitted together."""
 
-    def __init__(self, key: str, source: _Source[V_co]) -> None:
+    def __init__(self, key: str, source: _Source[Any, V]) -> None:
         self.key = key
-        self.value: V_co | None = None
+        self.value: V | None = None
         self.trouble: str | None = None
         """Why the files that are there now are not used."""
         self.source = source
@@ -220,24 +234,13 @@ def _stamp(file: Path) -> tuple[int, ...] | None:
     return (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
 
 
-class _TermsOf:
-    """How TLS is spoken at a listener, as its section says; equal to one that says the same."""
+class _TermsOf(_Source[Tls, Terms]):
+    """How TLS is spoken at a listener."""
 
-    def __init__(self, section: Tls, folder: Path) -> None:
-        self._section = section
-        self._folder = folder
-        self._made: list[tuple[str, Pair]] = []
-        self.files = [folder / file for _, each in section.pairs() for file in (each.cert, each.key) if file]
-        if section.client_ca is not None:
-            self.files.append(folder / section.client_ca)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _TermsOf) and (self._section, self._folder) == (
-            other._section,
-            other._folder,
-        )
-
-    __hash__ = None  # type: ignore[assignment] # nobody asks for it
+    def _named(self) -> "Iterator[Path | None]":
+        for _, each in self._section.pairs():
+            yield from (each.cert, each.key)
+        yield self._section.client_ca
 
     def make(self) -> Terms:
         """Read it."""
@@ -256,27 +259,12 @@ class _TermsOf:
             patience=section.handshake_timeout,
         )
 
-    def pairs(self) -> list[tuple[str, Pair]]:
-        """Give those of last time."""
-        return self._made
 
+class _TrustOf(_Source[UpstreamTls, Trust]):
+    """How instances are believed."""
 
-class _TrustOf:
-    """How instances are believed, as the section of their service says; equal to one that says the same."""
-
-    def __init__(self, section: UpstreamTls, folder: Path) -> None:
-        self._section = section
-        self._folder = folder
-        self._made: list[tuple[str, Pair]] = []
-        self.files = [folder / file for file in (section.ca, section.cert, section.key) if file]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _TrustOf) and (self._section, self._folder) == (
-            other._section,
-            other._folder,
-        )
-
-    __hash__ = None  # type: ignore[assignment] # nobody asks for it
+    def _named(self) -> "Iterator[Path | None]":
+        yield from (self._section.ca, self._section.cert, self._section.key)
 
     def make(self) -> Trust:
         """Read it."""
@@ -285,10 +273,6 @@ class _TrustOf:
         pair = _pair("", folder, section.cert, section.key, client=True) if section.cert else None
         self._made = [("", pair)] if pair is not None else []
         return Trust(ca=ca, verify=section.verify, pair=pair)
-
-    def pairs(self) -> list[tuple[str, Pair]]:
-        """Give that of last time."""
-        return self._made
 
 
 def _pair(place: str, folder: Path, cert: Path | None, key: Path | None, *, client: bool = False) -> Pair:

@@ -28,19 +28,19 @@ async def sliced(steps: Iterable[Any]) -> float:
 
 def as_json(entries: Iterable[Any]) -> Iterator[str]:
     """Write a list as JSON, piece by piece."""
-    rest = iter(entries)
-    before = "["
-    while part := list(islice(rest, _ENTRIES)):
-        yield before + json.dumps(part)[1:-1]
-        before = ", "
-    yield "[]" if before == "[" else "]"
+    return _pieces(entries, list)
 
 
 def mapping_as_json(entries: Iterable[tuple[str, Any]]) -> Iterator[str]:
     """Write a mapping as JSON, piece by piece."""
+    return _pieces(entries, dict)
+
+
+def _pieces(entries: Iterable[Any], kind: type[list[Any] | dict[str, Any]]) -> Iterator[str]:
+    empty = json.dumps(kind())
     rest = iter(entries)
-    before = "{"
-    while part := dict(islice(rest, _ENTRIES)):
+    before = empty[0]
+    while part := kind(islice(rest, _ENTRIES)):
         yield before + json.dumps(part)[1:-1]
         before = ", "
-    yield "{}" if before == "{" else "}"
+    yield empty[1] if before == ", " else empty
