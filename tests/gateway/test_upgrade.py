@@ -30,6 +30,22 @@ def agree(head=AGREED, then=b""):
     return serve
 
 
+async def flood(request):
+    """Agree, and send more than anybody keeps in memory."""
+    request.writer.write(AGREED + b"x" * 2**26)
+    await request.reader.read()
+
+
+async def standstill(rig):
+    """Wait until clients are sent nothing more, and give what they were sent."""
+    before, now = 0, 1
+    while before < now:
+        before = now
+        await asyncio.sleep(0.1)
+        now = rig.route.sent.bytes
+    return now
+
+
 async def switched(client):
     """Read the answer by which the protocol changes."""
     async with asyncio.timeout(5):
@@ -423,22 +439,14 @@ async def test_a_ping_keeps_a_tunnel_and_silence_ends_it(rig):
 async def test_a_client_that_does_not_read_holds_the_instance_back(rig):
     origin = await rig.up()
 
-    async def flood(request):
-        request.writer.write(AGREED + b"x" * 2**26)
-        await request.reader.read()
-
     origin.answer = flood
     client = await rig.client()
     client.send(rig.get("/", *OFFER))
     await switched(client)
 
-    before, now = 0, 1
-    while before < now:
-        before = now
-        await asyncio.sleep(0.1)
-        now = rig.route.sent.bytes
+    sent = await standstill(rig)
 
-    assert now < 2**25
+    assert sent < 2**25
     assert len(await client.read(2**26, limit=20)) == 2**26
 
 
@@ -523,20 +531,12 @@ async def test_a_connection_that_is_cut_is_no_end(rig, secure):
 async def test_an_encrypted_tunnel_holds_back_as_well(rig, ca):
     origin = await rig.up(door={"terms": ca.terms("shop.example")})
 
-    async def flood(request):
-        request.writer.write(AGREED + b"x" * 2**26)
-        await request.reader.read()
-
     origin.answer = flood
     client = await rig.client(ssl=ca.client(), server_hostname="shop.example")
     client.send(rig.get("/", *OFFER))
     await switched(client)
 
-    before, now = 0, 1
-    while before < now:
-        before = now
-        await asyncio.sleep(0.1)
-        now = rig.route.sent.bytes
+    sent = await standstill(rig)
 
-    assert now < 2**25
+    assert sent < 2**25
     assert len(await client.read(2**26, limit=30)) == 2**26
