@@ -33,6 +33,7 @@ async def until(condition, limit=5.0):
 def left_in(worker):
     """Give what is there only while requests are under way."""
     left = [*worker.clients, *worker.greetings, *(["deadlines"] * len(worker.wheel))]
+    left += ["an address"] * len(worker.crowd)
     for route in worker.routes.values():
         left += [*route.tasks, *(["in flight"] * route.in_flight)]
         for member in route.pool.members:

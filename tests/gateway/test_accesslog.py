@@ -261,9 +261,8 @@ async def test_a_log_is_switched_on_moved_and_off_while_requests_come(rig, file,
     assert [line["target"] for line in lines(tmp_path / "other.log")] == ["/two"]
 
 
-async def test_a_head_that_is_too_slow_is_written_down(rig, file, monkeypatch):
-    monkeypatch.setattr("mainstay.gateway.http.HEADER_TIME", 0.02)
-    await up(rig, LogSettings(path=str(file)), limits=Limits())
+async def test_a_head_that_is_too_slow_is_written_down(rig, file):
+    await up(rig, LogSettings(path=str(file)), limits=Limits(head_time=0.02))
     client = await rig.client()
     client.send(b"GET / HT")
     answer = await client.answer()

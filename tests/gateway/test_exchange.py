@@ -457,14 +457,14 @@ async def test_an_upload_may_take_longer_than_an_attempt_as_long_as_it_moves(rig
     origin = await rig.up(call={"attempt": 0.1, "request": 0.1}, idle=0.2)
     client = await rig.client()
 
-    client.send(rig.request("POST", "/", "Content-Length: 8"))
+    client.send(rig.request("POST", "/", "Content-Length: 8000"))
     for _ in range(8):
         await asyncio.sleep(0.04)
-        client.send(b"x")
+        client.send(b"x" * 1000)
     answer = await client.answer()
 
     assert answer.status == 200
-    assert origin.requests[0].body == b"x" * 8
+    assert origin.requests[0].body == b"x" * 8000
 
 
 async def test_an_instance_that_does_not_read_an_upload_is_to_blame_for_it(rig):

@@ -388,9 +388,8 @@ async def test_a_refused_upload_is_read_for_a_while_so_that_its_answer_arrives(r
     assert answer.get("connection") == "close"
 
 
-async def test_a_slow_head_times_out(rig, monkeypatch):
-    monkeypatch.setattr(http, "HEADER_TIME", 0.06)
-    await rig.up()
+async def test_a_slow_head_times_out(rig):
+    await rig.up(limits=Limits(head_time=0.06))
     silent, slow, second = await rig.client(), await rig.client(), await rig.client()
 
     slow.send(b"GET / HT")
@@ -402,9 +401,8 @@ async def test_a_slow_head_times_out(rig, monkeypatch):
     assert (await second.answer()).status == 408
 
 
-async def test_an_idle_connection_is_closed(rig, monkeypatch):
-    monkeypatch.setattr(http, "IDLE_TIME", 0.06)
-    await rig.up()
+async def test_an_idle_connection_is_closed(rig):
+    await rig.up(limits=Limits(idle=0.06))
     client = await rig.client()
 
     await client.ask(rig.get())
@@ -412,9 +410,8 @@ async def test_an_idle_connection_is_closed(rig, monkeypatch):
     assert await client.rest() == b""
 
 
-async def test_a_client_that_reads_nothing_is_not_kept_for_ever(rig, monkeypatch):
-    monkeypatch.setattr(http, "IDLE_TIME", 0.1)
-    origin = await rig.up(idle=0.1)
+async def test_a_client_that_reads_nothing_is_not_kept_for_ever(rig):
+    origin = await rig.up(idle=0.1, limits=Limits(idle=0.1))
     origin.answer = lambda r: b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + b"x" * 60000
     client = await rig.client()
     client.writer.transport.pause_reading()
@@ -519,9 +516,8 @@ async def test_told_to_stop_while_finishing_who_is_idle_is_not_waited_for(rig):
     await asyncio.wait_for(asyncio.shield(rig.worker.stopped), 2)
 
 
-async def test_an_idle_client_of_a_worker_that_finishes_is_closed_when_it_would_have_been(rig, monkeypatch):
-    monkeypatch.setattr(http, "IDLE_TIME", 0.1)
-    await rig.up()
+async def test_an_idle_client_of_a_worker_that_finishes_is_closed_when_it_would_have_been(rig):
+    await rig.up(limits=Limits(idle=0.1))
     client = await rig.client()
     await client.ask(rig.get())
 

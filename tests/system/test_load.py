@@ -96,7 +96,10 @@ ONE_PROBLEM = [
     ),
     (
         "gateway: {limits: {heads: 1KB}}\n" + service(""),
-        "1:20: gateway.limits.heads: unknown key; did you mean head? allowed: head, headers",
+        (
+            "1:20: gateway.limits.heads: unknown key; did you mean head? allowed: head, headers, head_time, idle, rate, "
+            "body, chunk_extensions, trailers, interim, requests, connections"
+        ),
     ),
     ("services: {Web: {command: run}}", f"1:12: services.Web: 'Web' is not a name: {NAME_RULE}"),
     ("name: 1shop\n" + service(""), f"1:7: name: '1shop' is not a name: {NAME_RULE}"),

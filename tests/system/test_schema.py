@@ -1,9 +1,11 @@
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from mainstay.gateway.table import Limits
 from mainstay.redundancy.health import HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.redundancy.pool import PoolSpec
@@ -171,7 +173,7 @@ def test_there_are_as_many_workers_as_told_or_as_processors_may_be_used(monkeypa
 
     assert Gateway().worker_count() == 3
     assert Gateway(workers=2).worker_count() == 2
-    assert Gateway().limits.model_dump() == {"head": 32768, "headers": 100}
+    assert Gateway().limits.model_dump() == asdict(Limits())
     assert Gateway().drain == 10.0
 
 

@@ -93,7 +93,7 @@ class Traffic:
             served |= {name: self.turn.change.before.services[name] for name in leaving}
         return Table(
             version=self.version,
-            limits=Limits(head=gateway.limits.head, headers=gateway.limits.headers),
+            limits=Limits(**gateway.limits.model_dump()),
             workers=gateway.worker_count(),
             trusted=list(gateway.trusted_proxies),
             drain=gateway.drain,

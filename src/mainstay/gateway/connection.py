@@ -35,6 +35,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_chunks",
         "_discarding",
         "_held_back",
+        "_interim",
         "_left",
         "_poll",
         "_raw",
@@ -81,6 +82,8 @@ class UpstreamConnection(asyncio.Protocol):
         # Nothing may be sent here after the request that it is made for.
         self._sole = sole
         self._held_back = False
+        # Interim answers to the request.
+        self._interim = 0
         self._unsent = inf
 
     # --- the loop tells us ---
@@ -147,6 +150,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.used += 1
         self._seen = False
         self._response = None
+        self._interim = 0
         self._sent = last
         if exchange.request.length not in (NONE, 0) and exchange.request.method in _BODILESS:
             self._sole = True
@@ -260,7 +264,10 @@ class UpstreamConnection(asyncio.Protocol):
             if response.status == SWITCHING:
                 self._switch(exchange, response, data[at:])
                 return -1
-            if response.status != 100:  # noqa: PLR2004 - that one is asked for, and answered, by us
+            self._interim += 1
+            if self._interim > exchange.client.worker.limits.interim:
+                self._break()
+            elif response.status != 100:  # noqa: PLR2004 - that one is asked for, and answered, by us
                 exchange.interim(response)
         return -1
 
@@ -288,7 +295,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._response = response
         self._reuse = response.keep_alive
         self._left = response.length
-        self._chunks = Chunks(HEAD, HEAD) if response.length == CHUNKED else None
+        if response.length == CHUNKED:
+            limits = exchange.client.worker.limits
+            self._chunks = Chunks(limits.chunk_extensions, limits.trailers)
+        else:
+            self._chunks = None
         exchange.answer(response, now)
 
     # --- bodies ---

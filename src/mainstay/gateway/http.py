@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mainstay.gateway import page, relay
 from mainstay.gateway.exchange import Exchange
 from mainstay.gateway.offer import Offer
+from mainstay.gateway.pace import Pace, unread
 from mainstay.gateway.preamble import Ends, ends_of, write
 from mainstay.gateway.proxies import Believed, source_of
 from mainstay.gateway.reader import Reader
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
 QUEUE = 16
 """Pipelined requests that may wait on one connection before it is read no further."""
-HEADER_TIME = 10.0
-"""Seconds a client has for a request's head, so that slow ones cannot hold connections open for ever."""
-IDLE_TIME = 75.0
-"""Seconds a kept-alive connection may be idle; longer than the 60 s of common load balancers in front."""
 LINGER = 1.0
 """Seconds in which the rest of a refused request is read and dropped, so that its answer is not lost to a
 reset (RFC 9112 §9.6)."""
@@ -41,6 +38,7 @@ class ClientConnection(Reader):
         "_closed",
         "_eof",
         "_exchange",
+        "_pace",
         "_patient",
         "_queue",
         "_unsent",
@@ -69,6 +67,7 @@ class ClientConnection(Reader):
         self._patient = False
         self._closed = False
         self._eof = False
+        self._pace: Pace | None = None
         self._unsent = inf
 
     # --- the loop tells us ---
@@ -84,9 +83,12 @@ class ClientConnection(Reader):
         # Accepted just before the worker stopped: served, but not kept.
         self.closing = self.worker.stopping or self.entrance.closed
         self._patient = self.worker.patient or self.entrance.closed
-        self._wait(self.heard_at + HEADER_TIME)
+        self._wait(self.heard_at + self.worker.limits.head_time)
         if len(self.worker.clients) > self.worker.most_clients:
             self._turn_away("crowded", None, self.heard_at)
+            self.finish(self.heard_at, linger=True)
+        elif self.worker.crowded(self.peer):
+            self._turn_away("many_connections", None, self.heard_at)
             self.finish(self.heard_at, linger=True)
 
     def introduce(self) -> None:
@@ -127,7 +129,7 @@ class ClientConnection(Reader):
     def pause_writing(self) -> None:
         """Hold the instance back: the client reads more slowly than it answers."""
         self.stalled = True
-        self._unsent = inf
+        self._unsent = unread(self.transport)
         if self._exchange is not None:
             self._exchange.hold_back()
 
@@ -166,7 +168,12 @@ class ClientConnection(Reader):
 
     def _head_began(self) -> None:
         if self._exchange is None and not self._queue:
-            self._wait(self.heard_at + HEADER_TIME)
+            self._wait(self.heard_at + self.worker.limits.head_time)
+
+    def _body_began(self) -> None:
+        if self.worker.limits.rate is not None:
+            self._pace = Pace(self.heard_at)
+            self._wait(self.heard_at + self.route.settings.idle)
 
     def _refuse(self, reason: str) -> None:
         """Answer bytes that are no request, when it is their turn; nothing after them can be trusted."""
@@ -213,6 +220,8 @@ class ClientConnection(Reader):
         if not self.paused and not self._deaf and not self.transport.is_closing():
             self.paused = True
             self.transport.pause_reading()
+            if self._pace is not None:
+                self._pace.excuse()
 
     def unpause(self) -> None:
         """Read on, unless enough is waiting for its turn."""
@@ -227,9 +236,10 @@ class ClientConnection(Reader):
         self.transport.resume_reading()
 
     def moved(self) -> bool:
-        """Tell whether the client has read anything of what waits for it since this was last asked."""
-        before, self._unsent = self._unsent, float(self.transport.get_write_buffer_size())
-        return 0 < self._unsent < before
+        """Tell whether the client reads fast enough what waits for it; it is asked every `idle` seconds."""
+        before, self._unsent = self._unsent, unread(self.transport)
+        least = (self.worker.limits.rate or 0) * self.route.settings.idle
+        return 0 < self._unsent <= before - max(1.0, least)
 
     def abort(self, *, reset: bool = False) -> None:
         """Cut the connection, so that the client sees that its answer is incomplete.
@@ -271,7 +281,7 @@ class ClientConnection(Reader):
             return
         if self._queue:
             self.loop.call_soon(self._next)
-        due = now + IDLE_TIME
+        due = now + self.worker.limits.idle
         if 0 < self.slot * TICK <= due:
             self.due = due  # its bucket comes up sooner, and puts it into a later one
         else:
@@ -310,9 +320,11 @@ class ClientConnection(Reader):
         return self.closing and not self._queue and self._behind is None
 
     def expired(self, now: float) -> None:
-        """Act on a deadline that has passed while no request is under way."""
-        if self._exchange is not None or (self._queue and not self._closed and not self.stalled):
-            self._wait(now + IDLE_TIME)
+        """Act on a deadline that has passed, of a body that is coming or while no request is under way."""
+        if self._reading is not None and self._pace is not None and not self._closed:
+            self._look(self._reading, self._pace, now)
+        elif self._exchange is not None or (self._queue and not self._closed and not self.stalled):
+            self._wait(now + self.worker.limits.idle)
         elif self._closed or self.stalled:
             # It may still be reading what was written for it; who reads nothing is let go.
             if self.moved():
@@ -323,6 +335,16 @@ class ClientConnection(Reader):
             if self._raw:
                 self._turn_away("slow_request", None, now)
             self.finish(now)
+
+    def _look(self, request: Request, pace: Pace, now: float) -> None:
+        """Refuse a body that comes too slowly, unless it is we who let the client wait."""
+        exchange = self._exchange
+        if self.paused or exchange is None or exchange.request is not request or exchange.answering:
+            pace.excuse()
+        if pace.slow(now, request.size, self.worker.limits.rate or 0):
+            self._refuse("slow_request")
+        else:
+            self._wait(now + self.route.settings.idle)
 
     # --- in between ---
 

@@ -26,6 +26,8 @@ REASONS: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request is not valid HTTP."),
     "bad_host": (400, "The request needs exactly one valid Host."),
     "slow_request": (408, "The request did not arrive in time."),
+    "body_too_large": (413, "The body of this request is larger than is allowed here."),
+    "many_connections": (429, "There are too many connections from this address."),
     "misdirected": (421, "This connection is not the one for this address: its scheme, or its certificate."),
     "not_encrypted": (400, "Only https:// is spoken here."),
     "loop": (508, "This request has been here before: it is being passed on in a circle."),

@@ -22,11 +22,23 @@ LAST_WORDS = 1.0
 class Passage:
     """One client's tunnel to an instance, and what it counts for."""
 
-    __slots__ = ("_held", "_instance", "_last_words", "_tunnel", "_worker", "entrance", "route", "traffic")
+    __slots__ = (
+        "_held",
+        "_instance",
+        "_last_words",
+        "_tunnel",
+        "_worker",
+        "entrance",
+        "peer",
+        "route",
+        "traffic",
+    )
 
     def __init__(self, worker: "Worker", entrance: "Entrance", route: "Route") -> None:
         self.entrance = entrance
         self.traffic = entrance.traffic
+        self.peer = ""
+        """The client's address."""
         self.route = route
         self._worker = worker
         self._instance: Upstream | None = None

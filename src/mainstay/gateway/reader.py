@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mainstay.gateway.accept import Greeting
     from mainstay.gateway.entrance import Entrance
     from mainstay.gateway.proxies import Believed
+    from mainstay.gateway.table import Limits
     from mainstay.gateway.worker import Worker
 
 
@@ -30,6 +31,7 @@ class Reader(asyncio.Protocol):
         "_model",
         "_raw",
         "_reading",
+        "_requests",
         "entrance",
         "heard_at",
         "loop",
@@ -56,6 +58,8 @@ class Reader(asyncio.Protocol):
         self._chunks: Chunks | None = None
         # What has come of a head that is not whole.
         self._raw = b""
+        # How many requests have come, where that matters.
+        self._requests = 0
         self._forwarded = b""
         # The last request of which another one may say the same.
         self._model: Request | None = None
@@ -90,6 +94,10 @@ class Reader(asyncio.Protocol):
 
     def _head_began(self) -> None:
         """Give the client its time for a head that did not come in one piece."""
+        raise NotImplementedError
+
+    def _body_began(self) -> None:
+        """See to it that a body comes fast enough."""
         raise NotImplementedError
 
     # --- the loop tells us ---
@@ -186,6 +194,8 @@ class Reader(asyncio.Protocol):
             )
             if request.block:
                 self._model = request
+        if limits.body is not None or limits.requests is not None:
+            self._limit(request, limits)
         if request.fault is not None:
             # Where it ends, and so where the next one begins, is not known for certain.
             self._deaf = True
@@ -194,8 +204,18 @@ class Reader(asyncio.Protocol):
         elif not request.complete:
             self._reading = request
             if request.length == CHUNKED:
-                self._chunks = Chunks(limits.head, limits.head)
+                self._chunks = Chunks(limits.chunk_extensions, limits.trailers)
         self._take(request)
+        if self._reading is not None:
+            self._body_began()
+
+    def _limit(self, request: Request, limits: "Limits") -> None:
+        """Hold a request to what is allowed besides what its head may be."""
+        if limits.body is not None and request.length > limits.body:
+            request.fault = request.fault or "body_too_large"
+        self._requests += 1
+        if limits.requests is not None and self._requests >= limits.requests:
+            request.keep_alive = False
 
     # --- bodies ---
 
@@ -217,6 +237,10 @@ class Reader(asyncio.Protocol):
             return at
         if body:
             request.size += len(body)
+            most = self.worker.limits.body
+            if most is not None and request.size > most:
+                self._refuse("body_too_large")
+                return at
             self._more(request, body)
         if chunks.done and not self._deaf:
             self._whole(request)

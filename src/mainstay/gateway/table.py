@@ -219,12 +219,30 @@ class Door:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a request may be at most."""
+    """What clients may send and take up; None: any number."""
 
     head: int = 32768
     """Bytes of a head; also what is buffered of a head that has not arrived whole."""
     headers: int = 100
     """Number of headers."""
+    head_time: float = 10.0
+    """Seconds for a head."""
+    idle: float = 75.0
+    """Seconds that a connection is kept while nothing is asked on it."""
+    rate: int | None = 240
+    """Bytes a second that a body must make, either way, on average over the service's `idle`."""
+    body: int | None = None
+    """Bytes of a request's body."""
+    chunk_extensions: int = 4096
+    """Bytes of all chunk extensions of one body, either way."""
+    trailers: int = 8192
+    """Bytes of trailers, either way."""
+    interim: int = 100
+    """Interim answers before one answer."""
+    requests: int | None = None
+    """Requests on one connection."""
+    connections: int | None = None
+    """Connections from one address to one worker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

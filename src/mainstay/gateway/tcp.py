@@ -53,7 +53,6 @@ class TcpClient(Passage):
         "_joined_at",
         "_outcome",
         "_over",
-        "_peer",
         "_reason",
         "_started",
         "_status",
@@ -76,7 +75,6 @@ class TcpClient(Passage):
         self._call: Call[Upstream] = self.route.policy.call(monotonic(), idempotent=False)
         self._connecting: asyncio.Task[None] | None = None
         self._started = self._joined_at = 0.0
-        self._peer = ""
         # What the connection came to, and why, in the words of answers.
         self._status = 0
         self._reason: str | None = None
@@ -87,18 +85,19 @@ class TcpClient(Passage):
     def arrived(self) -> None:
         """Look for an instance."""
         worker = self._worker
-        self._peer = source_of(self.near.transport, self._ends)
+        self.peer = source_of(self.near.transport, self._ends)
         worker.enter(self)
         self.traffic.open += 1
         self.route.in_flight += 1
         now = self._started = monotonic()
         if self.route.sticky is not None:
-            self._call.bond = self.route.sticky.bond(None, self._peer)
+            self._call.bond = self.route.sticky.bond(None, self.peer)
         # Each needs two descriptors.
-        if 2 * len(worker.clients) > worker.most_clients:
+        full = 2 * len(worker.clients) > worker.most_clients
+        if full or worker.crowded(self.peer):
             self.route.refused += 1
-            self.traffic.refuse("crowded")
-            self._reason = "crowded"
+            self._reason = "crowded" if full else "many_connections"
+            self.traffic.refuse(self._reason)
             self._call.cancel(now)
             self.abort()
         else:
@@ -274,7 +273,7 @@ class TcpClient(Passage):
         log.take(
             (
                 self.entrance.name,
-                self._peer,
+                self.peer,
                 self.route.name,
                 call.instance.name if tried else None,
                 call.attempt,

@@ -21,6 +21,7 @@ class Upgraded(Passage):
         super().__init__(client.worker, client.entrance, exchange.route)
         self.traffic = client.traffic
         self._exchange = exchange
+        self.peer = client.peer
         self._instance = instance
         instance.busy.add(self)
         self._hold()

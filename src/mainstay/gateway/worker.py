@@ -33,6 +33,7 @@ from mainstay.gateway.accepting import Accepting
 from mainstay.gateway.accesslog import AccessLog
 from mainstay.gateway.board import NAME as BOARD
 from mainstay.gateway.board import Board
+from mainstay.gateway.crowd import Crowd
 from mainstay.gateway.entrance import Entrance
 from mainstay.gateway.hop import name_of
 from mainstay.gateway.http import ClientConnection
@@ -70,6 +71,9 @@ class Client(Protocol):
     entrance: Entrance
     """Where it came in."""
 
+    peer: str
+    """Its address."""
+
     def drain(self) -> None:
         """End with what is under way."""
         ...
@@ -102,6 +106,7 @@ class Worker:
         self.routes: dict[str, Route] = {}
         self.entrances: dict[str, Entrance] = {}
         self.clients: set[Client] = set()
+        self.crowd = Crowd()
         self.greetings: set[Greeting | Introduction] = set()
         """Clients in the middle of a handshake."""
         self.most_clients = 2**20
@@ -345,12 +350,21 @@ class Worker:
     def enter(self, client: Client) -> None:
         """Count a client in."""
         self.clients.add(client)
+        self.crowd.came(client.peer)
         self.accepting.came()
 
     def leave(self, client: Client) -> None:
         """Count a client out."""
         self.clients.discard(client)
+        self.crowd.left(client.peer)
         self.accepting.left()
+
+    def crowded(self, peer: str) -> bool:
+        """Tell whether more connections have come from an address than may; proxies that are trusted bring many clients."""
+        most = self.limits.connections
+        if most is None or self.crowd.of(peer) <= most:
+            return False
+        return self.proxies is None or not self.proxies.has(peer)
 
     def _take_in(self, place: str, entrance: Entrance, listener: socket.socket) -> None:
         intake = self._intakes.get(place)

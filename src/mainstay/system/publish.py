@@ -15,8 +15,9 @@ from mainstay.base.units import (
     format_size,
 )
 from mainstay.system.entrance import Entrance, Redirect, ServiceRoute
+from mainstay.system.limits import Limits
 from mainstay.system.mechanism import Section
-from mainstay.system.schema import Gateway, Limits, Service, System
+from mainstay.system.schema import Gateway, Service, System
 from mainstay.system.tls import Certificate, Tls
 from mainstay.system.witness import AccessLog, Tracing
 
@@ -139,7 +140,7 @@ def _shown_default(field: FieldInfo, schema: Schema) -> str:
     if field.is_required():
         return "required"
     default = schema.get("default")
-    if field.default is None and section_of(field):
+    if field.default is None and (section_of(field) or {"const": "off"} in _options(schema)):
         return "off"
     if field.default is None or field.default_factory is not None:
         return "none"

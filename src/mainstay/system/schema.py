@@ -28,6 +28,7 @@ from mainstay.system.address import Address, At
 from mainstay.system.command import Command, argv, executable_problem
 from mainstay.system.entrance import Entrance, Opening, ServiceRoute
 from mainstay.system.envfile import read_env_file
+from mainstay.system.limits import Limits
 from mainstay.system.listener import TCP, Listen, ListenAt, Listener
 from mainstay.system.mechanism import Breaker, Health, Logs, Outlier, Restart, Retry, Section, Timeouts
 from mainstay.system.sticky import Sticky
@@ -46,7 +47,6 @@ from mainstay.system.value import (
     OnOrOff,
     OrOff,
     OwnHost,
-    Size,
     SizeOrZero,
     Slug,
     Switch,
@@ -317,17 +317,6 @@ class Service(Section):
         )
 
 
-class Limits(Section):
-    """What a client may send."""
-
-    head: Size = 32 * 2**10
-    """The request line and all headers together. Twice what Node allows, four times nginx's usual buffer:
-    large cookies pass, and memory stays bounded."""
-
-    headers: Annotated[int, Whole(1, 10_000)] = 100
-    """How many headers a request may have; as many as Apache allows."""
-
-
 class Gateway(Section):
     """The processes that take the traffic."""
 
@@ -343,7 +332,7 @@ class Gateway(Section):
     idle connections, and than most downloads take."""
 
     limits: Limits = Limits()
-    """What a client may send."""
+    """What clients may send and take up."""
 
     trusted_proxies: list[Network] = Field(default_factory=list, max_length=1000)
     """Addresses and networks of proxies in front of Mainstay, as in `10.0.0.0/8`. What they say of a client

@@ -352,6 +352,29 @@ class OnOrOff(OrOff):
     _words = ("on", "off")
 
 
+class ValueOrOff:
+    """Lets a value be left out: `off` is read as None, and anything else as the value."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read `off` before the value is looked at."""
+        inner = handler(source)
+
+        def read(written: object, value: core_schema.ValidatorFunctionWrapHandler) -> object:
+            if written is None:
+                raise wrong("found nothing, allowed: off, or a value")
+            return None if written == "off" else value(written)
+
+        return core_schema.no_info_wrap_validator_function(read, inner)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Publish `off` in place of null, which a file cannot say."""
+        published = handler(schema)
+        options = published.get("anyOf", [published])
+        return {"anyOf": [{"const": "off"}, *(option for option in options if option != {"type": "null"})]}
+
+
 def _workers(written: object) -> int | str:
     most = 256
     if written == "auto":
