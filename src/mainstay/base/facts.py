@@ -166,6 +166,24 @@ class ReloadFailed(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Upgraded(Fact):
+    """The supervisor and all gateway workers are what is installed now."""
+
+    before: str
+    """The version that ran: `0.1.0`."""
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpgradeFailed(Fact):
+    """The supervisor is what is installed now, and a gateway worker that it started does not serve: old ones go on."""
+
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStarted(Fact):
     """A gateway worker was started."""
 

@@ -17,6 +17,7 @@ from mainstay.cli.logs import logs
 from mainstay.cli.running import down, reload, restart, scale, status
 from mainstay.cli.schema import schema
 from mainstay.cli.up import up
+from mainstay.cli.upgrade import upgrade
 
 _BUG = 70
 _INTERRUPTED = 130
@@ -48,7 +49,7 @@ def _root(
     pass
 
 
-for command in (init, up, down, status, logs, reload, restart, scale, demo, schema):
+for command in (init, up, down, status, logs, reload, restart, scale, upgrade, demo, schema):
     app.command()(command)
 
 

@@ -245,6 +245,8 @@ def fact(record: dict[str, Any]) -> str:
         "InstanceReturned": "back after ejection",
         "SystemReloaded": f"reloaded: {', '.join(record.get('changes', ()))}",
         "ReloadFailed": f"not reloaded: {record.get('reason')}",
+        "Upgraded": f"upgraded from {record.get('before')} to {record.get('after')}",
+        "UpgradeFailed": f"not upgraded: {record.get('reason')}",
         "PanicBegan": "no usable instance is left: all are used",
         "PanicEnded": "has usable instances again",
         "WorkerStarted": f"started, pid {record.get('pid')}",

@@ -14,6 +14,7 @@ import typer
 
 from mainstay.base.errors import AlreadyRunning, EnvironmentProblem, MainstayError
 from mainstay.cli import option, show
+from mainstay.cli.handover import Handover, Legacy, become, heed, inherited, module
 from mainstay.cli.logs import Printer, files
 from mainstay.cli.talk import ask
 from mainstay.control import Control
@@ -61,7 +62,7 @@ def up(  # noqa: PLR0913, PLR0917 - its options
 
     What a killed supervisor left running is taken over as it is, not started again.
     """
-    ready, manner = _Ready(), _Manner(keep_going, watch, json)
+    ready, manner, legacy = _Ready(), _Manner(keep_going, watch, json), inherited()
     try:
         system = load(file)
         run = option.run_dir(system.file, run_dir)
@@ -75,9 +76,13 @@ def up(  # noqa: PLR0913, PLR0917 - its options
             return
         run.take()
         try:
-            asyncio.run(_serve(system, run, ready, manner))
+            attended = legacy.attended if legacy is not None else not ready.awaited
+            goes_on = asyncio.run(_serve(system, run, ready, manner, legacy, attended=attended))
         finally:
             run.release()
+        if goes_on:
+            options = [*manner.options(), *(["--json"] if json else [])]
+            become(run, str(system.file), options, attended=attended)
         ready.tell({"error": "it was stopped before all was ready", "exit_code": 1})
     except MainstayError as problem:
         if not ready.tell({"error": str(problem), "exit_code": problem.exit_code}):
@@ -94,6 +99,11 @@ class _Ready:
         if self._fd is not None:
             os.set_inheritable(self._fd, False)
 
+    @property
+    def awaited(self) -> bool:
+        """Whether a process waits."""
+        return self._fd is not None
+
     def tell(self, news: dict[str, Any]) -> bool:
         """Tell it; False when nobody waits."""
         if self._fd is None:
@@ -109,7 +119,7 @@ def _detached(system: System, run: RunDir, manner: _Manner) -> None:
     run.take()
     run.release()  # the folder can be written, or we would not be here
     hears, tells = os.pipe()
-    argv = [sys.executable, "-m", "mainstay", "up", "--file", str(system.file), "--run-dir", str(run.path)]
+    argv = [*module("mainstay"), "up", "--file", str(system.file), "--run-dir", str(run.path)]
     argv += manner.options()
     with run.log(_LOG).open("ab") as log:
         child = subprocess.Popen(  # noqa: S603 - ourselves
@@ -163,8 +173,10 @@ def _notes(status: dict[str, Any]) -> None:
             show.news(f"{name}: {service['up']} of {service['instances']} up; `mainstay status` tells why")
 
 
-async def _serve(system: System, run: RunDir, ready: _Ready, manner: _Manner) -> None:
-    attended = ready._fd is None  # noqa: SLF001 - somebody reads this terminal
+async def _serve(  # noqa: PLR0913 - all that is known of how
+    system: System, run: RunDir, ready: _Ready, manner: _Manner, legacy: Legacy | None, *, attended: bool
+) -> bool:
+    """Run it to its end; True when it is not to end, but to go on as what is installed now."""
     control = Control(system, run, tell=_teller(manner.as_json))
     if control.trouble is not None:
         show.news(control.trouble)
@@ -178,29 +190,42 @@ async def _serve(system: System, run: RunDir, ready: _Ready, manner: _Manner) ->
         beside.add(task)
         task.add_done_callback(beside.discard)
 
+    handover = Handover(control, stopping.set)
+
     def stop() -> None:
         if stopping.is_set():
             # Asked twice: somebody is not willing to wait.
             killing.add(loop.create_task(control.kill()))
         stopping.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    # A terminal that closes is an end; who has none is asked to read the file again.
-    terminal = any(map(os.isatty, range(3)))
-    loop.add_signal_handler(signal.SIGHUP, stop if terminal else lambda: begin(_reload(control)))
+    _on_signals(stop, lambda: begin(_reload(control)))
     sock = run.bind_unix(CONTROL)
-    async with serving(application(control, stopping.set), sock):
+    async with serving(application(control, stopping.set, handover.upgrade), sock):
         if attended and not manner.as_json:
             begin(_print_logs(run))
         if manner.watch:
             begin(control.follow_file())
+
+        def started() -> None:
+            ready.tell({"ok": True})
+            if legacy is not None:
+                begin(handover.complete(legacy.version))
+
         try:
-            await _run(control, stopping, lambda: ready.tell({"ok": True}), strict=not manner.keep_going)
+            return await _run(control, stopping, started, handover, strict=not manner.keep_going)
         finally:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+
+
+def _on_signals(stop: Callable[[], None], reload: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    # A terminal that closes is an end; who has none is asked to read the file again.
+    loop.add_signal_handler(signal.SIGHUP, stop if any(map(os.isatty, range(3))) else reload)
+    heed()
 
 
 async def _reload(control: Control) -> None:
@@ -209,8 +234,13 @@ async def _reload(control: Control) -> None:
 
 
 async def _run(
-    control: Control, stopping: asyncio.Event, ready: Callable[[], object], *, strict: bool
-) -> None:
+    control: Control,
+    stopping: asyncio.Event,
+    ready: Callable[[], object],
+    handover: Handover,
+    *,
+    strict: bool,
+) -> bool:
     loop = asyncio.get_running_loop()
     starting = loop.create_task(control.start(strict=strict))
     stop = loop.create_task(stopping.wait())
@@ -220,7 +250,7 @@ async def _run(
         starting.cancel()
         with contextlib.suppress(asyncio.CancelledError, MainstayError):
             await starting
-        return
+        return False
     stopped_early = stop.done()
     try:
         starting.result()
@@ -232,8 +262,13 @@ async def _run(
         show.news(f"{control.system.name} is up")
         _notes(control.status())
         await stop
+    if handover.asked:
+        show.news(f"{control.system.name} goes on under what is installed now")
+        await control.abandon()
+        return True
     show.news(f"stopping {control.system.name}; Ctrl-C again ends it at once")
     await control.stop()
+    return False
 
 
 async def _print_logs(run: RunDir) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from mainstay import __version__
 from mainstay.base.clock import Clock, SystemClock
 from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem, MainstayError, Refused
@@ -20,6 +21,8 @@ from mainstay.base.facts import (
     InstanceEjected,
     ReloadFailed,
     SystemReloaded,
+    Upgraded,
+    UpgradeFailed,
     WorkerExited,
 )
 from mainstay.control.layout import addresses
@@ -256,6 +259,41 @@ class Control:
             raise
         return [one.record() for one in change.changes]
 
+    def refuse_unless_as_written(self) -> None:
+        """Refuse while the system is not what its file says, or is being changed.
+
+        Raises:
+            SystemFileError: the file cannot be used.
+            MainstayError: it says something else; `reload` applies that, or tells why not.
+            Refused: something is being changed, or the system is being started or stopped.
+        """
+        self._supervisor.refuse_unless_idle()
+        after = load(self.system.file)
+        change = difference(self.system, after, self._supervisor.stale(after))
+        if change:
+            what = ", ".join(f"{one.what} {one.how}" for one in change.changes)
+            raise MainstayError(
+                f"{self.system.file} is not what runs ({what}): `mainstay reload` first, so that it can be taken back"
+            )
+
+    async def renew_workers(self, before: str) -> None:
+        """Put a new worker in the place of each, one after another, which ends an upgrade.
+
+        Args:
+            before: The version that ran until now.
+
+        Raises:
+            EnvironmentProblem: a new one did not come to serve; the old one, and those after it, go on.
+        """
+        try:
+            await self._crew.renew()
+        except MainstayError as problem:
+            self._emit(
+                UpgradeFailed(at=self._clock.wall(), before=before, after=__version__, reason=str(problem))
+            )
+            raise
+        self._emit(Upgraded(at=self._clock.wall(), before=before, after=__version__))
+
     async def follow_file(self) -> None:
         """Reload whenever the system file or an environment file that it names has changed; for ever.
 
@@ -317,7 +355,16 @@ class Control:
         )
 
     def _spawn_worker(self, number: int, listeners: dict[str, int]) -> Process:
-        argv = [sys.executable, "-m", "mainstay.gateway.worker", "--number", str(number), "--link", GATEWAY]
+        argv = [
+            sys.executable,
+            "-P",
+            "-m",
+            "mainstay.gateway.worker",
+            "--number",
+            str(number),
+            "--link",
+            GATEWAY,
+        ]
         argv += ["--listeners", json.dumps(listeners)]
         return Process.spawn(
             argv,
@@ -387,6 +434,7 @@ class Control:
             "system": self.system.name,
             "file": str(self.system.file),
             "phase": self.phase,
+            "mainstay": __version__,
             "supervisor_pid": os.getpid(),
             "uptime": self._clock.wall() - self._since,
             "admin": str(self.system.gateway.admin) if self.system.gateway.admin is not None else None,

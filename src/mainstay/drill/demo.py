@@ -228,7 +228,7 @@ class _Stage:
         """Load it, break it, and see."""
         out = self._home / "requests.jsonl"
         load = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mainstay.drill.load", "--url", f"http://127.0.0.1:{self._port}"),
+            *(sys.executable, "-P", "-m", "mainstay.drill.load", "--url", f"http://127.0.0.1:{self._port}"),
             *(
                 "--keyed",
                 "--rate",
@@ -301,7 +301,7 @@ class _Stage:
     async def _mainstay(self, *words: str) -> None:
         file = str(self._home / "mainstay.yaml")
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mainstay", words[0], "--file", file, *words[1:]),
+            *(sys.executable, "-P", "-m", "mainstay", words[0], "--file", file, *words[1:]),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

@@ -4,6 +4,7 @@
 GET  /v1/status                                  the whole state
 GET  /v1/facts                                   the last facts, oldest first
 POST /v1/reload {"dry_run"}                      the system file, read again; answers when it is so
+POST /v1/upgrade                                 become what is installed; answers before it begins
 POST /v1/services/{service}/restart              a rolling restart; answers when it is done
 POST /v1/services/{service}/scale {"instances"}  so many instances; answers when they are there
 POST /v1/stop                                    end everything; answers at once
@@ -36,12 +37,15 @@ class _Wrong(MainstayError):
     exit_code = 2
 
 
-def application(control: Control, stop: Callable[[], None]) -> Starlette:
+def application(
+    control: Control, stop: Callable[[], None], upgrade: Callable[[], Awaitable[dict[str, object]]]
+) -> Starlette:
     """Build the API of a running system.
 
     Args:
         control: What to ask.
         stop: Called when a caller wants all of it to end.
+        upgrade: Awaited when a caller wants it to become the program that is installed; gives the answer.
 
     While it is served, so is the admin listener, if the system has one.
     """
@@ -76,6 +80,10 @@ def application(control: Control, stop: Callable[[], None]) -> Starlette:
         await control.scale(service, count)
         return JSONResponse({"version": 1, "service": service, "instances": count})
 
+    async def become(request: Request) -> Response:
+        del request
+        return JSONResponse(await upgrade())
+
     async def end(request: Request) -> Response:
         del request
         stop()
@@ -86,6 +94,7 @@ def application(control: Control, stop: Callable[[], None]) -> Starlette:
             Route("/v1/status", status),
             Route("/v1/facts", facts),
             Route("/v1/reload", _told(reload), methods=["POST"]),
+            Route("/v1/upgrade", _told(become), methods=["POST"]),
             Route("/v1/services/{service}/restart", _told(restart), methods=["POST"]),
             Route("/v1/services/{service}/scale", _told(scale), methods=["POST"]),
             Route("/v1/stop", end, methods=["POST"]),

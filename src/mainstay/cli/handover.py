@@ -1,0 +1,154 @@
+"""From the program that runs to the one that is installed now, without losing a request.
+
+The supervisor looks at whether the installed program would run this system, lets go of everything, and becomes that
+program: the same process, with the same terminal, number and parent. As after a crash, what runs is taken over as it
+is; then each gateway worker is replaced by a new one. Instances are not touched.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn
+
+from mainstay import __version__
+from mainstay.base.errors import EnvironmentProblem, MainstayError, Refused
+from mainstay.control import Control
+from mainstay.supervisor.rundir import RunDir
+
+_LEGACY = "MAINSTAY_LEGACY"
+_REHEARSAL = 60.0
+_HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def module(name: str) -> list[str]:
+    """Write the command that runs a module of this program.
+
+    With `-P` it does not look for modules in the folder that it is started in, which is the user's.
+    """
+    return [sys.executable, "-P", "-m", name]
+
+
+class Legacy(NamedTuple):
+    """What a program leaves to the one that it becomes."""
+
+    version: str
+    attended: bool
+    """Whether somebody reads its terminal."""
+
+
+class Handover:
+    """One supervisor's way to become the installed program."""
+
+    def __init__(self, control: Control, begin: Callable[[], None]) -> None:
+        """Be ready.
+
+        Args:
+            control: The system that runs.
+            begin: Ends this program's part, for `become`.
+        """
+        self.asked = False
+        """Whether everything is to be let go of, in place of stopped."""
+        self._control = control
+        self._begin = begin
+        self._at_it = False
+
+    async def upgrade(self) -> dict[str, object]:
+        """Look at whether the installed program would run this system, and if so begin; tell both versions.
+
+        Raises:
+            EnvironmentProblem: it would not; nothing was changed.
+            MainstayError: the system file is not what runs; nothing was changed.
+            Refused: something is being changed, or the system is being started or stopped.
+        """
+        if self._at_it or self.asked:
+            raise Refused(f"{self._control.system.name} is being upgraded: wait until that is done", 1.0)
+        self._at_it = True
+        try:
+            self._control.refuse_unless_as_written()
+            after = await _rehearse(self._control)
+            # It took a while.
+            self._control.refuse_unless_as_written()
+        finally:
+            self._at_it = False
+        self.asked = True
+        # What is sent to this process from here on is for the next program, which `heed`s it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
+        self._begin()
+        return {"version": 1, "upgrading": True, "before": __version__, "after": after, "at": time.time()}
+
+    async def complete(self, before: str) -> None:
+        """Give the gateway workers' places to new ones; how that went is told as a fact.
+
+        Args:
+            before: The version of the program that has left them to us.
+        """
+        self._at_it = True
+        try:
+            with contextlib.suppress(MainstayError):
+                await self._control.renew_workers(before)
+        finally:
+            self._at_it = False
+
+
+async def _rehearse(control: Control) -> str:
+    file = str(control.system.file)
+    process = await asyncio.create_subprocess_exec(
+        *module("mainstay.cli.rehearsal"),
+        file,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), _REHEARSAL)
+        said = json.loads(out) if process.returncode == 0 else {}
+        return str(said["mainstay"])
+    except (TimeoutError, ValueError, LookupError, TypeError):
+        why = _last(err) if process.returncode is not None else f"it does not end within {_REHEARSAL:.0f} s"
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    raise EnvironmentProblem(
+        f"the installed program would not run this system, so nothing was changed: {why}"
+    )
+
+
+def _last(words: bytes) -> str:
+    lines = words.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it ended without a word"
+
+
+def become(run: RunDir, file: str, options: list[str], *, attended: bool) -> NoReturn:
+    """Become the installed program, in this very process.
+
+    Raises:
+        EnvironmentProblem: it cannot be executed; all that ran goes on without a supervisor.
+    """
+    argv = [*module("mainstay"), "up", "--file", file, "--run-dir", str(run.path), *options]
+    legacy = json.dumps(Legacy(__version__, attended))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execve(argv[0], argv, {**os.environ, _LEGACY: legacy})  # noqa: S606 - ourselves
+    except OSError as problem:
+        raise EnvironmentProblem(
+            f"cannot execute '{argv[0]}': {problem.strerror}; all goes on without a supervisor: `mainstay up` takes it over"
+        ) from problem
+
+
+def heed() -> None:
+    """Take the signals that came while one program became the other, now that there are handlers for them."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEEDED)
+
+
+def inherited() -> Legacy | None:
+    """Give, once, what the program has left that this process was before; None when it was none."""
+    left = os.environ.pop(_LEGACY, None)
+    return Legacy(*json.loads(left)) if left is not None else None

@@ -1,0 +1,202 @@
+"""Another version of Mainstay is installed while a system runs and users keep coming: they see nothing of it."""
+
+import http.client
+import json
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+import mainstay
+from e2e.conftest import kill
+
+pytestmark = pytest.mark.e2e
+
+SOURCE = Path(mainstay.__file__).parent
+
+
+class Installation:
+    """A copy of the program that the site runs, to be changed as an installer changes it."""
+
+    def __init__(self, site):
+        self._site = site
+        self._at = site.folder / "site-packages" / "mainstay"
+        shutil.copytree(SOURCE, self._at, ignore=shutil.ignore_patterns("__pycache__"))
+        site.env |= {"PYTHONPATH": str(self._at.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def install(self, version):
+        self.edit("__init__.py", f'__version__ = "{mainstay.__version__}"', f'__version__ = "{version}"')
+
+    def begin_with(self, words, module):
+        """Have a module fail, or do something else, as soon as it is loaded."""
+        file = self._at / module
+        file.write_text(file.read_text().replace('"""\n\n', f'"""\n\n{words}', 1))
+
+    def edit(self, module, was, becomes):
+        file = self._at / module
+        text = file.read_text()
+        assert text.count(was) == 1, module
+        file.write_text(text.replace(was, becomes))
+
+
+@pytest.fixture
+def installed(node):
+    """Give the program that the Node example is run by."""
+    return Installation(node)
+
+
+class Idler:
+    """A client that keeps its connection, and asks now and then."""
+
+    def __init__(self, port):
+        self._line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        self._line.connect()
+        self._socket = self._line.sock
+
+    def get(self):
+        """Ask on the same connection; give the status, and whether it is the last answer here."""
+        assert self._line.sock is self._socket
+        self._line.request("GET", "/")
+        answer = self._line.getresponse()
+        answer.read()
+        return answer.status, answer.getheader("connection") == "close"
+
+    def close(self):
+        self._line.close()
+
+
+def ask(site, path, method="POST"):
+    """Ask the supervisor without the command."""
+    connection = http.client.HTTPConnection("mainstay", timeout=30)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(str(site.folder / ".mainstay" / "control.sock"))
+    connection.request(method, path)
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+def pids(status):
+    return (
+        {row["instance"]: row["pid"] for row in status["instances"]},
+        {worker["pid"] for worker in status["workers"]},
+    )
+
+
+@pytest.mark.timeout(180)
+def test_an_upgrade_under_load_fails_no_request_and_touches_no_instance(node, installed):
+    node.up()
+    before = node.status()
+    load = node.load(rate=300, seconds=14)
+    load.seconds(1)
+    idlers = [Idler(node.port) for _ in range(4)]
+    first = [idler.get() for idler in idlers]
+
+    installed.install("9.9.9")
+    upgraded = node.done("upgrade")
+    second = [idler.get() for idler in idlers]
+    after = node.status()
+    node.done("upgrade")
+    seen, _ = load.end()
+
+    assert seen.failed == 0, seen.failures
+    assert (before["mainstay"], after["mainstay"]) == (mainstay.__version__, "9.9.9")
+    assert f"upgraded from {mainstay.__version__} to 9.9.9" in upgraded.stderr
+    assert after["supervisor_pid"] == before["supervisor_pid"]
+    assert pids(after)[0] == pids(before)[0]
+    assert not pids(after)[1] & pids(before)[1]
+    assert len(after["workers"]) == len(before["workers"])
+    # Who kept a connection was answered on it, and told that it was the last time.
+    assert first == [(200, False)] * 4
+    assert second == [(200, True)] * 4
+    for idler in idlers:
+        idler.close()
+    node.until(lambda status: all(row["state"] == "up" for row in status["instances"]))
+
+
+def test_a_supervisor_that_was_upgraded_heals_reloads_and_stops_as_before(node, installed):
+    node.up()
+    installed.install("9.9.9")
+    node.done("upgrade", "--json")
+
+    first = node.instance("web-1")
+    kill(first["pid"])
+    healed = node.until(
+        lambda status: status["instances"][0]["generation"] == 2 and status["services"][0]["up"] == 3
+    )
+    unchanged = node.done("reload").stderr
+    stopped = node.done("down").stderr
+
+    assert healed["instances"][0]["last_exit"]["reason"] == "killed by SIGKILL"
+    assert "nothing has changed" in unchanged
+    assert "stopped 6 processes" in stopped
+    assert node.mainstay("status").returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "told"),
+    [
+        ("gateway/worker.py", "import nonesuch\n", "No module named 'nonesuch'"),
+        ("system/schema.py", "improt half\n", "SyntaxError"),
+        ("cli/rehearsal.py", "import sys\nsys.exit()\n", "it ended without a word"),
+    ],
+)
+def test_a_version_that_cannot_be_loaded_changes_nothing(node, installed, module, words, told):
+    node.up()
+    before = node.status()
+    installed.begin_with(words, module)
+
+    # What cannot be loaded can neither be asked for anything.
+    refused = ask(node, "/v1/upgrade")
+    after = ask(node, "/v1/status", "GET")
+
+    assert refused["exit_code"] == 6
+    assert "nothing was changed" in refused["error"]
+    assert told in refused["error"]
+    assert pids(after) == pids(before)
+    installed.edit(module, words, "")
+
+
+@pytest.mark.timeout(180)
+def test_a_version_whose_workers_do_not_serve_leaves_the_old_ones_to_go_on(node, installed):
+    node.up()
+    before = node.status()
+    load = node.load(rate=100, seconds=6)
+    broken = '    raise SystemExit("not this time")\n    parser = argparse.ArgumentParser(prog="mainstay-gateway-worker")'
+    whole = '    parser = argparse.ArgumentParser(prog="mainstay-gateway-worker")'
+
+    installed.install("9.9.9")
+    installed.edit("gateway/worker.py", whole, broken)
+    failed = node.mainstay("upgrade")
+    between = node.status()
+    installed.edit("gateway/worker.py", broken, whole)
+    node.done("upgrade")
+    seen, _ = load.end()
+
+    assert failed.returncode == 6
+    assert "gateway workers are" in failed.stderr
+    assert between["mainstay"] == "9.9.9"
+    assert pids(between) == pids(before)
+    assert not pids(node.status())[1] & pids(before)[1]
+    assert seen.failed == 0, seen.failures
+
+
+def test_a_file_that_is_not_what_runs_is_to_be_reloaded_first(node):
+    node.up()
+    before = pids(node.status())
+    text = (node.folder / "mainstay.yaml").read_text()
+
+    node.write(text.replace("instances: 3", "instances: 2"))
+    changed = node.mainstay("upgrade")
+    node.write(text.replace("instances: 3", "instances: none"))
+    wrong = node.mainstay("upgrade")
+
+    assert (changed.returncode, wrong.returncode) == (1, 3)
+    assert "services.web adjusted" in changed.stderr
+    assert "mainstay reload" in changed.stderr
+    assert pids(node.status()) == before
+
+
+def test_without_a_running_system_there_is_nothing_to_upgrade(node):
+    assert node.mainstay("upgrade").returncode == 4
