@@ -54,7 +54,7 @@ fuzz: $(READY)
 # The hot files as C, by mypyc, in an environment of their own; and the tests that both have to pass.
 compiled: $(COMPILED)/.ready
 test-compiled: compiled
-	$(COMPILED)/bin/python -c 'import mainstay.gateway.exchange as it; assert it.__file__.endswith(".so"), it.__file__'
+	$(COMPILED)/bin/python -c 'import mainstay.gateway.http.exchange as it; assert it.__file__.endswith(".so"), it.__file__'
 	$(COMPILED)/bin/pytest -m "not interpreted" tests/redundancy tests/tolerance tests/gateway tests/conformance
 
 # From a source distribution, so that nothing compiled is left in the tree for the other environment to import.

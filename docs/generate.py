@@ -15,7 +15,7 @@ from mainstay.base import facts
 from mainstay.base.errors import EXIT_CODES
 from mainstay.base.units import DURATION_UNITS, SIZE_UNITS
 from mainstay.cli.app import app
-from mainstay.gateway.page import REASONS
+from mainstay.gateway.http.page import REASONS
 from mainstay.system import publish
 
 FOLDER = Path(__file__).parent / "reference"

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.gateway.request import HEADERS
-from mainstay.gateway.connection import UpstreamConnection
-from mainstay.gateway.http import ClientConnection
+from mainstay.gateway.http.client import ClientConnection
+from mainstay.gateway.http.connection import UpstreamConnection
 from mainstay.gateway.table import Door, LogSettings, Row, Rule, Settings, Table, TraceSettings
 from mainstay.gateway.worker import Worker
 

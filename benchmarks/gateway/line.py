@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 
-from mainstay.gateway.place import BACKLOG
+from mainstay.gateway.crew.place import BACKLOG
 
 NAME = "mainstay"
 _PATIENCE = 60.0

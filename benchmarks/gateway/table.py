@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.gateway.line import Line, listener
 from benchmarks.gateway.proxy import Place, spawn
 from benchmarks.gateway.yard import LOAD, Yard, yard
-from mainstay.gateway import table
+from mainstay.gateway.crew import telling
 from mainstay.gateway.table import Door, Row, Rule, Settings, Table
 
 COUNT = 10_000
@@ -34,7 +34,7 @@ def turn(yard: Yard, folder: Path, count: int) -> Iterator[tuple[str, dict[str, 
     place = Place(folder=folder, plain=port, secure=0, raw=0, admin=0, origins=yard.origins, cert=yard.cert)
     line = Line(str(folder / "gateway.sock"))
     first = tables(yard.origins, 3)
-    line.tell(table.dump(first))
+    line.tell(telling.dump(first))
     sock = listener(port)
     argv = [sys.executable, "-m", "mainstay.gateway.worker", "--number", "1", "--link"]
     argv += [str(folder / "gateway.sock"), "--listeners", json.dumps({"plain": sock.fileno()})]
@@ -57,7 +57,7 @@ def turn(yard: Yard, folder: Path, count: int) -> Iterator[tuple[str, dict[str, 
             ("tenth", replace(whole, version=3, rows=_tenth(whole.rows))),
             ("same", replace(whole, version=4, rows=_tenth(whole.rows))),
         ):
-            data = table.dump(told)
+            data = telling.dump(told)
             begun = time.monotonic()
             line.tell(data)
             line.wait(1, told.version)
@@ -68,7 +68,8 @@ def turn(yard: Yard, folder: Path, count: int) -> Iterator[tuple[str, dict[str, 
     finally:
         for process in (probe, worker):
             if process is not None and process.poll() is None:
-                process.terminate()
+                # Not SIGTERM: a worker that gets it goes on until another one has taken its place.
+                process.kill()
                 process.wait()
         line.close()
     waits = json.loads(said)

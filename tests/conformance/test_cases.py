@@ -13,8 +13,8 @@ import pytest
 from conformance.recorder import Recorder
 from conformance.table import cases, rules, wire_bytes
 from conformance.wire import take_answer
-from mainstay.gateway import page
-from mainstay.gateway.hop import name_of
+from mainstay.gateway.http import page
+from mainstay.gateway.http.hop import name_of
 from mainstay.gateway.table import Limits, Rule
 
 CASES = cases()

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from mainstay.base.errors import EXIT_CODES
 from mainstay.cli.app import app
-from mainstay.gateway.page import REASONS
+from mainstay.gateway.http.page import REASONS
 from mainstay.gateway.tally import Tally
 from mainstay.system.publish import json_schema
 from mainstay.web.api import application
@@ -90,7 +90,7 @@ def test_every_count_of_the_status_is_documented() -> None:
 
 def test_every_path_of_the_control_api_is_documented() -> None:
     nobody: Any = None
-    routes = [one for one in application(nobody, lambda: None).routes if isinstance(one, Route)]
+    routes = [one for one in application(nobody, lambda: None, nobody).routes if isinstance(one, Route)]
     asked = {
         f"{method} {route.path.replace('{service}', 'SERVICE')}"
         for route in routes

@@ -3,8 +3,8 @@ from time import monotonic
 
 import pytest
 
-from mainstay.gateway import accepting
-from mainstay.gateway.board import SLACK, Board
+from mainstay.gateway.crew import accepting
+from mainstay.gateway.crew.board import SLACK, Board
 from mainstay.gateway.worker import Worker
 
 

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from mainstay.gateway import accesslog, relay
+from mainstay.gateway.log import accesslog
 from mainstay.gateway.table import Limits, LogSettings
+from mainstay.gateway.tcp import relay
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from mainstay.gateway import appender as module
-from mainstay.gateway.appender import Appender
+from mainstay.gateway.log import appender as module
+from mainstay.gateway.log.appender import Appender
 
 WRITER = """
 import sys
 from pathlib import Path
-from mainstay.gateway.appender import Appender
+from mainstay.gateway.log.appender import Appender
 name, path, blocks, size, keep = sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:])
 appender = Appender(path, size=size, keep=keep)
 appender.start()

@@ -1,6 +1,6 @@
 import pytest
 
-from mainstay.gateway.board import SLACK, Board
+from mainstay.gateway.crew.board import SLACK, Board
 
 
 @pytest.fixture

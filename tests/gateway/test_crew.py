@@ -12,8 +12,8 @@ import pytest
 
 from mainstay.base.clock import SystemClock
 from mainstay.base.errors import EnvironmentProblem
-from mainstay.gateway.crew import Crew
-from mainstay.gateway.member import Member
+from mainstay.gateway.crew.crew import Crew
+from mainstay.gateway.crew.member import Member
 from mainstay.gateway.table import Door, Row, Rule, Settings, Table
 from mainstay.supervisor.process import Process
 

@@ -3,7 +3,7 @@ import contextlib
 
 import pytest
 
-from mainstay.gateway import attempt
+from mainstay.gateway.http import attempt
 from mainstay.redundancy.health import Health, HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.tolerance.breaker import BreakerSpec

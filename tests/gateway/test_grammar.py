@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.gateway.grammar import fields, length, tokens
+from mainstay.gateway.http.grammar import fields, length, tokens
 
 
 @given(st.binary(max_size=25))

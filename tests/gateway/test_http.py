@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from mainstay.gateway import http
+from mainstay.gateway.http import client as http
 from mainstay.gateway.table import Limits, Table
 
 

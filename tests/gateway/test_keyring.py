@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mainstay.gateway.keyring import Keyring
 from mainstay.gateway.table import Trust
+from mainstay.gateway.tls.keyring import Keyring
 from mainstay.system.load import load
 from pki import Authority
 

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from mainstay.gateway.crowd import Crowd
-from mainstay.gateway.pace import Pace, unread
+from mainstay.gateway.http.pace import Pace, unread
 from mainstay.gateway.table import Limits
 
 MB = 2**20

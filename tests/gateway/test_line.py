@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.gateway.line import FIELDS, LONGEST, Entry, as_combined, as_json
+from mainstay.gateway.log.line import FIELDS, LONGEST, Entry, as_combined, as_json
 
 SHIFT = 1795458755.25
 COMBINED = re.compile(

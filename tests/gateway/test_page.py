@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mainstay.gateway import page
+from mainstay.gateway.http import page
 
 
 @pytest.mark.parametrize("reason", page.REASONS)

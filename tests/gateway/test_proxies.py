@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mainstay.gateway.http.request import Request
 from mainstay.gateway.proxies import Believed, Proxies, address_of
-from mainstay.gateway.request import Request
 from mainstay.gateway.table import LogSettings, StickySettings
 
 NETWORKS = ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"]

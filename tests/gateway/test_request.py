@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.gateway.grammar import NONE
-from mainstay.gateway.request import Request, forwarded_for, may_begin
+from mainstay.gateway.http.grammar import NONE
+from mainstay.gateway.http.request import Request, forwarded_for, may_begin
 
 
 def request(*headers, method=b"GET", target=b"/", http11=True):

@@ -1,7 +1,7 @@
 import pytest
 
-from mainstay.gateway.grammar import CHUNKED, NONE
-from mainstay.gateway.response import Response, first_line
+from mainstay.gateway.http.grammar import CHUNKED, NONE
+from mainstay.gateway.http.response import Response, first_line
 
 
 def response(*headers, status=200, bodiless=False):

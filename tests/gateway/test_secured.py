@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from mainstay.gateway.tls import Tls
+from mainstay.gateway.tls.layer import Tls
 from pki import Authority, Hand
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from mainstay.gateway.hop import name_of
+from mainstay.gateway.http.hop import name_of
 
 START = b"POST / HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = START + b"Transfer-Encoding: chunked\r\n\r\n"

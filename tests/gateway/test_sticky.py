@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.gateway.request import Request, forwarded_for
-from mainstay.gateway.sticky import Sticky, cookie
+from mainstay.gateway.http.request import Request, forwarded_for
+from mainstay.gateway.http.sticky import Sticky, cookie
 from mainstay.gateway.table import StickySettings
 from mainstay.gateway.worker import Worker
 from mainstay.tolerance.breaker import BreakerSpec

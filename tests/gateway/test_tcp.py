@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from mainstay.gateway import passage, relay
+from mainstay.gateway.tcp import passage, relay
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.tolerance.breaker import BreakerSpec
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from mainstay.gateway.context import CIPHERS
 from mainstay.gateway.table import Redirect, Rule, StickySettings
+from mainstay.gateway.tls.context import CIPHERS
 from mainstay.gateway.worker import unraisable
 from pki import Authority, Hand
 

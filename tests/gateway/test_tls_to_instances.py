@@ -6,8 +6,8 @@ import ssl
 import pytest
 
 from mainstay.gateway.check import check
-from mainstay.gateway.context import to_instances
 from mainstay.gateway.table import Trust
+from mainstay.gateway.tls.context import to_instances
 from mainstay.redundancy.health import HealthSpec
 from mainstay.system.certificate import read_pair
 from pki import Authority

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstay.base.dice import Dice
+from mainstay.gateway.http.trace import Tracer, parent_of, state_of
 from mainstay.gateway.table import LogSettings, TraceSettings
-from mainstay.gateway.trace import Tracer, parent_of, state_of
 
 TRACE, SPAN = b"0af7651916cd43dd8448eb211c80319c", b"b7ad6b7169203331"
 PARENT = b"00-%b-%b-01" % (TRACE, SPAN)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.test_upgrade import tunnel
-from mainstay.gateway import page
+from mainstay.gateway.http import page
 from mainstay.gateway.table import Rule
 from mainstay.gateway.tally import Tally
 from mainstay.gateway.traffic import UNSHAKEN, why_unshaken

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from gateway.test_tcp import BIG
-from mainstay.gateway import passage, relay
 from mainstay.gateway.table import LogSettings, Trust
+from mainstay.gateway.tcp import passage, relay
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.tolerance.breaker import BreakerSpec
 from pki import Authority

@@ -1,6 +1,6 @@
 import pytest
 
-from mainstay.gateway.request import Request
+from mainstay.gateway.http.request import Request
 from mainstay.gateway.table import Redirect, Rule
 from mainstay.gateway.way import Way
 

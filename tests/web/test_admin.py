@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from mainstay import __version__
 from mainstay.gateway.histogram import bucket, upper
-from mainstay.gateway.page import REASONS
+from mainstay.gateway.http.page import REASONS
 from mainstay.gateway.tally import Tally
 from mainstay.gateway.traffic import UNSHAKEN
 from mainstay.web.admin import application, listening

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mainstay.base.errors import MainstayError, Refused
+from mainstay.base.errors import EnvironmentProblem, MainstayError, Refused
 from mainstay.web.api import application
 
 
@@ -38,7 +38,13 @@ def control():
 @pytest.fixture
 def ask(control):
     stopped = []
-    app = application(control, lambda: stopped.append(True))
+
+    async def upgrade():
+        if control.fails is not None:
+            raise control.fails
+        return {"version": 1, "upgrading": True, "before": "1.0.0", "after": "1.1.0", "at": 5.0}
+
+    app = application(control, lambda: stopped.append(True), upgrade)
 
     async def asked(method, path, body=b""):
         sent = []
@@ -123,6 +129,23 @@ async def test_what_went_wrong_is_passed_on_with_its_exit_code(ask, control, pro
     assert await ask("POST", "/v1/services/web/restart") == (
         409,
         {"version": 1, "error": str(problem), "exit_code": 1},
+    )
+
+
+async def test_an_upgrade_is_answered_before_it_begins(ask):
+    refused, _ = await ask("GET", "/v1/upgrade")
+    said = await ask("POST", "/v1/upgrade")
+
+    assert refused == 405
+    assert said == (200, {"version": 1, "upgrading": True, "before": "1.0.0", "after": "1.1.0", "at": 5.0})
+
+
+async def test_an_upgrade_that_cannot_be_is_told(ask, control):
+    control.fails = EnvironmentProblem("the installed program would not run this system")
+
+    assert await ask("POST", "/v1/upgrade") == (
+        409,
+        {"version": 1, "error": "the installed program would not run this system", "exit_code": 6},
     )
 
 

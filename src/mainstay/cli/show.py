@@ -12,7 +12,7 @@ from rich.table import Column
 from rich.text import Text
 
 from mainstay.base.errors import MainstayError, SystemFileError
-from mainstay.gateway.keyring import WARNED
+from mainstay.gateway.tls.keyring import WARNED
 
 # A file or a pipe has no width that lines would have to be broken for.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)

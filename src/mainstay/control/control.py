@@ -28,13 +28,13 @@ from mainstay.base.facts import (
 from mainstay.control.layout import addresses
 from mainstay.control.traffic import Traffic, Turn
 from mainstay.gateway import remote
-from mainstay.gateway.crew import Crew
-from mainstay.gateway.keyring import Keyring
-from mainstay.gateway.listening import bind
-from mainstay.gateway.member import Member
-from mainstay.gateway.place import BACKLOG
+from mainstay.gateway.crew.crew import Crew
+from mainstay.gateway.crew.listening import bind
+from mainstay.gateway.crew.member import Member
+from mainstay.gateway.crew.place import BACKLOG
 from mainstay.gateway.table import LogSettings
 from mainstay.gateway.tally import Tally
+from mainstay.gateway.tls.keyring import Keyring
 from mainstay.supervisor.environment import INSTANCE, RUN_DIR
 from mainstay.supervisor.life import Life
 from mainstay.supervisor.log import rotate

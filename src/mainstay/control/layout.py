@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from mainstay.gateway.keyring import Keyring
-from mainstay.gateway.place import Address
+from mainstay.gateway.crew.place import Address
 from mainstay.gateway.table import (
     Door,
     Redirect,
@@ -14,6 +13,7 @@ from mainstay.gateway.table import (
     TraceSettings,
     Trust,
 )
+from mainstay.gateway.tls.keyring import Keyring
 from mainstay.system.entrance import Opening
 from mainstay.system.listener import TCP
 from mainstay.system.schema import Service, System

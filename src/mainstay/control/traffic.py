@@ -8,10 +8,10 @@ from mainstay.base.probe import ProbeResult
 from mainstay.control.layout import addresses, beside, doors, settings, trace
 from mainstay.gateway import remote
 from mainstay.gateway.check import check
-from mainstay.gateway.context import to_instances
-from mainstay.gateway.crew import Crew
-from mainstay.gateway.keyring import Keyring
+from mainstay.gateway.crew.crew import Crew
 from mainstay.gateway.table import DRAINING, UP, Door, Limits, LogSettings, Row, Table, Trust
+from mainstay.gateway.tls.context import to_instances
+from mainstay.gateway.tls.keyring import Keyring
 from mainstay.supervisor.life import Life
 from mainstay.system.difference import Difference
 from mainstay.system.schema import Service, System

@@ -7,8 +7,8 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
 
 from mainstay.base.outcome import REFUSED, STALE, Outcome
-from mainstay.gateway.connection import UpstreamConnection
-from mainstay.gateway.tls import Tls
+from mainstay.gateway.http.connection import UpstreamConnection
+from mainstay.gateway.tls.layer import Tls
 
 if TYPE_CHECKING:
     from mainstay.gateway.upstream import Upstream

@@ -4,15 +4,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from mainstay.gateway.context import Certificates
 from mainstay.gateway.reading import AmbiguousError
 from mainstay.gateway.router import AmbiguousHostError, Router, hostname
 from mainstay.gateway.table import Door
+from mainstay.gateway.tls.context import Certificates
 from mainstay.gateway.traffic import Traffic
 from mainstay.gateway.way import Way, escaped
 
 if TYPE_CHECKING:
-    from mainstay.gateway.request import Request
+    from mainstay.gateway.http.request import Request
     from mainstay.gateway.route import Route
 
 _HTTPS = 443

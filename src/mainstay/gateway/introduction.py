@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mainstay.gateway import preamble
 from mainstay.gateway.preamble import Ends, PreambleError
 from mainstay.gateway.proxies import address_of
-from mainstay.gateway.relay import reset
+from mainstay.gateway.tcp.relay import reset
 
 if TYPE_CHECKING:
     from mainstay.gateway.entrance import Entrance

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
-from mainstay.gateway.grammar import TOKEN, is_host
+from mainstay.gateway.http.grammar import TOKEN, is_host
 
 if TYPE_CHECKING:
     from asyncio import BaseTransport
 
+    from mainstay.gateway.http.request import Request
     from mainstay.gateway.preamble import Ends
-    from mainstay.gateway.request import Request
 
 FAMILY = (b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host")
 """What is looked at first; `Forwarded` says the same, and is looked at where there is none of these."""

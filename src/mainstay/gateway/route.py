@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Emit
 from mainstay.gateway.histogram import merged, place
-from mainstay.gateway.relay import Meter
-from mainstay.gateway.request import of_attempt
+from mainstay.gateway.http.request import of_attempt
+from mainstay.gateway.http.sticky import Sticky
 from mainstay.gateway.slices import as_json, mapping_as_json
-from mainstay.gateway.sticky import Sticky
 from mainstay.gateway.table import DRAINING, Row, Settings
+from mainstay.gateway.tcp.relay import Meter
 from mainstay.gateway.upstream import Upstream
 from mainstay.redundancy.health import Health
 from mainstay.redundancy.pool import Pool

@@ -1,6 +1,6 @@
 """HOT. What is counted at one listening socket in one worker, whether or not it is any service's."""
 
-from mainstay.gateway.page import REASONS
+from mainstay.gateway.http.page import REASONS
 
 
 class Traffic:

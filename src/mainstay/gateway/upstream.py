@@ -4,9 +4,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from mainstay.base.outcome import Outcome
-from mainstay.gateway.context import to_instances
 from mainstay.gateway.histogram import STEPS, place
 from mainstay.gateway.table import Row
+from mainstay.gateway.tls.context import to_instances
 from mainstay.redundancy.health import Health
 from mainstay.tolerance.breaker import Breaker
 from mainstay.tolerance.call import Target
@@ -14,7 +14,7 @@ from mainstay.tolerance.call import Target
 if TYPE_CHECKING:
     import ssl
 
-    from mainstay.gateway.connection import UpstreamConnection
+    from mainstay.gateway.http.connection import UpstreamConnection
     from mainstay.gateway.route import Route
     from mainstay.gateway.watch import Watch
 

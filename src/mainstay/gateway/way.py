@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mainstay.gateway.table import Redirect, Rule
 
 if TYPE_CHECKING:
-    from mainstay.gateway.request import Request
+    from mainstay.gateway.http.request import Request
     from mainstay.gateway.route import Route
 
 _UNSAFE = re.compile(rb"""["<>\\^`{|}]""")

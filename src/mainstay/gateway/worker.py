@@ -29,30 +29,30 @@ from mainstay.base.clock import SystemClock
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Fact
 from mainstay.gateway import memory
-from mainstay.gateway.accepting import Accepting
-from mainstay.gateway.accesslog import AccessLog
-from mainstay.gateway.board import NAME as BOARD
-from mainstay.gateway.board import Board
+from mainstay.gateway.crew.accepting import Accepting
+from mainstay.gateway.crew.board import NAME as BOARD
+from mainstay.gateway.crew.board import Board
+from mainstay.gateway.crew.link import Link
+from mainstay.gateway.crew.place import place_of
 from mainstay.gateway.crowd import Crowd
 from mainstay.gateway.entrance import Entrance
-from mainstay.gateway.hop import name_of
-from mainstay.gateway.http import ClientConnection
-from mainstay.gateway.intake import Intake, share
-from mainstay.gateway.link import Link
-from mainstay.gateway.place import place_of
+from mainstay.gateway.http.client import ClientConnection
+from mainstay.gateway.http.hop import name_of
+from mainstay.gateway.http.request import PLAIN, TRACED
+from mainstay.gateway.http.trace import Tracer
+from mainstay.gateway.log.accesslog import AccessLog
 from mainstay.gateway.proxies import Proxies
-from mainstay.gateway.request import PLAIN, TRACED
 from mainstay.gateway.route import Route
 from mainstay.gateway.slices import sliced
 from mainstay.gateway.table import Limits, LogSettings, Row, Settings, Table, TraceSettings
-from mainstay.gateway.trace import Tracer
+from mainstay.gateway.tcp.intake import Intake, share
 from mainstay.gateway.upstream import Upstream
 from mainstay.gateway.watch import Watches
 from mainstay.gateway.wheel import Wheel
 
 if TYPE_CHECKING:
-    from mainstay.gateway.accept import Greeting
     from mainstay.gateway.introduction import Introduction
+    from mainstay.gateway.tls.accept import Greeting
     from mainstay.gateway.traffic import Traffic
 
 Change = tuple[Route, Settings, list[Row], list[Upstream]]

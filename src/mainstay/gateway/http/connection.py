@@ -7,12 +7,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainstay.base.outcome import RESET, STALE, Outcome
-from mainstay.gateway.chunk import Chunks
-from mainstay.gateway.grammar import CHUNKED, END, NONE, bare
-from mainstay.gateway.response import SWITCHING, Response
+from mainstay.gateway.http.chunk import Chunks
+from mainstay.gateway.http.grammar import CHUNKED, END, NONE, bare
+from mainstay.gateway.http.response import SWITCHING, Response
 
 if TYPE_CHECKING:
-    from mainstay.gateway.exchange import Exchange
+    from mainstay.gateway.http.exchange import Exchange
     from mainstay.gateway.upstream import Upstream
 
 IDLE = 4.0

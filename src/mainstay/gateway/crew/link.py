@@ -13,8 +13,9 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mainstay.gateway import table
+from mainstay.gateway.crew import telling
 from mainstay.gateway.slices import sliced
+from mainstay.gateway.table import Table
 
 if TYPE_CHECKING:
     from mainstay.gateway.worker import Worker
@@ -153,7 +154,7 @@ class Link:
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         worker = self._worker
-        intake = table.Intake()
+        assembly = telling.Assembly()
         while line := await reader.readline():
             if line == STOP:
                 worker.stop()
@@ -162,14 +163,14 @@ class Link:
             else:
                 # Until it is applied: to search all that a large table brings for garbage takes longer than to read it.
                 gc.disable()
-                news = intake.take(line)
+                news = assembly.take(line)
                 # A line that is there already is read without a pause; a table has many.
                 await asyncio.sleep(0)
                 if news is not None:
                     await self._take(news)
                     gc.enable()
 
-    async def _take(self, news: table.Table) -> None:
+    async def _take(self, news: Table) -> None:
         worker = self._worker
         self._heard = True
         if lacking := worker.lacks(news):

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from mainstay.base.errors import EnvironmentProblem
-from mainstay.gateway.place import BACKLOG, Address, place, place_of
+from mainstay.gateway.crew.place import BACKLOG, Address, place, place_of
 
 # A client that has vanished without a word, as a phone out of reach does, is known to be gone after two minutes;
 # the kernel's own two hours are longer than any tunnel may stand still.

@@ -11,7 +11,7 @@ from mainstay.base.dice import Dice
 from mainstay.gateway.table import TraceSettings
 
 if TYPE_CHECKING:
-    from mainstay.gateway.request import Request
+    from mainstay.gateway.http.request import Request
 
 _PARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-(.*))?", re.DOTALL)
 _MEMBER = re.compile(

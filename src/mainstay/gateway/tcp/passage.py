@@ -5,7 +5,7 @@ A request comes and goes; a passage stays until one of the two has had enough, i
 
 from typing import TYPE_CHECKING
 
-from mainstay.gateway.relay import Tunnel
+from mainstay.gateway.tcp.relay import Tunnel
 
 if TYPE_CHECKING:
     import asyncio

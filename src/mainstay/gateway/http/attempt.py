@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from mainstay.base.outcome import CHARGED, OK, STALE, Outcome
 from mainstay.gateway.approach import connect
-from mainstay.gateway.connection import UpstreamConnection
-from mainstay.gateway.grammar import CHUNKED
-from mainstay.gateway.request import Request, of_attempt
+from mainstay.gateway.http.connection import UpstreamConnection
+from mainstay.gateway.http.grammar import CHUNKED
+from mainstay.gateway.http.request import Request, of_attempt
 from mainstay.tolerance.call import GIVE_UP, PAUSE, TRY, Call, Order
 
 if TYPE_CHECKING:
-    from mainstay.gateway.http import ClientConnection
-    from mainstay.gateway.response import Response
+    from mainstay.gateway.http.client import ClientConnection
+    from mainstay.gateway.http.response import Response
     from mainstay.gateway.upstream import Upstream
 
 REPLAY = 65536

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from mainstay.gateway.grammar import (
+from mainstay.gateway.http.grammar import (
     CHUNKED,
     CLOSES,
     DIGITS,

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from mainstay.gateway.passage import Passage
+from mainstay.gateway.tcp.passage import Passage
 
 if TYPE_CHECKING:
     import asyncio
 
-    from mainstay.gateway.offer import Offer
+    from mainstay.gateway.http.offer import Offer
     from mainstay.gateway.upstream import Upstream
 
 

@@ -6,11 +6,11 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainstay.gateway.accept import accept
-from mainstay.gateway.place import BACKLOG
+from mainstay.gateway.crew.place import BACKLOG
+from mainstay.gateway.tls.accept import accept
 
 if TYPE_CHECKING:
-    from mainstay.gateway.board import Board
+    from mainstay.gateway.crew.board import Board
     from mainstay.gateway.worker import Worker
 
 SPACING = 0.05

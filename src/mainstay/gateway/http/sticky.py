@@ -13,7 +13,7 @@ from mainstay.gateway.table import StickySettings
 from mainstay.redundancy.bond import Bond, Hashed, Named
 
 if TYPE_CHECKING:
-    from mainstay.gateway.request import Request
+    from mainstay.gateway.http.request import Request
 
 _SAME_SITE = {"lax": b"Lax", "strict": b"Strict", "none": b"None"}
 _DIGEST = 12

@@ -9,14 +9,14 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mainstay.base.outcome import FAILED, OK, REFUSED, RESET, STALE, TIMEOUT, Outcome
-from mainstay.gateway import page
-from mainstay.gateway.attempt import Attempts
-from mainstay.gateway.response import SWITCHING, Response
+from mainstay.gateway.http import page
+from mainstay.gateway.http.attempt import Attempts
+from mainstay.gateway.http.response import SWITCHING, Response
 from mainstay.tolerance.call import PAUSE, TRY, Because
 
 if TYPE_CHECKING:
-    from mainstay.gateway.accesslog import AccessLog
-    from mainstay.gateway.sticky import Sticky
+    from mainstay.gateway.http.sticky import Sticky
+    from mainstay.gateway.log.accesslog import AccessLog
 
 _STATUS_FAILED = 500
 

@@ -7,12 +7,12 @@ from hashlib import sha256
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainstay.gateway import page
-from mainstay.gateway.context import Certificates
-from mainstay.gateway.http import ClientConnection
+from mainstay.gateway.http import page
+from mainstay.gateway.http.client import ClientConnection
 from mainstay.gateway.introduction import Introduction
 from mainstay.gateway.preamble import Ends
-from mainstay.gateway.tls import Tls
+from mainstay.gateway.tls.context import Certificates
+from mainstay.gateway.tls.layer import Tls
 from mainstay.gateway.traffic import why_unshaken
 from mainstay.system.certificate import subject_of
 

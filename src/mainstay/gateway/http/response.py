@@ -6,7 +6,7 @@ The first line is read here, by the letter of RFC 9112 §4; the fields are read 
 import re
 from collections.abc import Collection, Sequence
 
-from mainstay.gateway.grammar import (
+from mainstay.gateway.http.grammar import (
     CHUNKED,
     CLOSES,
     DIGITS,

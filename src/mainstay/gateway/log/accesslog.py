@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from mainstay.base.clock import Clock
 from mainstay.base.dice import Dice
 from mainstay.base.facts import AccessLogBroke, AccessLogMended, Emit
-from mainstay.gateway.appender import Appender
-from mainstay.gateway.line import FORMATS, Entry
-from mainstay.gateway.page import REASONS
+from mainstay.gateway.http.page import REASONS
+from mainstay.gateway.log.appender import Appender
+from mainstay.gateway.log.line import FORMATS, Entry
 from mainstay.gateway.table import LogSettings
 
 if TYPE_CHECKING:
-    from mainstay.gateway.http import ClientConnection
-    from mainstay.gateway.request import Request
+    from mainstay.gateway.http.client import ClientConnection
+    from mainstay.gateway.http.request import Request
 
 MOST = 16384
 """Requests that may wait for their lines; no worker answers so many between two turns."""

@@ -7,10 +7,10 @@ HTTP or something else. Any answer but one is a refusal, and an answer like othe
 from time import monotonic
 
 from mainstay.base.outcome import OK
-from mainstay.gateway.connection import UpstreamConnection
-from mainstay.gateway.exchange import Exchange
-from mainstay.gateway.response import SWITCHING, Response
-from mainstay.gateway.upgrade import Upgraded
+from mainstay.gateway.http.connection import UpstreamConnection
+from mainstay.gateway.http.exchange import Exchange
+from mainstay.gateway.http.response import SWITCHING, Response
+from mainstay.gateway.http.upgrade import Upgraded
 
 
 class Offer(Exchange):

@@ -6,16 +6,17 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainstay.gateway import page, relay
-from mainstay.gateway.exchange import Exchange
-from mainstay.gateway.offer import Offer
-from mainstay.gateway.pace import Pace, unread
+from mainstay.gateway.http import page
+from mainstay.gateway.http.exchange import Exchange
+from mainstay.gateway.http.offer import Offer
+from mainstay.gateway.http.pace import Pace, unread
+from mainstay.gateway.http.reader import Reader
+from mainstay.gateway.http.request import OFFERS, Request, forwarded_for
+from mainstay.gateway.http.trace import named
 from mainstay.gateway.preamble import Ends, ends_of, write
 from mainstay.gateway.proxies import Believed, source_of
-from mainstay.gateway.reader import Reader
-from mainstay.gateway.request import OFFERS, Request, forwarded_for
-from mainstay.gateway.trace import named
-from mainstay.gateway.waiting import EARLY
+from mainstay.gateway.tcp import relay
+from mainstay.gateway.tcp.waiting import EARLY
 from mainstay.gateway.wheel import TICK
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from mainstay.gateway.introduction import Introduction
 from mainstay.gateway.preamble import Ends
-from mainstay.gateway.relay import RESET_AT_CLOSE
-from mainstay.gateway.tcp import TcpClient
-from mainstay.gateway.waiting import Waiting
+from mainstay.gateway.tcp.client import TcpClient
+from mainstay.gateway.tcp.relay import RESET_AT_CLOSE
+from mainstay.gateway.tcp.waiting import Waiting
 
 if TYPE_CHECKING:
     import asyncio

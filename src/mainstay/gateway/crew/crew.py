@@ -15,10 +15,11 @@ from typing import Any
 from mainstay.base.clock import Clock
 from mainstay.base.errors import EnvironmentProblem, MainstayError
 from mainstay.base.facts import Emit, WorkerExited, WorkerStarted, WorkerStopped
-from mainstay.gateway import table
-from mainstay.gateway.link import LONGEST, SPEAKS, STOP, finish, received, sent
-from mainstay.gateway.listening import Sockets, waiting
-from mainstay.gateway.member import Member, WorkerProcess
+from mainstay.gateway.crew import telling
+from mainstay.gateway.crew.link import LONGEST, SPEAKS, STOP, finish, received, sent
+from mainstay.gateway.crew.listening import Sockets, waiting
+from mainstay.gateway.crew.member import Member, WorkerProcess
+from mainstay.gateway.table import Table
 from mainstay.gateway.tally import Tally
 
 LifeKey = tuple[str, str, int]
@@ -74,7 +75,7 @@ class Crew:
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._table: table.Table | None = None
+        self._table: Table | None = None
         self._idle: dict[LifeKey, set[int]] = {}
         self._news = asyncio.Event()
         # One change of the crew at a time.
@@ -96,7 +97,7 @@ class Crew:
             self._take_in(member)
         await self._until(lambda: all(member.writer is not None for member in self.all()), _GREET)
 
-    async def start(self, size: int, table_: table.Table) -> None:
+    async def start(self, size: int, table: Table) -> None:
         """Have `size` workers route by this table, wait until each serves, and part with those that do not fit.
 
         All that its doors name has been reserved.
@@ -104,8 +105,8 @@ class Crew:
         Raises:
             EnvironmentProblem: a worker does not come to serve, or somebody else listens where we are to.
         """
-        self.sockets.listen(table_.doors)
-        await self.route(table_)
+        self.sockets.listen(table.doors)
+        await self.route(table)
         self._shrink(size)
         misfits = [member for member in self.members.values() if member.writer is None or not member.fits]
         for member in misfits:
@@ -167,14 +168,14 @@ class Crew:
 
     # --- change ---
 
-    async def route(self, table_: table.Table) -> None:
+    async def route(self, table: Table) -> None:
         """Have every worker route by this table, and listen nowhere but at its doors, which all listen already.
 
         Who is connected elsewhere, or waits to be accepted there, is served.
         """
-        unwanted = self.sockets.held.keys() - table_.doors.keys()
+        unwanted = self.sockets.held.keys() - table.doors.keys()
         await self.sockets.hush(unwanted)
-        self.publish(table_)
+        self.publish(table)
         await self._until(self._applied, _APPLY)
         self.sockets.drop(unwanted)
 
@@ -247,13 +248,13 @@ class Crew:
 
     # --- what the workers are told ---
 
-    def publish(self, table_: table.Table) -> None:
+    def publish(self, table: Table) -> None:
         """Give every worker this table."""
-        self._table = table_
-        known = {(row.service, row.instance, row.generation) for row in table_.rows}
+        self._table = table
+        known = {(row.service, row.instance, row.generation) for row in table.rows}
         for life in [life for life in self._idle if life not in known]:
             del self._idle[life]
-        lines = table.dump(table_)
+        lines = telling.dump(table)
         for member in self.all():
             member.tell(lines)
 
@@ -404,7 +405,7 @@ class Crew:
         reader, writer = await asyncio.open_unix_connection(sock=sock, limit=LONGEST)
         member.writer = writer
         if self._table is not None:
-            member.tell(table.dump(self._table))
+            member.tell(telling.dump(self._table))
             if member.leaving:
                 member.tell(finish(self._table.linger))
         self._news.set()

@@ -18,21 +18,21 @@ from typing import TYPE_CHECKING
 
 from mainstay.base.outcome import CANCELLED, CHARGED, OK, RESET, Outcome
 from mainstay.gateway.approach import within
-from mainstay.gateway.exchange import reason
-from mainstay.gateway.passage import Passage
+from mainstay.gateway.http.exchange import reason
 from mainstay.gateway.preamble import ends_of, write
 from mainstay.gateway.proxies import source_of
-from mainstay.gateway.relay import reset
-from mainstay.gateway.waiting import Waiting
+from mainstay.gateway.tcp.passage import Passage
+from mainstay.gateway.tcp.relay import reset
+from mainstay.gateway.tcp.waiting import Waiting
 from mainstay.tolerance.call import ENDED, GIVE_UP, PAUSE, TRY, Call, Order
 
 if TYPE_CHECKING:
     import asyncio
 
-    from mainstay.gateway.accesslog import AccessLog
     from mainstay.gateway.entrance import Entrance
-    from mainstay.gateway.intake import Intake
+    from mainstay.gateway.log.accesslog import AccessLog
     from mainstay.gateway.preamble import Ends
+    from mainstay.gateway.tcp.intake import Intake
     from mainstay.gateway.upstream import Upstream
     from mainstay.gateway.worker import Worker
 

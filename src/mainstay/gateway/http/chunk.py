@@ -11,7 +11,7 @@ read, held to a limit, and dropped: nobody between two ends may act on them (§7
 
 import re
 
-from mainstay.gateway.grammar import TEXT, TOKEN
+from mainstay.gateway.http.grammar import TEXT, TOKEN
 
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\%b)*"' % TEXT
 _EXTENSION = rb"[ \t]*;[ \t]*%b(?:[ \t]*=[ \t]*(?:%b|%b))?" % (TOKEN, TOKEN, _QUOTED)

@@ -4,15 +4,15 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainstay.gateway.chunk import Chunks
-from mainstay.gateway.grammar import CHUNKED, END, bare
-from mainstay.gateway.request import OFFERS, Request, may_begin, too_large
+from mainstay.gateway.http.chunk import Chunks
+from mainstay.gateway.http.grammar import CHUNKED, END, bare
+from mainstay.gateway.http.request import OFFERS, Request, may_begin, too_large
 
 if TYPE_CHECKING:
-    from mainstay.gateway.accept import Greeting
     from mainstay.gateway.entrance import Entrance
     from mainstay.gateway.proxies import Believed
     from mainstay.gateway.table import Limits
+    from mainstay.gateway.tls.accept import Greeting
     from mainstay.gateway.worker import Worker
 
 

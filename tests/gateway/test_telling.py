@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.gateway.table import Door, Intake, Redirect, Row, Rule, Settings, Table, dump, load
+from mainstay.gateway.crew.telling import Assembly, dump, load
+from mainstay.gateway.table import Door, Redirect, Row, Rule, Settings, Table
 from mainstay.redundancy.health import HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.redundancy.pool import PoolSpec
@@ -55,7 +56,7 @@ def test_no_line_has_more_than_some_hundred_rows():
 
 
 def test_a_table_is_given_when_it_is_whole_and_then_the_next_one_is_taken():
-    intake = Intake()
+    intake = Assembly()
     lines = dump(table(1001)).splitlines()
 
     given = [[intake.take(line) for line in lines] for _ in range(2)]
@@ -67,7 +68,7 @@ def test_rows_of_another_version_are_taken_by_the_names_of_their_columns():
     head, values = (json.loads(line) for line in dump(table(1)).splitlines())
     head["columns"] = ["weather", *head["columns"][:5]]
 
-    intake = Intake()
+    intake = Assembly()
     intake.take(json.dumps(head).encode())
     taken = intake.take(json.dumps([["fair", *values[0][:5]]]).encode())
 
@@ -87,12 +88,12 @@ def test_rows_of_another_version_are_taken_by_the_names_of_their_columns():
 )
 def test_what_is_no_beginning_of_a_table_is_refused(line):
     with pytest.raises(ValueError):  # noqa: PT011 - JSON, pydantic and we each have words of their own
-        Intake().take(line)
+        Assembly().take(line)
 
 
 @pytest.mark.parametrize("line", [b"nonsense", b'[["web"]]', b"[[" + b"1, " * 99 + b"1]]", b"3"])
 def test_what_are_no_rows_is_refused(line):
-    intake = Intake()
+    intake = Assembly()
     intake.take(dump(table(1)).splitlines()[0])
 
     with pytest.raises(ValueError):  # noqa: PT011 - JSON and we each have words of their own
@@ -123,7 +124,7 @@ def test_what_a_newer_supervisor_knows_of_a_setting_is_left_out():
     head = json.loads(dump(table(0)))
     head["table"]["services"]["web"]["health"]["weather"] = "fair"
 
-    assert Intake().take(json.dumps(head).encode()) == table(0)
+    assert Assembly().take(json.dumps(head).encode()) == table(0)
 
 
 @pytest.mark.parametrize("count", [200, 201, 1001])
@@ -152,7 +153,7 @@ def test_many_rules_have_lines_of_their_own(count):
 )
 def test_what_is_no_part_of_a_door_is_refused(parts, line):
     head = json.loads(dump(table(0)))
-    intake = Intake()
+    intake = Assembly()
     intake.take(json.dumps(head | {"parts": parts}).encode())
 
     with pytest.raises(ValueError):  # noqa: PT011 - JSON, pydantic and we each have words of their own

@@ -1,0 +1,1 @@
+"""The access log: lines, and the file that they are appended to."""

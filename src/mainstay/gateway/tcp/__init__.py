@@ -1,0 +1,1 @@
+"""Connections of which nobody looks at the bytes: TCP listeners, and upgraded ones."""

@@ -1,0 +1,1 @@
+"""TLS on both sides: terms, certificates, and what stands between OpenSSL and the sockets."""
