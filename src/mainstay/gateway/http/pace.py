@@ -38,12 +38,12 @@ class Pace:
         return slow
 
 
-def unread(transport: "asyncio.Transport") -> int:
+def unread(transport: "asyncio.Transport") -> float:
     """Give the bytes that the other end has not taken yet: what waits here, and what waits in the kernel.
 
     The kernel keeps up to some megabytes, of which a slow reader takes a long time while nothing moves here.
     """
-    waiting = transport.get_write_buffer_size()
+    waiting = float(transport.get_write_buffer_size())
     try:
         # tcp(7): SIOCOUTQ
         kernel = ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, _NO_SIZE)
