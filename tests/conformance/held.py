@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from attributes import slots
 from conformance.laws import must
 
 # What belongs to all connections, and not to one.
@@ -37,9 +38,7 @@ def held(thing):
         elif _ours(one) and id(one) not in seen:
             seen.add(id(one))
             for kind in type(one).__mro__:
-                # The compiled build keeps the names elsewhere.
-                slots = kind.__dict__.get("__slots__") or kind.__dict__.get("__mypyc_attrs__", ())
-                waiting.extend(getattr(one, name, None) for name in slots)
+                waiting.extend(getattr(one, name, None) for name in slots(kind))
     return count, things
 
 

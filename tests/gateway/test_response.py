@@ -1,5 +1,6 @@
 import pytest
 
+from attributes import slots
 from mainstay.gateway.http.grammar import CHUNKED, NONE
 from mainstay.gateway.http.response import Response, first_line
 
@@ -81,7 +82,8 @@ def read(more=b"", *, to_head=False):
 
 
 def told(made):
-    said = {name: getattr(made, name) for name in Response.__slots__ if name != "dated"}
+    said = {name: getattr(made, name) for name in slots(Response) if name != "dated"}
+    assert "status" in said
     return said | {"lines": made.lines[:]}
 
 
