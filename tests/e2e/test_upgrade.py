@@ -2,14 +2,18 @@
 
 import http.client
 import json
+import os
 import shutil
+import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
 import mainstay
-from e2e.conftest import kill
+from e2e.conftest import PATIENCE, kill
+from mainstay.supervisor import procfs
 
 pytestmark = pytest.mark.e2e
 
@@ -200,3 +204,73 @@ def test_a_file_that_is_not_what_runs_is_to_be_reloaded_first(node):
 
 def test_without_a_running_system_there_is_nothing_to_upgrade(node):
     assert node.mainstay("upgrade").returncode == 4
+
+
+class Between:
+    """A site whose supervisor has let go, and becomes a program that takes its time to load."""
+
+    SLOW = 'import os, time\nif "MAINSTAY_LEGACY" in os.environ:\n    time.sleep(3)\n'
+
+    def __init__(self, site, installed):
+        installed.begin_with(self.SLOW, "cli/up.py")
+        site.up()
+        self.before = site.status()
+        ask(site, "/v1/upgrade")
+        self.until(lambda: not (site.folder / ".mainstay" / "control.sock").exists())
+
+    def until(self, holds):
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def ended(self):
+        """Tell whether nothing of the system is left."""
+        return all(not lives(pid) for pid in every(self.before))
+
+
+def every(status):
+    instances, workers = pids(status)
+    return {status["supervisor_pid"], *instances.values(), *workers}
+
+
+def lives(pid):
+    found = procfs.stat(pid)
+    return found is not None and found.alive
+
+
+def test_a_command_that_comes_while_the_new_version_is_loaded_waits_for_it(node, installed):
+    between = Between(node, installed)
+
+    refused = node.mainstay("up", "--detach")
+    status = node.status()
+    stopped = node.done("down").stderr
+
+    assert refused.returncode == 5
+    assert status["supervisor_pid"] == between.before["supervisor_pid"]
+    assert "stopped" in stopped
+    assert between.ended()
+    assert node.mainstay("status").returncode == 4
+
+
+def test_to_be_told_to_end_while_the_new_version_is_loaded_ends_it(node, installed):
+    between = Between(node, installed)
+
+    os.kill(between.before["supervisor_pid"], signal.SIGTERM)
+
+    between.until(between.ended)
+    assert node.mainstay("status").returncode == 4
+
+
+def test_what_dies_while_the_new_version_is_loaded_is_started_again_and_leaves_nothing(node, installed):
+    between = Between(node, installed)
+    first = between.before["instances"][0]["pid"]
+
+    kill(first)
+    healed = node.until(
+        lambda status: status["instances"][0]["generation"] == 2 and status["services"][0]["up"] == 3
+    )
+
+    assert healed["supervisor_pid"] == between.before["supervisor_pid"]
+    # Its number is free again: no zombie.
+    assert procfs.stat(first) is None

@@ -351,6 +351,8 @@ async def test_a_zombie_is_not_adopted(run):
     _wait_for(process, os.WEXITED | os.WNOWAIT)
 
     assert Process.adopt(process.pid, process.started) is None
+    # It is a child of ours, which nobody else would reap.
+    assert procfs.stat(process.pid) is None
 
     await process.wait()
 

@@ -198,3 +198,31 @@ def test_one_who_only_looks_is_in_nobodys_way(path, monkeypatch):
     assert rundir.taken
     rundir.release()
     os.close(looking)
+
+
+def test_what_was_handed_over_is_held_on_and_nobody_can_take_it_in_between(path, rundir):
+    lock = os.dup(rundir.hand_over())
+    rundir.release()
+    heir = RunDir(path)
+
+    # The number of the holder is gone with `release`, which a program that becomes another does not call.
+    with pytest.raises(AlreadyRunning):
+        RunDir(path).take()
+    heir.inherit(lock)
+    heir.take()
+
+    assert heir.taken
+    assert not os.get_inheritable(lock)
+    heir.release()
+    assert RunDir(path).holder() is None
+
+
+def test_what_is_not_its_lock_is_not_inherited(path, rundir, tmp_path):
+    other = os.open(tmp_path, os.O_RDONLY)
+    heir = RunDir(path)
+
+    heir.inherit(other)
+    heir.inherit(-1)
+
+    assert not heir.taken
+    os.close(other)

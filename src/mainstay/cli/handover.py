@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 
 from mainstay import __version__
@@ -34,27 +33,29 @@ def module(name: str) -> list[str]:
 
 
 class Legacy(NamedTuple):
-    """What a program leaves to the one that it becomes."""
+    """What a program leaves to the one that it becomes, which may be older or younger."""
 
     version: str
     attended: bool
     """Whether somebody reads its terminal."""
+    lock: int = -1
+    """The descriptor by which it holds the run directory."""
 
 
 class Handover:
     """One supervisor's way to become the installed program."""
 
-    def __init__(self, control: Control, begin: Callable[[], None]) -> None:
+    def __init__(self, control: Control, ending: asyncio.Event) -> None:
         """Be ready.
 
         Args:
             control: The system that runs.
-            begin: Ends this program's part, for `become`.
+            ending: Set when this program's part is to end: for good, or here for `become`.
         """
         self.asked = False
         """Whether everything is to be let go of, in place of stopped."""
         self._control = control
-        self._begin = begin
+        self._ending = ending
         self._at_it = False
 
     async def upgrade(self) -> dict[str, object]:
@@ -73,13 +74,24 @@ class Handover:
             after = await _rehearse(self._control)
             # It took a while.
             self._control.refuse_unless_as_written()
+            if self._ending.is_set():
+                raise Refused(f"{self._control.system.name} is being stopped", 1.0)
         finally:
             self._at_it = False
         self.asked = True
         # What is sent to this process from here on is for the next program, which `heed`s it.
         signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
-        self._begin()
+        self._ending.set()
         return {"version": 1, "upgrading": True, "before": __version__, "after": after, "at": time.time()}
+
+    def leave(self, number: int) -> bool:
+        """Leave a signal to the program that this one is about to become; False when it is not about to.
+
+        It may have been on its way when signals were held back, or be what a command asks for.
+        """
+        if self.asked:
+            os.kill(os.getpid(), number)
+        return self.asked
 
     async def complete(self, before: str) -> None:
         """Give the gateway workers' places to new ones; how that went is told as a fact.
@@ -132,12 +144,13 @@ def become(run: RunDir, file: str, options: list[str], *, attended: bool) -> NoR
         EnvironmentProblem: it cannot be executed; all that ran goes on without a supervisor.
     """
     argv = [*module("mainstay"), "up", "--file", file, "--run-dir", str(run.path), *options]
-    legacy = json.dumps(Legacy(__version__, attended))
     sys.stdout.flush()
     sys.stderr.flush()
+    legacy = json.dumps(Legacy(__version__, attended, run.hand_over())._asdict())
     try:
         os.execve(argv[0], argv, {**os.environ, _LEGACY: legacy})  # noqa: S606 - ourselves
     except OSError as problem:
+        run.release()
         raise EnvironmentProblem(
             f"cannot execute '{argv[0]}': {problem.strerror}; all goes on without a supervisor: `mainstay up` takes it over"
         ) from problem
@@ -151,4 +164,7 @@ def heed() -> None:
 def inherited() -> Legacy | None:
     """Give, once, what the program has left that this process was before; None when it was none."""
     left = os.environ.pop(_LEGACY, None)
-    return Legacy(*json.loads(left)) if left is not None else None
+    if left is None:
+        return None
+    told = json.loads(left)
+    return Legacy(**{name: told[name] for name in Legacy._fields if name in told})

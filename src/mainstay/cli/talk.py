@@ -3,11 +3,15 @@
 import http.client
 import json
 import socket
+import time
 from typing import Any
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError, NotRunning, Problem, SystemFileError
 from mainstay.supervisor.orphan import marked
 from mainstay.supervisor.rundir import CONTROL, RunDir
+
+_LOADING = 15.0
+_PAUSE = 0.05
 
 
 class _Connection(http.client.HTTPConnection):
@@ -41,8 +45,10 @@ def ask(
         MainstayError: the supervisor says no; the message and the exit code are its own.
     """
     try:
-        connection = _Connection(run.connect_unix(CONTROL, timeout))
+        connection = _Connection(_connected(run, timeout))
     except NotRunning as problem:
+        if holder := run.holder():
+            raise NotRunning(f"the supervisor at '{run.path}', pid {holder}, does not answer") from problem
         left = left_over(run)
         if left:
             raise NotRunning(
@@ -69,6 +75,18 @@ def ask(
         raise _Told(said.get("error", f"HTTP {answer.status}"), said.get("exit_code", 1))
     answered: dict[str, Any] = said
     return answered
+
+
+def _connected(run: RunDir, timeout: float | None) -> socket.socket:
+    """Connect; while a supervisor becomes another program it does not listen, but goes on holding its directory."""
+    until = time.monotonic() + _LOADING
+    while True:
+        try:
+            return run.connect_unix(CONTROL, timeout)
+        except NotRunning:
+            if not run.holder() or time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE)
 
 
 def left_over(run: RunDir) -> int:

@@ -66,8 +66,10 @@ def up(  # noqa: PLR0913, PLR0917 - its options
     try:
         system = load(file)
         run = option.run_dir(system.file, run_dir)
+        if legacy is not None:
+            run.inherit(legacy.lock)
         holder = run.holder()
-        if holder is not None:
+        if holder is not None and not run.taken:
             raise AlreadyRunning(
                 f"'{system.name}' is already running, pid {holder}; `mainstay status` shows it"
             )
@@ -77,12 +79,11 @@ def up(  # noqa: PLR0913, PLR0917 - its options
         run.take()
         try:
             attended = legacy.attended if legacy is not None else not ready.awaited
-            goes_on = asyncio.run(_serve(system, run, ready, manner, legacy, attended=attended))
+            if asyncio.run(_serve(system, run, ready, manner, legacy, attended=attended)):
+                options = [*manner.options(), *(["--json"] if json else [])]
+                become(run, str(system.file), options, attended=attended)
         finally:
             run.release()
-        if goes_on:
-            options = [*manner.options(), *(["--json"] if json else [])]
-            become(run, str(system.file), options, attended=attended)
         ready.tell({"error": "it was stopped before all was ready", "exit_code": 1})
     except MainstayError as problem:
         if not ready.tell({"error": str(problem), "exit_code": problem.exit_code}):
@@ -183,24 +184,22 @@ async def _serve(  # noqa: PLR0913 - all that is known of how
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     beside: set[asyncio.Task[None]] = set()
-    killing: set[asyncio.Task[None]] = set()
 
     def begin(work: Coroutine[Any, Any, None]) -> None:
         task = loop.create_task(work)
         beside.add(task)
         task.add_done_callback(beside.discard)
 
-    handover = Handover(control, stopping.set)
+    handover = Handover(control, stopping)
+    end = _End(control, stopping, handover)
 
-    def stop() -> None:
-        if stopping.is_set():
-            # Asked twice: somebody is not willing to wait.
-            killing.add(loop.create_task(control.kill()))
-        stopping.set()
+    def reload() -> None:
+        if not handover.leave(signal.SIGHUP):
+            begin(_reload(control))
 
-    _on_signals(stop, lambda: begin(_reload(control)))
+    _on_signals(end.demand, reload)
     sock = run.bind_unix(CONTROL)
-    async with serving(application(control, stopping.set, handover.upgrade), sock):
+    async with serving(application(control, end.ask, handover.upgrade), sock):
         if attended and not manner.as_json:
             begin(_print_logs(run))
         if manner.watch:
@@ -217,6 +216,27 @@ async def _serve(  # noqa: PLR0913 - all that is known of how
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+
+
+class _End:
+    """The ways to ask for the end of all of it."""
+
+    def __init__(self, control: Control, stopping: asyncio.Event, handover: Handover) -> None:
+        self._control = control
+        self._stopping = stopping
+        self._handover = handover
+        self._killing: set[asyncio.Task[None]] = set()
+
+    def ask(self) -> None:
+        """End it gracefully."""
+        if not self._handover.leave(signal.SIGTERM):
+            self._stopping.set()
+
+    def demand(self) -> None:
+        """Likewise, or at once when it was asked before: somebody is not willing to wait."""
+        if self._stopping.is_set() and not self._handover.asked:
+            self._killing.add(asyncio.get_running_loop().create_task(self._control.kill()))
+        self.ask()
 
 
 def _on_signals(stop: Callable[[], None], reload: Callable[[], None]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mainstay.base.errors import EnvironmentProblem, NotRunning
 from mainstay.cli import option, show
-from mainstay.cli.talk import ask
+from mainstay.cli.talk import ask, left_over
 from mainstay.supervisor.rundir import RunDir
 
 _PATIENCE = 300.0
@@ -47,15 +47,21 @@ def _outcome(run: RunDir, holder: int | None, since: float) -> dict[str, Any]:
             if watched is None:
                 time.sleep(_PAUSE)
             elif select.select([watched], [], [], _PAUSE)[0]:
-                raise NotRunning(
-                    f"the supervisor ended: {run.log('supervisor')}, or its terminal, tells why;"
-                    " all goes on without it, and `mainstay up` takes it over"
-                )
+                raise NotRunning(_ended(run))
     finally:
         if watched is not None:
             os.close(watched)
     raise NotRunning(
         f"the upgrade is not done after {_PATIENCE:.0f} s; `mainstay status` shows how it stands"
+    )
+
+
+def _ended(run: RunDir) -> str:
+    if not left_over(run):
+        return "the system was stopped"
+    return (
+        f"the supervisor ended: {run.log('supervisor')}, or its terminal, tells why;"
+        " all goes on without it, and `mainstay up` takes it over"
     )
 
 

@@ -144,6 +144,7 @@ class Control:
         Raises:
             EnvironmentProblem: something cannot be started; all that was started has been stopped again,
                 and what a former supervisor had left running goes on as it was.
+            CancelledError: told to end; so has all that ran.
         """
         if strict:
             _look_for_programs(self.system, self.system.services)
@@ -161,11 +162,13 @@ class Control:
             if admin is not None:
                 self.admin.set_result(admin)
             await self._supervisor.start(strict=strict)
-        except BaseException:
+        except BaseException as problem:
             if admin is not None and not self.admin.done():
                 admin.close()
-            # What was serving users before this start is not taken from them by its failure.
-            await (self.abandon() if taken_over else self.stop())
+            # What was serving users before this start is not taken from them by its failure; but who ends it before
+            # it is done wants all of it to end.
+            goes_on = taken_over and not isinstance(problem, asyncio.CancelledError)
+            await (self.abandon() if goes_on else self.stop())
             raise
         self.phase = "running"
 

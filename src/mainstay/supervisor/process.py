@@ -91,6 +91,10 @@ class Process:
             os.close(fd)
             raise
         if now is None or not now.alive or now.started != started:
+            if now is not None and now.started == started:
+                # A child of ours, if this process was its supervisor before it became another program: nobody
+                # else would ever reap it.
+                _reap(fd)
             os.close(fd)
             return None
         return cls(pid, fd, started, adopted=True)

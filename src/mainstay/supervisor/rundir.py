@@ -92,6 +92,25 @@ class RunDir:
         os.close(self._lock)
         self._lock = None
 
+    def hand_over(self) -> int:
+        """Give the lock as a descriptor that the next program of this very process will `inherit`.
+
+        Its sockets go. Nobody else can take the directory in between.
+        """
+        assert self._lock is not None
+        self._sweep()
+        os.set_inheritable(self._lock, True)
+        return self._lock
+
+    def inherit(self, lock: int) -> None:
+        """Hold it by what the program has handed over that this process was before; where that is not it, do nothing."""
+        try:
+            if os.path.samestat(os.fstat(lock), (self.path / _LOCK).stat()):
+                os.set_inheritable(lock, False)
+                self._lock = lock
+        except OSError:
+            return
+
     def holder(self) -> int | None:
         """Give the pid of the supervisor that holds it, 0 if it has not written it yet, None if nobody does."""
         try:
