@@ -43,7 +43,7 @@ Headers = Sequence[tuple[bytes, bytes]]
     _MAX_FORWARDS,
     _UPGRADE,
     _TOLD,
-    _CERTIFICATE,
+    _CLAIM,
     _CONTEXT,
     _DEADLINE,
 ) = range(15)
@@ -75,11 +75,21 @@ _KINDS: dict[bytes, int] = {
     b"x-real-ip": _DROP,
     b"mainstay-attempt": _DROP,
     b"mainstay-deadline-ms": _DEADLINE,
-    b"client-cert": _CERTIFICATE,
-    b"client-cert-chain": _CERTIFICATE,
-    b"x-client-cert-subject": _CERTIFICATE,
-    b"x-client-cert-sha256": _CERTIFICATE,
+    b"client-cert": _CLAIM,
+    b"client-cert-chain": _CLAIM,
+    b"true-client-ip": _CLAIM,
+    b"x-client-ip": _CLAIM,
+    b"x-cluster-client-ip": _CLAIM,
+    b"x-original-forwarded-for": _CLAIM,
+    b"x-envoy-external-address": _CLAIM,
+    b"cf-connecting-ip": _CLAIM,
+    b"cf-connecting-ipv6": _CLAIM,
+    b"fastly-client-ip": _CLAIM,
+    # CVE-2016-5385: programs that speak CGI take it for the proxy that they are to go through themselves.
+    b"proxy": _DROP,
 }
+_CLAIMS = (b"x-forwarded-", b"x-client-cert", b"x-ssl-client-", b"ssl-client-")
+"""Beginnings of names by which proxies say who a client is; of strangers none is passed on."""
 # One space between the parts, no fragment, and of the bytes beyond the RFC's what browsers leave as it is.
 _LINE = re.compile(rb"(%b) ([!\"\x24-\x7e]+) HTTP/([0-9]\.[0-9])\r\n" % TOKEN)
 _VERSIONS = {b"1.1": True, b"1.0": False}
@@ -110,9 +120,15 @@ class Words:
         # among a few dozen, and looking one up costs a third of judging it. Bounded, as strangers choose them.
         self.passed: set[bytes] = set()
 
-    def twin(self, name: bytes) -> int | None:
-        """Judge a name with underscores: CGI and its heirs take `X_Forwarded_For` for what only we may set."""
-        return None if self.kinds.get(name.replace(b"_", b"-")) is None else _DROP
+    def unknown(self, name: bytes) -> int | None:
+        """Judge a name that is none of the kinds.
+
+        CGI and its heirs take `X_Forwarded_For`, with underscores, for what only we may set.
+        """
+        if b"_" not in name:
+            return _CLAIM if name.startswith(_CLAIMS) else None
+        plain = name.replace(b"_", b"-")
+        return _DROP if plain in self.kinds or plain.startswith(_CLAIMS) else None
 
 
 OFFERS = "offers"
@@ -315,8 +331,8 @@ class Request:
                 continue
             lower = name.lower()
             kind = kinds.get(lower)
-            if kind is None and b"_" in lower:
-                kind = words.twin(lower)
+            if kind is None:
+                kind = words.unknown(lower)
             if kind is None:
                 lines.append(b": ".join((name, value)))
                 if len(passed) < REMEMBERED:
@@ -357,7 +373,7 @@ class Request:
                 offered = offered + b"," + value if offered else value
             elif kind == _TOLD and told is not None:
                 told.append((lower, value))
-            elif kind == _CERTIFICATE and believed is not None:
+            elif kind == _CLAIM and believed is not None:
                 lines.append(b": ".join((name, value)))
         shown = self.host = self._meant(host, hosts, secure=secure) or b""
         if believed is not None and told is not None:
