@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -160,6 +162,25 @@ def test_a_version_that_cannot_be_loaded_changes_nothing(node, installed, module
     assert told in refused["error"]
     assert pids(after) == pids(before)
     installed.edit(module, words, "")
+
+
+def test_a_program_that_is_not_there_any_more_changes_nothing(node):
+    venv = node.folder / "venv"
+    (venv / "bin").mkdir(parents=True)
+    python = venv / "bin" / "python"
+    python.symlink_to(sys.executable)
+    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", venv)
+    (venv / "lib").symlink_to(Path(sys.prefix) / "lib")
+    command = [python, "-m", "mainstay", "up", "--detach"]
+    subprocess.run(command, cwd=node.folder, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    before = node.status()
+
+    python.unlink()
+    refused = node.mainstay("upgrade")
+
+    assert refused.returncode == 6
+    assert f"cannot execute '{python}', so nothing was changed" in refused.stderr
+    assert pids(node.status()) == pids(before)
 
 
 @pytest.mark.timeout(180)

@@ -108,14 +108,18 @@ class Handover:
 
 
 async def _rehearse(control: Control) -> str:
-    file = str(control.system.file)
-    process = await asyncio.create_subprocess_exec(
-        *module("mainstay.cli.rehearsal"),
-        file,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *module("mainstay.cli.rehearsal"),
+            str(control.system.file),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as problem:
+        raise EnvironmentProblem(
+            f"cannot execute '{sys.executable}', so nothing was changed: {problem.strerror}"
+        ) from problem
     try:
         out, err = await asyncio.wait_for(process.communicate(), _REHEARSAL)
         said = json.loads(out) if process.returncode == 0 else {}
