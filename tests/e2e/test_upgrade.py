@@ -223,6 +223,25 @@ def test_a_file_that_is_not_what_runs_is_to_be_reloaded_first(node):
     assert pids(node.status()) == before
 
 
+def test_a_state_that_cannot_be_written_is_no_ground_to_stand_on_for_the_next_program(node):
+    node.up()
+    before = pids(node.status())
+    # As on a full disk, also for root.
+    in_the_way = node.folder / ".mainstay" / "state.json.tmp"
+    in_the_way.mkdir()
+
+    refused = node.mainstay("upgrade")
+    after = pids(node.status())
+    in_the_way.rmdir()
+    node.done("upgrade")
+
+    assert refused.returncode == 6
+    assert "state.json" in refused.stderr
+    assert "nothing was changed" in refused.stderr
+    assert after == before
+    assert pids(node.status())[0] == before[0]
+
+
 def test_without_a_running_system_there_is_nothing_to_upgrade(node):
     assert node.mainstay("upgrade").returncode == 4
 

@@ -263,9 +263,10 @@ class Control:
         return [one.record() for one in change.changes]
 
     def refuse_unless_as_written(self) -> None:
-        """Refuse while the system is not what its file says, or is being changed.
+        """Refuse while the system is not what its file says, is being changed, or cannot be written down.
 
         Raises:
+            EnvironmentProblem: the next supervisor could not know what runs, and would end it.
             SystemFileError: the file cannot be used.
             MainstayError: it says something else; `reload` applies that, or tells why not.
             Refused: something is being changed, or the system is being started or stopped.
@@ -278,6 +279,10 @@ class Control:
             raise MainstayError(
                 f"{self.system.file} is not what runs ({what}): `mainstay reload` first, so that it can be taken back"
             )
+        try:
+            self._state.save()
+        except EnvironmentProblem as problem:
+            raise EnvironmentProblem(f"{problem}; nothing was changed") from problem
 
     async def renew_workers(self, before: str) -> None:
         """Put a new worker in the place of each, one after another, which ends an upgrade.
