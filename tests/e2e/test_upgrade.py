@@ -16,6 +16,7 @@ import pytest
 import mainstay
 from e2e.conftest import PATIENCE, kill
 from mainstay.supervisor import procfs
+from pki import Authority
 
 pytestmark = pytest.mark.e2e
 
@@ -240,6 +241,45 @@ def test_a_state_that_cannot_be_written_is_no_ground_to_stand_on_for_the_next_pr
     assert "nothing was changed" in refused.stderr
     assert after == before
     assert pids(node.status())[0] == before[0]
+
+
+def test_a_log_that_cannot_be_written_would_stop_a_start_and_stops_no_upgrade(node):
+    text = (node.folder / "mainstay.yaml").read_text()
+    node.write(text + "\ngateway: { access_log: on }\n")
+    node.up()
+    before = node.status()
+    log = node.folder / ".mainstay" / "logs" / "access.log"
+    log.unlink(missing_ok=True)
+    log.mkdir()
+
+    node.done("upgrade")
+    after = node.status()
+
+    assert after["supervisor_pid"] == before["supervisor_pid"]
+    assert pids(after)[0] == pids(before)[0]
+    assert not pids(after)[1] & pids(before)[1]
+
+
+def test_a_certificate_whose_key_has_not_come_yet_changes_nothing(node):
+    ca = Authority(node.folder)
+    ca.issue("localhost", into="shop")
+    text = (node.folder / "mainstay.yaml").read_text()
+    tls = "\n    tls: { cert: shop.crt, key: shop.key }\n    env:"
+    node.write(text.replace("listen: http:", "listen: https:").replace("\n    env:", tls))
+    node.up()
+    before = node.status()
+    key = (node.folder / "shop.key").read_bytes()
+    ca.issue("localhost", into="shop")
+    (node.folder / "shop.key").write_bytes(key)
+
+    refused = node.mainstay("upgrade")
+    after = node.status()
+
+    assert refused.returncode in (3, 6), refused.stderr
+    assert "services.web.tls" in refused.stderr
+    assert "nothing was changed" in refused.stderr
+    assert after["supervisor_pid"] == before["supervisor_pid"]
+    assert pids(after) == pids(before)
 
 
 def test_without_a_running_system_there_is_nothing_to_upgrade(node):

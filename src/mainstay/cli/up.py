@@ -210,8 +210,10 @@ async def _serve(  # noqa: PLR0913 - all that is known of how
             if legacy is not None:
                 begin(handover.complete(legacy.version))
 
+        # What goes on is not given up for what would keep it from being started.
+        strict = legacy is None and not manner.keep_going
         try:
-            return await _run(control, stopping, started, handover, strict=not manner.keep_going)
+            return await _run(control, stopping, started, handover, strict=strict)
         finally:
             for task in beside:
                 task.cancel()

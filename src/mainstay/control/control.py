@@ -266,7 +266,7 @@ class Control:
         """Refuse while the system is not what its file says, is being changed, or cannot be written down.
 
         Raises:
-            EnvironmentProblem: the next supervisor could not know what runs, and would end it.
+            EnvironmentProblem: the next supervisor could not begin, or could not know what runs, and would end it.
             SystemFileError: the file cannot be used.
             MainstayError: it says something else; `reload` applies that, or tells why not.
             Refused: something is being changed, or the system is being started or stopped.
@@ -279,6 +279,9 @@ class Control:
             raise MainstayError(
                 f"{self.system.file} is not what runs ({what}): `mainstay reload` first, so that it can be taken back"
             )
+        # What was read before goes on although its files do not fit together now; who begins anew has nothing else.
+        if problems := Keyring(after, self._emit, self._clock).open():
+            raise EnvironmentProblem(f"{'; '.join(problems)}; nothing was changed")
         try:
             self._state.save()
         except EnvironmentProblem as problem:
