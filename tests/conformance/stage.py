@@ -181,7 +181,7 @@ class Stage:
             health=None,
             breaker=None,
             pool=PoolSpec(outlier=None, balance="round_robin"),
-            call=CallSpec(**(call or {})),
+            call=CallSpec(**{"wait": 0.0} | (call or {})),
             hold=hold,
         )
         self.worker.apply(

@@ -283,7 +283,7 @@ class Rig:
         settings.setdefault("breaker", None)
         self.settings = Settings(
             pool=PoolSpec(**{"outlier": None, "balance": "round_robin"} | (pool or {})),
-            call=CallSpec(**{"attempt": 2.0, "request": 5.0} | (call or {})),
+            call=CallSpec(**{"attempt": 2.0, "request": 5.0, "wait": 0.0} | (call or {})),
             **settings,
         )
         self.limits = limits or Limits()

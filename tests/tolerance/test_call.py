@@ -1,3 +1,5 @@
+from math import inf
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +24,7 @@ from mainstay.tolerance.call import (
     TRANSITIONS,
     TRY,
     TRYING,
+    WAIT,
     Because,
     CallSpec,
     Policy,
@@ -31,7 +34,8 @@ from mainstay.tolerance.retry import RetrySpec
 
 STEADY = BackoffSpec(base=0.1, cap=0.4, jitter="none")
 RETRY = RetrySpec(attempts=3, backoff=STEADY)
-SPEC = CallSpec(attempt=2.0, request=5.0, retry=RETRY)
+SPEC = CallSpec(attempt=2.0, request=5.0, retry=RETRY, wait=0)
+WAITING = CallSpec(attempt=2.0, request=5.0, retry=RETRY, wait=1.0)
 FRAIL = BreakerSpec(minimum=1, rest=4.0, cap=30.0, probes=1, ramp=0.0)
 
 
@@ -68,7 +72,7 @@ class Stage:
 
 
 def spec(**retry):
-    return CallSpec(attempt=2.0, request=5.0, retry=RetrySpec(**{"backoff": STEADY, **retry}))
+    return CallSpec(attempt=2.0, request=5.0, wait=0, retry=RetrySpec(**{"backoff": STEADY, **retry}))
 
 
 def test_who_waits_for_less_shortens_the_deadline_also_after_a_long_upload():
@@ -102,6 +106,7 @@ def test_the_defaults_are_three_attempts_of_ten_seconds():
     defaults = CallSpec()
 
     assert (defaults.attempt, defaults.request, defaults.retry) == (10.0, 30.0, RetrySpec())
+    assert defaults.wait == 2.0
 
 
 @pytest.mark.parametrize(
@@ -109,6 +114,7 @@ def test_the_defaults_are_three_attempts_of_ten_seconds():
     [
         ({"attempt": 0.0}, "attempt must be above 0, not 0"),
         ({"attempt": 6.0, "request": 5.0}, "request must be at least 6, not 5"),
+        ({"wait": -1.0}, "wait must be at least 0, not -1"),
     ],
 )
 def test_a_spec_that_cannot_be_is_refused(wrong, message):
@@ -802,10 +808,116 @@ def test_an_attempt_that_just_fits_is_not_cut_short():
     assert stage.targets[0].breaker.state is OPEN
 
 
+# Nobody to ask
+
+
+def test_while_there_is_nobody_to_ask_it_waits_and_goes_on_with_who_comes():
+    stage = Stage(size=0, spec=WAITING)
+    call = stage.policy.call(0.0, idempotent=False)
+
+    order = call.start(0.25)
+    stage.pool.replace(0.5, Stage(size=1).targets)
+
+    assert (order, call.until, call.attempt) == (WAIT, 1.25, 0)
+    assert call.resume(0.5) is TRY
+    assert (call.attempt, call.until) == (1, 2.5)
+
+
+def test_it_waits_once_and_then_gives_up():
+    stage = Stage(size=0, spec=WAITING)
+    call = stage.policy.call(0.0, idempotent=True)
+    call.start(0.0)
+
+    again = call.resume(0.75)
+    until = call.until
+    end = call.resume(1.0)
+
+    assert (again, until) == (WAIT, 1.0)
+    assert (end, call.because, call.state) == (GIVE_UP, Because.NO_INSTANCE, ENDED)
+
+
+def test_it_waits_no_longer_than_who_asks_and_says_what_it_waited_for():
+    stage = Stage(size=0, spec=WAITING)
+    call = stage.policy.call(0.0, idempotent=True)
+    call.shorten(0.0, 0.5)
+
+    order = call.start(0.0)
+
+    assert (order, call.until) == (WAIT, 0.5)
+    assert (call.resume(0.5), call.because) == (GIVE_UP, Because.NO_INSTANCE)
+
+
+def test_it_does_not_wait_for_a_breaker():
+    stage = Stage(size=1, spec=WAITING, breaker=FRAIL)
+    stage.call(0.0, idempotent=False).settle(0.1, RESET)
+    call = stage.policy.call(0.2, idempotent=True)
+
+    assert (call.start(0.2), call.because) == (GIVE_UP, Because.CIRCUIT_OPEN)
+
+
+def test_a_request_whose_only_instance_died_waits_for_the_next_life():
+    stage = Stage(size=1, spec=WAITING)
+    call = stage.call()
+    pausing = call.settle(0.1, RESET)
+    stage.pool.replace(0.1, [])
+
+    waiting = call.resume(0.2)
+    until = call.until
+    stage.pool.replace(0.9, Stage(size=1).targets)
+
+    assert (pausing, waiting, until) == (PAUSE, WAIT, 1.2)
+    assert (call.resume(0.9), call.attempt) == (TRY, 2)
+
+
+def test_one_that_may_not_be_repeated_does_not_wait():
+    stage = Stage(size=1, spec=WAITING)
+    call = stage.call(idempotent=False)
+    stage.pool.replace(0.1, [])
+
+    assert (call.settle(0.1, RESET), call.because) == (GIVE_UP, Because.UNPROVED)
+
+
+def test_who_cannot_be_reached_is_asked_again_until_it_has_waited_long_enough():
+    stage = Stage(size=1, spec=WAITING)
+    call = stage.call(sent=False)
+    now = first = 0.0
+
+    while call.state is not ENDED:
+        order = call.settle(now, REFUSED) if call.state is TRYING else call.resume(now)
+        if order is PAUSE:
+            first = first or (now if call.attempt >= 3 else 0.0)
+            assert call.until <= now + 0.4
+            now = call.until
+
+    assert call.because is Because.ATTEMPTS
+    assert call.attempt > 3
+    assert first + 1.0 <= now <= first + 1.4
+
+
+def test_what_was_sent_is_not_tried_more_often_for_waiting():
+    stage = Stage(size=1, spec=WAITING)
+    call = stage.call()
+
+    for now in (0.1, 0.5):
+        assert call.settle(now, RESET) is PAUSE
+        assert call.resume(now + 0.3) is TRY
+        call.sent(now + 0.3)
+
+    assert (call.settle(1.0, RESET), call.because) == (GIVE_UP, Because.ATTEMPTS)
+
+
+def test_it_can_be_told_not_to_wait_any_longer():
+    stage = Stage(size=0, spec=WAITING)
+    call = stage.policy.call(0.0, idempotent=True)
+    call.start(0.0)
+
+    assert (call.refuse(0.1), call.because, call.state) == (GIVE_UP, Because.NO_INSTANCE, ENDED)
+
+
 # Misuse
 
 
-@pytest.mark.parametrize("what", ["start", "resume", "settle", "sent", "committed"])
+@pytest.mark.parametrize("what", ["start", "resume", "refuse", "settle", "sent", "committed"])
 @pytest.mark.parametrize("state", ["idle", "trying", "paused", "ended"])
 def test_what_does_not_belong_to_a_state_is_refused_and_changes_nothing(what, state):
     stage = Stage(size=1)
@@ -814,7 +926,7 @@ def test_what_does_not_belong_to_a_state_is_refused_and_changes_nothing(what, st
         call.settle(0.1, RESET)
     elif state == "ended":
         call.settle(0.1, OK)
-    if {"start": "idle", "resume": "paused"}.get(what, "trying") == state:
+    if {"start": "idle", "resume": "paused", "refuse": "paused"}.get(what, "trying") == state:
         return
     before = (call.state, call.attempt, call.until, stage.in_flight())
 
@@ -834,16 +946,18 @@ def test_every_move_of_the_table_can_be_made():
     def note(before, order, call):
         seen.add((before, order, call.state))
 
-    for size in (0, 1, 2):
+    for size, spec in ((0, SPEC), (0, WAITING), (1, SPEC), (2, SPEC)):
         for outcome in (OK, RESET, REFUSED):
             for now in (0.2, 9.0):
-                stage = Stage(size=size)
+                stage = Stage(size=size, spec=spec)
                 call = stage.policy.call(0.0, idempotent=True)
                 note(IDLE, call.start(0.0), call)
                 if call.state is TRYING:
                     note(TRYING, call.settle(0.1, outcome), call)
                 if call.state is PAUSED:
                     note(PAUSED, call.resume(now), call)
+                if call.state is PAUSED:
+                    note(PAUSED, call.resume(9.0), call)
                 if call.state is TRYING:
                     note(TRYING, call.settle(now, outcome), call)
 
@@ -878,14 +992,15 @@ def advance(call, now, step):
 @given(
     st.integers(0, 4),
     st.fixed_dictionaries({"idempotent": st.booleans(), "keyed": st.booleans()}),
-    st.sampled_from([SPEC, CallSpec(attempt=2.0, request=5.0, retry=None)]),
+    st.sampled_from([SPEC, WAITING, CallSpec(attempt=2.0, request=5.0, retry=None)]),
     st.sampled_from([None, FRAIL]),
     st.lists(steps, max_size=25),
 )
 def test_whatever_happens_it_keeps_its_promises(size, kind, spec, breaker, script):
     stage = Stage(size, spec=spec, outlier=OutlierSpec(refused=1), breaker=breaker)
     call, now, executed = stage.policy.call(0.0, **kind), 0.0, False
-    attempts = 1 if spec.retry is None else max(3, size)
+    attempts = 1 if spec.retry is None else inf if spec.wait else max(3, size)
+    waited_from = None
 
     for step in script:
         gap, deed, outcome, told, *_ = step
@@ -916,6 +1031,10 @@ def test_whatever_happens_it_keeps_its_promises(size, kind, spec, breaker, scrip
                 assert any(kind.values()) or not executed
             elif order is PAUSE:
                 assert now <= call.until < call.deadline.at
+            elif order is WAIT:
+                waited_from = now if waited_from is None else waited_from
+                assert now < call.until <= min(waited_from + spec.wait, call.deadline.at)
+                assert stage.pool.pick(now) is None
             else:
                 assert (order is DONE) is (before is TRYING and outcome in {OK, FAILED})
                 assert (call.because is None) is (before is TRYING and outcome is OK)

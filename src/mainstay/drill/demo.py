@@ -64,6 +64,9 @@ _NO_FAILOVER = """\
 _FAILOVER = """\
     health: { path: /healthz }      # all else is what Mainstay does unless told
 """
+_NO_WAIT = """\
+    wait: 0                         # and nobody waits for one to come back
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,8 @@ class Plan:
     title: str
     instances: int
     failover: bool
+    waits: bool = True
+    """Whether requests wait for an instance while there is none."""
     least: float
     """The least share of the requests during the fault that has to fail for the point to be made."""
     most: float
@@ -91,7 +96,8 @@ class Plan:
             boot=BOOT,
             journal=json.dumps(str(journal)),
         )
-        return text + (_FAILOVER if self.failover else _NO_FAILOVER)
+        text += _FAILOVER if self.failover else _NO_FAILOVER
+        return text if self.waits else text + _NO_WAIT
 
 
 PLANS = (
@@ -120,6 +126,7 @@ PLANS = (
         title="reliable only",
         instances=1,
         failover=True,
+        waits=False,
         least=0.9,
         most=1.0,
         because="It seldom fails and is restarted at once, but while it starts there is nobody else to answer.",

@@ -1,9 +1,11 @@
 """HOT. Where the requests of one service go: its pool, its policy, and what has been counted of it."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import Any, Protocol
 
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Emit
@@ -19,11 +21,19 @@ from mainstay.redundancy.pool import Pool
 from mainstay.tolerance.breaker import Breaker
 from mainstay.tolerance.call import Because, Policy
 
-if TYPE_CHECKING:
-    import asyncio
+PARKED = 1000
+"""Requests that may wait in one worker for an instance of one service, so that an outage does not fill the memory."""
 
 _SERVER_ERROR = 500
 _STEP = 50
+
+
+class Parked(Protocol):
+    """Something that waits for an instance."""
+
+    def go_on(self, now: float) -> None:
+        """Hear that there may be one."""
+        ...
 
 
 class Route:
@@ -33,6 +43,7 @@ class Route:
         "_breakers",
         "_emit",
         "_left",
+        "_waking",
         "because",
         "before",
         "broken",
@@ -47,6 +58,7 @@ class Route:
         "micros",
         "name",
         "own",
+        "parked",
         "past",
         "policy",
         "pool",
@@ -71,6 +83,9 @@ class Route:
         self.dice = dice
         self._emit = emit
         self._left = left
+        self.parked: dict[Parked, None] = {}
+        """Who waits for an instance, the longest first."""
+        self._waking = False
         self.pool: Pool[Upstream] = Pool(settings.pool, name, dice.fork("pool"), emit)
         self.policy: Policy[Upstream] = Policy(settings.call, self.pool, dice.fork("call"))
         # One for all of them: to seed a stream takes longer than all else that makes an instance.
@@ -125,6 +140,30 @@ class Route:
         why = because.name.lower() if because is not None else "unknown"
         self.because[why] = self.because.get(why, 0) + 1
 
+    # --- while there is nobody to ask ---
+
+    def park(self, waiting: Parked) -> bool:
+        """Tell it when there may be an instance, if not too many are waiting already."""
+        if len(self.parked) >= PARKED:
+            return False
+        self.parked[waiting] = None
+        return True
+
+    def _wake_soon(self) -> None:
+        # Not at once: the new instances are not all known yet.
+        if self.parked and not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._waking = False
+        now = monotonic()
+        for waiting in list(self.parked):
+            if waiting in self.parked:
+                waiting.go_on(now)
+
+    # --- what is so ---
+
     def prepare(self, settings: Settings, rows: list[Row]) -> Iterator["Upstream | None"]:
         """Give the members that these rows mean, each as it is made or found, and None where it may be paused.
 
@@ -145,6 +184,7 @@ class Route:
         """Take these lives, one for each row, as the service's; known ones keep their connections and memory."""
         before = self.pool.members
         self.pool.replace(now, members)
+        self._wake_soon()
         if self.sticky is not None:
             self.sticky.know(member.name for member in members)
         for member in before:
@@ -253,6 +293,7 @@ class Route:
             "refused": self.refused,
             "retries": self.retries,
             "in_flight": self.in_flight,
+            "parked": len(self.parked),
             "tunnels": self.tunnels,
             "received": self.received.bytes,
             "sent": self.sent.bytes,

@@ -140,6 +140,7 @@ class Tally:
         past = self._past.get(name, Totals()).sums
         sums: dict[str, Any] = {key: past[key] + sum(part.get(key, 0) for part in parts) for key in _SUMS}
         sums["in_flight"] = sum(part["in_flight"] for part in parts)
+        sums["parked"] = sum(part.get("parked", 0) for part in parts)
         sums["tunnels"] = sum(part.get("tunnels", 0) for part in parts)
         sums["panicking"] = any(part["panicking"] for part in parts)
         return sums | _quantiles(parts)

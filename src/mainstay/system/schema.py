@@ -64,6 +64,8 @@ from mainstay.tolerance.retry import RetrySpec
 PREAMBLES = ("v1", "v2")
 """Versions of the PROXY protocol."""
 
+_CALL = CallSpec()
+
 
 class Service(Section):
     """Something that takes requests: one command, run several times over, or the addresses of what others run."""
@@ -178,6 +180,11 @@ class Service(Section):
     hold: SizeOrZero = 64 * 2**10
     """An answer of known length up to this size is passed on only when it is complete, so that an instance
     that dies halfway is a retry and not a broken page. Most pages fit in 64KiB; it bounds the memory."""
+
+    wait: DurationOrZero = _CALL.wait
+    """How long a request, or a TCP connection, may wait while no instance of the service can be asked, before it
+    is refused; 0 refuses it at once. What is not sent yet can wait without harm, and two seconds are longer than most
+    services take to start again: then users see a slow answer, and no error."""
 
     restart: Annotated[Restart | None, OrOff()] = Restart()
     """Starting an instance again when it exits, or `off`."""
@@ -313,7 +320,10 @@ class Service(Section):
     def call_spec(self) -> CallSpec:
         """Build what the machine for one request takes."""
         return CallSpec(
-            attempt=self.timeouts.attempt_limit(), request=self.timeouts.request, retry=self.retry_spec()
+            attempt=self.timeouts.attempt_limit(),
+            request=self.timeouts.request,
+            retry=self.retry_spec(),
+            wait=self.wait,
         )
 
 

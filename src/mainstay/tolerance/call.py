@@ -4,10 +4,12 @@
 
     IDLE ──TRY──▶ TRYING ──PAUSE──▶ PAUSED ──TRY──▶ TRYING      TRYING ──TRY──▶ TRYING
       │             │                 │
+      ├─WAIT──▶ PAUSED                ├─WAIT──▶ PAUSED
       └─GIVE_UP─────┴─DONE, GIVE_UP───┴─GIVE_UP──▶ ENDED
 
 Whoever drives it does what it orders and tells what happened: `start`, then `settle` after every attempt and
-`resume` after every pause, until the order is DONE or GIVE_UP. It asks the pool for an instance, the breaker
+`resume` after every pause, until the order is DONE or GIVE_UP. While nobody can be asked it waits for a while: for a
+restart, mostly. It asks the pool for an instance, the breaker
 for a permit and the budget for a retry, and gives every place back exactly once.
 """
 
@@ -40,10 +42,13 @@ class CallSpec:
     """Seconds for the request with all its attempts and pauses: what clients and browsers wait at least."""
     retry: RetrySpec | None = field(default_factory=RetrySpec)
     """What is tried again; None and every request has one attempt."""
+    wait: float = 2.0
+    """Seconds that a request may wait while there is nobody to ask: most services start within them."""
 
     def __post_init__(self) -> None:
         above("attempt", self.attempt, 0)
         at_least("request", self.request, self.attempt)
+        at_least("wait", self.wait, 0)
 
 
 class Target(Instance):
@@ -95,6 +100,8 @@ class Order(IntEnum):
     """Tell the client that it failed, `because` of what; no place is held any more."""
     DONE = 3
     """Give the client the instance's answer; no place is held any more."""
+    WAIT = 4
+    """There is nobody to ask: `resume` when that may have changed, and at `until` at the latest."""
 
 
 class Because(Enum):
@@ -113,16 +120,18 @@ class Because(Enum):
 
 
 IDLE, TRYING, PAUSED, ENDED = State
-TRY, PAUSE, GIVE_UP, DONE = Order
+TRY, PAUSE, GIVE_UP, DONE, WAIT = Order
 
 TRANSITIONS: dict[tuple[State, Order], State] = {
     (IDLE, TRY): TRYING,
+    (IDLE, WAIT): PAUSED,
     (IDLE, GIVE_UP): ENDED,
     (TRYING, TRY): TRYING,
     (TRYING, PAUSE): PAUSED,
     (TRYING, GIVE_UP): ENDED,
     (TRYING, DONE): ENDED,
     (PAUSED, TRY): TRYING,
+    (PAUSED, WAIT): PAUSED,
     (PAUSED, GIVE_UP): ENDED,
 }
 
@@ -179,6 +188,7 @@ class Call(Generic[T]):
         "_policy",
         "_repeatable",
         "_tried",
+        "_waits_until",
         "attempt",
         "because",
         "bond",
@@ -217,6 +227,8 @@ class Call(Generic[T]):
         self._tried: tuple[T, ...] = ()
         self._backoff: Backoff | None = None
         self._patience = inf
+        # When it will have waited long enough, from when there was nobody to ask.
+        self._waits_until: float | None = None
         self.deadline = Deadline(now + policy.spec.request)
         self.state = IDLE
         self.attempt = 0
@@ -232,10 +244,10 @@ class Call(Generic[T]):
         self.extend(now)
 
     def start(self, now: float) -> Order:
-        """Begin: TRY or GIVE_UP."""
+        """Begin: TRY, WAIT or GIVE_UP."""
         if self.state is not IDLE:
             raise self._misused("start")
-        return TRY if self._begin(now) else self._end(self._missing(now))
+        return TRY if self._begin(now) else self._wait(now)
 
     def sent(self, now: float) -> None:
         """Tell that bytes of the request may have reached the instance in this attempt."""
@@ -289,12 +301,18 @@ class Call(Generic[T]):
         return self._end(because, DONE if outcome is FAILED else GIVE_UP)
 
     def resume(self, now: float) -> Order:
-        """Go on after a pause: TRY or GIVE_UP."""
+        """Go on after a pause, or when there may be somebody to ask: TRY, WAIT or GIVE_UP."""
         if self.state is not PAUSED:
             raise self._misused("resume")
         if self.deadline.passed(now):
-            return self._end(Because.DEADLINE)
-        return TRY if self._begin(now) else self._end(self._missing(now))
+            return self._end(Because.DEADLINE if self._waits_until is None else self._missing(now))
+        return TRY if self._begin(now) else self._wait(now)
+
+    def refuse(self, now: float) -> Order:
+        """Do not wait any longer, whoever waits for what: GIVE_UP."""
+        if self.state is not PAUSED:
+            raise self._misused("refuse")
+        return self._end(self._missing(now))
 
     def cancel(self, now: float) -> None:
         """Tell that the client went away: proves nothing, and gives the place back. Harmless at the end."""
@@ -355,7 +373,8 @@ class Call(Generic[T]):
             return Because.UNREPEATABLE
         # What never arrived cost nobody anything, and a stale connection says nothing of the instance.
         free = proved is UNSENT or (proved is IDEMPOTENT and outcome is STALE)
-        return self._afford(now, retry, budget, free=free) or self._again(now, outcome, retry)
+        because = self._afford(now, retry, budget, free=free)
+        return because or self._again(now, outcome, retry, unsent=proved is UNSENT)
 
     def _afford(self, now: float, retry: RetrySpec, budget: Budget, *, free: bool) -> Because | None:
         """Take what another attempt costs; or give what is used up."""
@@ -367,7 +386,7 @@ class Call(Generic[T]):
             return Because.ATTEMPTS
         return None if budget.withdraw(now) else Because.BUDGET
 
-    def _again(self, now: float, outcome: Outcome, retry: RetrySpec) -> Because | None:
+    def _again(self, now: float, outcome: Outcome, retry: RetrySpec, *, unsent: bool) -> Because | None:
         """Try one that was not tried, or pause before all are tried again; or give why neither is possible."""
         # Another connection is as good as another instance, and what is tied to this one stays; once, at the start.
         if outcome is STALE and self.bond is not None and self.attempt == 1 and self._begin(now):
@@ -375,7 +394,8 @@ class Call(Generic[T]):
         self._tried = (*self._tried, self.instance)
         if self._begin(now):
             return None
-        if self.attempt >= retry.attempts:
+        # Who could not be reached may just be starting, and nobody is harmed by asking again.
+        if self.attempt >= retry.attempts and not (unsent and self._may_wait(now)):
             return Because.ATTEMPTS
         self._tried = ()
         # There is nothing wrong with an instance whose idle connection had ended: no need to wait for it.
@@ -397,6 +417,21 @@ class Call(Generic[T]):
         self.until = now + wait
         self.state = PAUSED
         return None
+
+    def _wait(self, now: float) -> Order:
+        """Wait until there is somebody to ask; or give up."""
+        because = self._missing(now)
+        if because is not Because.NO_INSTANCE or not self._may_wait(now):
+            return self._end(because)
+        self._tried = ()
+        self.state = PAUSED
+        return WAIT
+
+    def _may_wait(self, now: float) -> bool:
+        if self._waits_until is None:
+            self._waits_until = now + self._policy.spec.wait
+        self.until = min(self._waits_until, self.deadline.at)
+        return now < self.until
 
     def _missing(self, now: float) -> Because:
         """Give why nobody can be asked, and note when that may change."""

@@ -16,7 +16,7 @@ from mainstay.gateway.approach import connect
 from mainstay.gateway.http.connection import UpstreamConnection
 from mainstay.gateway.http.grammar import CHUNKED
 from mainstay.gateway.http.request import Request, of_attempt
-from mainstay.tolerance.call import GIVE_UP, PAUSE, TRY, Call, Order
+from mainstay.tolerance.call import GIVE_UP, PAUSE, TRY, WAIT, Call, Order
 
 if TYPE_CHECKING:
     from mainstay.gateway.http.client import ClientConnection
@@ -117,8 +117,21 @@ class Attempts:
         elif order is PAUSE:
             self._pausing = True
             self._wait(self.call.until)
+        elif order is WAIT:
+            self._pausing = True
+            if self.route.park(self):
+                self._wait(self.call.until)
+            else:
+                self._pausing = False
+                self._obey(self.call.refuse(now), now)
         elif order is GIVE_UP:
             self._give_up(now)
+
+    def go_on(self, now: float) -> None:
+        """End a pause: there may be somebody to ask."""
+        self._pausing = False
+        self.route.parked.pop(self, None)
+        self._obey(self.call.resume(now), now)
 
     def _attempt(self, now: float) -> None:
         call = self.call

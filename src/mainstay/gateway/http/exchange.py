@@ -173,8 +173,7 @@ class Exchange(Attempts):
         if self.answering:
             self._answer_stalls(now)
         elif self._pausing:
-            self._pausing = False
-            self._obey(self.call.resume(now), now)
+            self.go_on(now)
         elif self.request.complete or self._connection is None:
             self._cut()
             self.failed(TIMEOUT)
@@ -301,6 +300,8 @@ class Exchange(Attempts):
 
     def _leave_all(self) -> None:
         self.done = True
+        if self._pausing:
+            self.route.parked.pop(self, None)
         self.route.in_flight -= 1
         self.client.worker.wheel.forget(self)
         self._pending.clear()

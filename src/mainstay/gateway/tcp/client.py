@@ -24,7 +24,7 @@ from mainstay.gateway.proxies import source_of
 from mainstay.gateway.tcp.passage import Passage
 from mainstay.gateway.tcp.relay import reset
 from mainstay.gateway.tcp.waiting import Waiting
-from mainstay.tolerance.call import ENDED, GIVE_UP, PAUSE, TRY, Call, Order
+from mainstay.tolerance.call import ENDED, GIVE_UP, PAUSE, TRY, WAIT, Call, Order
 
 if TYPE_CHECKING:
     import asyncio
@@ -125,6 +125,11 @@ class TcpClient(Passage):
             self._attempt(now)
         elif order is PAUSE:
             self._worker.wheel.watch(self, self._call.until)
+        elif order is WAIT:
+            if self.route.park(self):
+                self._worker.wheel.watch(self, self._call.until)
+            else:
+                self._obey(self._call.refuse(now), now)
         elif order is GIVE_UP:
             self.route.gave_up(self._call.because)
             self._count(_UNREACHABLE, now, reason(self._call.because, self._outcome))
@@ -243,7 +248,12 @@ class TcpClient(Passage):
         if self._tunnel is not None:
             self.answered()
         else:
-            self._obey(self._call.resume(now), now)
+            self.go_on(now)
+
+    def go_on(self, now: float) -> None:
+        """End a pause: there may be somebody to ask."""
+        self.route.parked.pop(self, None)
+        self._obey(self._call.resume(now), now)
 
     # --- ends ---
 
@@ -255,6 +265,7 @@ class TcpClient(Passage):
         if self._over:
             return
         self._over = True
+        self.route.parked.pop(self, None)
         log = self._worker.access_log
         if log is not None and log.wants(self._status, self._reason):
             self._note(log, now)

@@ -63,6 +63,7 @@ def requests(totals: Mapping[str, Totals], now: Mapping[str, Mapping[str, Any]])
         (((name,), one.durations, one.micros / 1e6) for name, one in totals.items()),
     )
     yield _now("requests_in_flight", "Requests in progress.", now, "in_flight")
+    yield _now("requests_parked", "Requests that wait for an instance.", now, "parked")
     yield _now("tunnels_open", "Tunnels that are open.", now, "tunnels")
     yield _now("panicking", "1 while a worker finds no usable instance, and uses all.", now, "panicking")
 
