@@ -28,13 +28,20 @@ _REQUESTS = [(b"GET", 1), (b"GET", 0), (b"HEAD", 1), (b"POST", 1)]
 _ENDS = [KEEP, END, RESET]
 
 
+_FOUND = [
+    # An extension of a chunk without a name.
+    b"\x08\0\0HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0; \r\n\r\nTTP/1ok",
+]
+"""What was found once."""
+
+
 def seeds() -> list[bytes]:
     """Give what is known to be worth a look."""
     ways = len(_REQUESTS) * len(_ENDS)
     return [
         bytes([number % ways + number % 2 * 128, number % 16, 0]) + data
         for number, data in enumerate(grammar.answers())
-    ]
+    ] + _FOUND
 
 
 @contextmanager

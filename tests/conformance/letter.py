@@ -11,8 +11,11 @@ _REQUEST_LINE = re.compile(rb"(%b) ([\x21-\x7e]+) HTTP/1\.([01])" % TOKEN)
 # The space before a missing reason phrase is missing in what many send; nobody takes it amiss.
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([^\r\n]*))?")
 _FIELD = re.compile(rb"(%b):([\t \x21-\x7e\x80-\xff]*)" % TOKEN)
-# Extensions are for nobody, so all that matters is that they stay within their line.
-_CHUNK = re.compile(rb"([0-9A-Fa-f]+)(?:[\t ]*;[\t \x21-\x7e\x80-\xff]*)?")
+# RFC 9112 7.1.1: an extension has a name, and a value only behind "=".
+_QUOTED = rb'"(?:[\t !#-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
+_CHUNK = re.compile(
+    rb"([0-9A-Fa-f]+)(?:[\t ]*;[\t ]*%b(?:[\t ]*=[\t ]*(?:%b|%b))?)*" % (TOKEN, TOKEN, _QUOTED)
+)
 _END = b"\r\n\r\n"
 
 CLEAN = "clean"
