@@ -7,8 +7,9 @@ import socket
 import pytest
 
 from mainstay.gateway.crowd import Crowd
-from mainstay.gateway.http.pace import Pace, unread
+from mainstay.gateway.http.pace import Pace
 from mainstay.gateway.table import Limits
+from mainstay.gateway.tcp.relay import unread
 
 MB = 2**20
 CHUNKED = "Transfer-Encoding: chunked"

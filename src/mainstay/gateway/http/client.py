@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mainstay.gateway.http import page
 from mainstay.gateway.http.exchange import Exchange
 from mainstay.gateway.http.offer import Offer
-from mainstay.gateway.http.pace import Pace, unread
+from mainstay.gateway.http.pace import Pace
 from mainstay.gateway.http.reader import Reader
 from mainstay.gateway.http.request import OFFERS, Request, forwarded_for
 from mainstay.gateway.http.trace import named
@@ -130,7 +130,7 @@ class ClientConnection(Reader):
     def pause_writing(self) -> None:
         """Hold the instance back: the client reads more slowly than it answers."""
         self.stalled = True
-        self._unsent = unread(self.transport)
+        self._unsent = float(relay.unread(self.transport))
         if self._exchange is not None:
             self._exchange.hold_back()
 
@@ -238,7 +238,7 @@ class ClientConnection(Reader):
 
     def moved(self) -> bool:
         """Tell whether the client reads fast enough what waits for it; it is asked every `idle` seconds."""
-        before, self._unsent = self._unsent, unread(self.transport)
+        before, self._unsent = self._unsent, float(relay.unread(self.transport))
         least = (self.worker.limits.rate or 0) * self.route.settings.idle
         return 0 < self._unsent <= before - max(1.0, least)
 

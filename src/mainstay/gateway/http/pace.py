@@ -1,14 +1,4 @@
-"""How fast bytes move, where those who move too few only hold a connection open."""
-
-import sys
-import termios
-from fcntl import ioctl
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import asyncio
-
-_NO_SIZE = bytes(4)
+"""How fast bodies come, where those that come too slowly only hold a connection open."""
 
 
 class Pace:
@@ -36,17 +26,3 @@ class Pace:
         slow = size - self._size < rate * (now - self._at) and not self._excused
         self._at, self._size, self._excused = now, size, False
         return slow
-
-
-def unread(transport: "asyncio.Transport") -> float:
-    """Give the bytes that the other end has not taken yet: what waits here, and what waits in the kernel.
-
-    The kernel keeps up to some megabytes, of which a slow reader takes a long time while nothing moves here.
-    """
-    waiting = float(transport.get_write_buffer_size())
-    try:
-        # tcp(7): SIOCOUTQ
-        kernel = ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, _NO_SIZE)
-    except (OSError, ValueError):
-        return waiting  # it is closed
-    return waiting + int.from_bytes(kernel, sys.byteorder)

@@ -15,6 +15,7 @@ import asyncio
 import fcntl
 import socket
 import struct
+import sys
 import termios
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,7 +26,7 @@ RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 """What SO_LINGER is set to, so that closing is a reset."""
 HALF = 60.0
 """Seconds in which something must move once one side has said all: it may be gone for good, which looks the same."""
-_COUNT = struct.Struct("i")
+_NO_SIZE = bytes(4)
 _NOBODY = asyncio.Protocol()
 """Hears what a connection says that is of no use to anybody any more."""
 
@@ -35,6 +36,20 @@ def reset(transport: asyncio.Transport) -> None:
     if not transport.is_closing():
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
     transport.abort()
+
+
+def unread(transport: asyncio.Transport) -> int:
+    """Give the bytes that the other end has not taken yet: what waits here, and what waits in the kernel.
+
+    The kernel keeps up to some megabytes, of which a slow reader takes a long time while nothing moves here.
+    """
+    waiting = transport.get_write_buffer_size()
+    try:
+        # tcp(7): SIOCOUTQ
+        kernel = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, _NO_SIZE)
+    except (OSError, ValueError):
+        return waiting  # it is closed
+    return waiting + int.from_bytes(kernel, sys.byteorder)
 
 
 class Meter:
@@ -122,10 +137,7 @@ class End(asyncio.Protocol):
         """Give how many bytes are still on their way to this party: with us, and in the kernel."""
         if self.lost:
             return 0
-        queued = bytearray(_COUNT.size)
-        fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, queued)
-        (sent,) = _COUNT.unpack(queued)
-        return self.transport.get_write_buffer_size() + int(sent)
+        return unread(self.transport)
 
 
 class Tunnel:
