@@ -15,21 +15,14 @@ import time
 from typing import NamedTuple, NoReturn
 
 from mainstay import __version__
-from mainstay.base.errors import EnvironmentProblem, MainstayError, Refused
+from mainstay.base.errors import EnvironmentProblem, Refused
+from mainstay.base.program import module
 from mainstay.control import Control
 from mainstay.supervisor.rundir import RunDir
 
 _LEGACY = "MAINSTAY_LEGACY"
 _REHEARSAL = 60.0
 _HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def module(name: str) -> list[str]:
-    """Write the command that runs a module of this program.
-
-    With `-P` it does not look for modules in the folder that it is started in, which is the user's.
-    """
-    return [sys.executable, "-P", "-m", name]
 
 
 class Legacy(NamedTuple):
@@ -101,8 +94,7 @@ class Handover:
         """
         self._at_it = True
         try:
-            with contextlib.suppress(MainstayError):
-                await self._control.renew_workers(before)
+            await self._control.renew_workers(before)
         finally:
             self._at_it = False
 
@@ -110,8 +102,7 @@ class Handover:
 async def _rehearse(control: Control) -> str:
     try:
         process = await asyncio.create_subprocess_exec(
-            *module("mainstay.cli.rehearsal"),
-            str(control.system.file),
+            *module("mainstay.cli.rehearsal", str(control.system.file)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -147,7 +138,7 @@ def become(run: RunDir, file: str, options: list[str], *, attended: bool) -> NoR
     Raises:
         EnvironmentProblem: it cannot be executed; all that ran goes on without a supervisor.
     """
-    argv = [*module("mainstay"), "up", "--file", file, "--run-dir", str(run.path), *options]
+    argv = module("mainstay", "up", "--file", file, "--run-dir", str(run.path), *options)
     sys.stdout.flush()
     sys.stderr.flush()
     legacy = json.dumps(Legacy(__version__, attended, run.hand_over())._asdict())

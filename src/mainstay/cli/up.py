@@ -13,8 +13,9 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from mainstay.base.errors import AlreadyRunning, EnvironmentProblem, MainstayError
+from mainstay.base.program import module
 from mainstay.cli import option, show
-from mainstay.cli.handover import Handover, Legacy, become, heed, inherited, module
+from mainstay.cli.handover import Handover, Legacy, become, heed, inherited
 from mainstay.cli.logs import Printer, files
 from mainstay.cli.talk import ask
 from mainstay.control import Control
@@ -120,8 +121,7 @@ def _detached(system: System, run: RunDir, manner: _Manner) -> None:
     run.take()
     run.release()  # the folder can be written, or we would not be here
     hears, tells = os.pipe()
-    argv = [*module("mainstay"), "up", "--file", str(system.file), "--run-dir", str(run.path)]
-    argv += manner.options()
+    argv = module("mainstay", "up", "--file", str(system.file), "--run-dir", str(run.path), *manner.options())
     with run.log(_LOG).open("ab") as log:
         child = subprocess.Popen(  # noqa: S603 - ourselves
             argv,

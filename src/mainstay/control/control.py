@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import socket
-import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,6 +24,7 @@ from mainstay.base.facts import (
     UpgradeFailed,
     WorkerExited,
 )
+from mainstay.base.program import module
 from mainstay.control.layout import addresses
 from mainstay.control.traffic import Traffic, Turn
 from mainstay.gateway import remote
@@ -271,16 +271,14 @@ class Control:
             MainstayError: it says something else; `reload` applies that, or tells why not.
             Refused: something is being changed, or the system is being started or stopped.
         """
-        self._supervisor.refuse_unless_idle()
-        after = load(self.system.file)
-        change = difference(self.system, after, self._supervisor.stale(after))
+        change = self._pending()
         if change:
-            what = ", ".join(f"{one.what} {one.how}" for one in change.changes)
+            what = ", ".join(change.words())
             raise MainstayError(
                 f"{self.system.file} is not what runs ({what}): `mainstay reload` first, so that it can be taken back"
             )
         # What was read before goes on although its files do not fit together now; who begins anew has nothing else.
-        if problems := Keyring(after, self._emit, self._clock).open():
+        if problems := Keyring(change.after, self._emit, self._clock).open():
             raise EnvironmentProblem(f"{'; '.join(problems)}; nothing was changed")
         try:
             self._state.save()
@@ -288,22 +286,20 @@ class Control:
             raise EnvironmentProblem(f"{problem}; nothing was changed") from problem
 
     async def renew_workers(self, before: str) -> None:
-        """Put a new worker in the place of each, one after another, which ends an upgrade.
+        """Put a new worker in the place of each, one after another, which ends an upgrade; tell how that went.
+
+        Where a new one does not come to serve, the old one, and those after it, go on.
 
         Args:
             before: The version that ran until now.
-
-        Raises:
-            EnvironmentProblem: a new one did not come to serve; the old one, and those after it, go on.
         """
         try:
             await self._crew.renew()
         except MainstayError as problem:
-            self._emit(
-                UpgradeFailed(at=self._clock.wall(), before=before, after=__version__, reason=str(problem))
-            )
-            raise
-        self._emit(Upgraded(at=self._clock.wall(), before=before, after=__version__))
+            at, reason = self._clock.wall(), str(problem)
+            self._emit(UpgradeFailed(at=at, before=before, after=__version__, reason=reason))
+        else:
+            self._emit(Upgraded(at=self._clock.wall(), before=before, after=__version__))
 
     async def follow_file(self) -> None:
         """Reload whenever the system file or an environment file that it names has changed; for ever.
@@ -334,9 +330,8 @@ class Control:
                 }
 
     async def _reload(self, *, rehearse: bool) -> Difference:
-        self._supervisor.refuse_unless_idle()
-        after = load(self.system.file)
-        change = difference(self.system, after, self._supervisor.stale(after))
+        change = self._pending()
+        after = change.after
         if refusals := change.refusals():
             raise MainstayError("\n".join(refusals))
         keyring = self._traffic.keyring.successor(after)
@@ -347,9 +342,14 @@ class Control:
             self._try_log(after)
         if change and not rehearse:
             await self._supervisor.change(change, Turn(self._traffic, change, keyring))
-            told = [f"{one.what} {one.how}" for one in change.changes]
-            self._emit(SystemReloaded(at=self._clock.wall(), changes=told))
+            self._emit(SystemReloaded(at=self._clock.wall(), changes=change.words()))
         return change
+
+    def _pending(self) -> Difference:
+        """Give what is different between what runs and what the file says by now."""
+        self._supervisor.refuse_unless_idle()
+        after = load(self.system.file)
+        return difference(self.system, after, self._supervisor.stale(after))
 
     # --- the gateway ---
 
@@ -366,16 +366,7 @@ class Control:
         )
 
     def _spawn_worker(self, number: int, listeners: dict[str, int]) -> Process:
-        argv = [
-            sys.executable,
-            "-P",
-            "-m",
-            "mainstay.gateway.worker",
-            "--number",
-            str(number),
-            "--link",
-            GATEWAY,
-        ]
+        argv = module("mainstay.gateway.worker", "--number", str(number), "--link", GATEWAY)
         argv += ["--listeners", json.dumps(listeners)]
         return Process.spawn(
             argv,

@@ -26,6 +26,7 @@ from typing import Any
 
 from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem
+from mainstay.base.program import module
 from mainstay.drill.record import Head, Record, read
 from mainstay.drill.tally import Fault, Tally, tally
 from mainstay.supervisor.port import Port, Ports
@@ -235,7 +236,7 @@ class _Stage:
         """Load it, break it, and see."""
         out = self._home / "requests.jsonl"
         load = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "mainstay.drill.load", "--url", f"http://127.0.0.1:{self._port}"),
+            *module("mainstay.drill.load", "--url", f"http://127.0.0.1:{self._port}"),
             *(
                 "--keyed",
                 "--rate",
@@ -308,7 +309,7 @@ class _Stage:
     async def _mainstay(self, *words: str) -> None:
         file = str(self._home / "mainstay.yaml")
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "mainstay", words[0], "--file", file, *words[1:]),
+            *module("mainstay", words[0], "--file", file, *words[1:]),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

@@ -56,6 +56,10 @@ class Difference:
         """Tell whether there is any."""
         return bool(self.changes)
 
+    def words(self) -> list[str]:
+        """Say each change in short: `services.web replaced`."""
+        return [f"{change.what} {change.how}" for change in self.changes]
+
     def services(self, how: str) -> list[str]:
         """Give the services to which this happens, in the order of the files."""
         return [
