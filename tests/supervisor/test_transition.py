@@ -415,7 +415,7 @@ async def test_killed_in_the_middle_of_it_the_next_supervisor_has_what_the_file_
     gate = asyncio.Event()
     world.gate.drained = lambda life, limit: gate.wait()
     changing = asyncio.ensure_future(supervisor.change(difference(supervisor._context.system, after), turn))
-    await world.until(lambda: len(world.rows(service="web", state="up")) == 3)
+    await world.until(lambda: world.rows(instance="web-1", state="draining"))
     was = {(row["instance"], row["generation"]): row["pid"] for row in supervisor.status()}
     # It leaves without a word, as one who is killed does.
     await supervisor.abandon()
