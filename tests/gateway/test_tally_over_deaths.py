@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from mainstay.gateway.histogram import bucket
+from mainstay.base.histogram import bucket
 from mainstay.gateway.tally import Tally
 
 SLOTS = st.sampled_from([0, 1, 2])

@@ -14,7 +14,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from mainstay import __version__
-from mainstay.gateway.histogram import bucket, upper
+from mainstay.base.histogram import bucket, upper
 from mainstay.gateway.http.page import REASONS
 from mainstay.gateway.tally import Tally
 from mainstay.gateway.traffic import UNSHAKEN

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Emit
-from mainstay.gateway.histogram import merged, place
+from mainstay.base.histogram import merged, place
 from mainstay.gateway.http.request import of_attempt
 from mainstay.gateway.http.sticky import Sticky
 from mainstay.gateway.slices import as_json, mapping_as_json

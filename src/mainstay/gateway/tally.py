@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from mainstay.gateway.histogram import merged, quantile
+from mainstay.base.histogram import merged, quantile
 
 _SUMS = ("requests", "failures", "broken", "cancelled", "refused", "retries", "received", "sent")
 

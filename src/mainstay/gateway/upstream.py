@@ -3,8 +3,8 @@
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from mainstay.base.histogram import STEPS, place
 from mainstay.base.outcome import Outcome
-from mainstay.gateway.histogram import STEPS, place
 from mainstay.gateway.table import Row
 from mainstay.gateway.tls.context import to_instances
 from mainstay.redundancy.health import Health

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-from mainstay.gateway.histogram import STEPS, upper
+from mainstay.base.histogram import STEPS, upper
 
 Labels = tuple[str, ...]
 Samples = Iterable[tuple[Labels, float]]

@@ -6,9 +6,9 @@ from typing import Any
 
 from prometheus_client import Metric
 
+from mainstay.base.histogram import STEPS
 from mainstay.base.outcome import CHARGED
 from mainstay.control import Control
-from mainstay.gateway.histogram import STEPS
 from mainstay.gateway.tally import Totals
 from mainstay.tolerance.breaker import State
 from mainstay.web.metrics.family import COARSE, counter, gauge, histogram

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.gateway.histogram import bucket, merged, quantile, upper
+from mainstay.base.histogram import bucket, merged, quantile, upper
 
 latencies = st.floats(0.0, 3600.0)
 
