@@ -93,6 +93,19 @@ class InstanceReturned(InstanceFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceDoubted(InstanceFact):
+    """An answer of it is overdue by far: until `until`, or until it is heard of, it is asked after all others."""
+
+    waited: float
+    """Seconds for which the answer had been waited for."""
+    until: float
+
+
+class InstanceTrusted(InstanceFact):
+    """The doubt about it is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerMoved(InstanceFact):
     """Its circuit breaker moved along its table."""
 

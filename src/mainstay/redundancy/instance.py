@@ -6,6 +6,7 @@ from mainstay.redundancy.bound import above
 from mainstay.redundancy.health import Health
 
 if TYPE_CHECKING:
+    from mainstay.redundancy.doubt import Doubt
     from mainstay.redundancy.outlier import Outlier
 
 
@@ -14,6 +15,8 @@ class Instance:
 
     __slots__ = (
         "credit",
+        "doubt",
+        "doubted_until",
         "ejected_until",
         "generation",
         "health",
@@ -66,6 +69,10 @@ class Instance:
         """When its ejection ends; None while it is not ejected."""
         self.outlier: Outlier | None = None
         """What traffic knows of it; its pool gives it one when there is something to know."""
+        self.doubt: Doubt | None = None
+        """What its silences were; its pool gives it one when there is something to remember."""
+        self.doubted_until: float | None = None
+        """When the doubt about it ends; None while there is none."""
         self.credit = 0.0
         """What round robin owes it."""
         self.place = 0

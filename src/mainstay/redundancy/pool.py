@@ -1,7 +1,7 @@
 """The instances of one service, and which of them takes the next request.
 
-Two witnesses speak: health checks (`passed`, `failed`, `drain`) and traffic (`observe`). An instance is
-*usable* when it is up, or suspect while none is up, and not ejected. When none is usable although some are
+Two witnesses speak: health checks (`passed`, `failed`, `drain`) and traffic (`observe`, `doubt`, `heard`). An
+instance is *usable* when it is up, or suspect or in doubt while none is better, and not ejected. When none is usable although some are
 there, all of those are used: that is panic, and it is said. One that has never passed a check, or is
 draining, is never picked, not even in panic.
 
@@ -19,8 +19,10 @@ from mainstay.base.dice import Dice
 from mainstay.base.facts import (
     Emit,
     HealthChanged,
+    InstanceDoubted,
     InstanceEjected,
     InstanceReturned,
+    InstanceTrusted,
     PanicBegan,
     PanicEnded,
     ignore,
@@ -29,6 +31,7 @@ from mainstay.base.outcome import Outcome
 from mainstay.redundancy.balance import BALANCES, I
 from mainstay.redundancy.bond import Bond
 from mainstay.redundancy.bound import at_least, one_of
+from mainstay.redundancy.doubt import Doubt
 from mainstay.redundancy.health import DRAINING, SUSPECT, UNKNOWN, UP, HealthSpec, State
 from mainstay.redundancy.instance import Instance
 from mainstay.redundancy.outlier import Outlier, OutlierSpec
@@ -196,10 +199,54 @@ class Pool(Generic[I]):
         )
         self._move(now, instance)
 
+    def doubt(self, now: float, instance: I, waited: float) -> bool:
+        """Tell that an answer of a member is overdue by far; say whether that puts it in doubt.
+
+        Not the last one that is up: when all are late, it is not the instance.
+
+        Args:
+            now: The time.
+            instance: The member.
+            waited: Seconds for which the answer has been waited for.
+        """
+        if now >= self._changes_at:
+            self._sort(now)
+        up = self._by_rank[_UP]
+        if not self._holds(instance) or instance.rank != _UP or len(up) <= 1:
+            return False
+        if instance.doubt is None:
+            instance.doubt = Doubt()
+        instance.doubted_until = instance.doubt.begin(now)
+        self._emit(
+            InstanceDoubted(
+                at=now,
+                service=self._service,
+                instance=instance.name,
+                generation=instance.generation,
+                waited=waited,
+                until=instance.doubted_until,
+            )
+        )
+        self._move(now, instance)
+        return True
+
+    def heard(self, now: float, instance: I, *, in_time: bool) -> None:
+        """Tell that a member which is or was in doubt has answered a request."""
+        lasts = instance.doubt is not None and instance.doubt.lasts
+        if in_time:
+            instance.doubt = None
+        if instance.doubted_until is not None and (in_time or not lasts) and self._holds(instance):
+            self._trust(now, instance)
+            self._move(now, instance)
+
     def passed(self, now: float, instance: I) -> None:
         """Tell that a member passed a health check."""
         before = instance.health.state
-        if self._holds(instance) and instance.health.passed(now):
+        if not self._holds(instance):
+            return
+        if instance.doubted_until is not None:
+            self.heard(now, instance, in_time=False)
+        if instance.health.passed(now):
             self._moved(now, instance, before)
 
     def failed(self, now: float, instance: I) -> None:
@@ -265,6 +312,8 @@ class Pool(Generic[I]):
         for order, member in enumerate(self.members):
             if member.ejected_until is not None and now >= member.ejected_until:
                 self._return(now, member)
+            if member.doubted_until is not None and now >= member.doubted_until:
+                self._trust(now, member)
             member.order = order
             member.rank = self._rank_of(member)
             by_rank[member.rank].append(member)
@@ -290,7 +339,10 @@ class Pool(Generic[I]):
             self._changes_at = min(self._changes_at, member.ejected_until)
             return _SICK
         if state is UP:
-            return _UP
+            if member.doubted_until is None:
+                return _UP
+            self._changes_at = min(self._changes_at, member.doubted_until)
+            return _SUSPECT
         return _SUSPECT if state is SUSPECT else _SICK
 
     def _line_up(self, now: float) -> None:
@@ -311,4 +363,13 @@ class Pool(Generic[I]):
             InstanceReturned(
                 at=now, service=self._service, instance=member.name, generation=member.generation
             )
+        )
+
+    def _trust(self, now: float, member: I) -> None:
+        member.doubted_until = None
+        if member.up_since is not None:
+            # What was silent may have lost its caches: it is given its share by and by, where one has asked for that.
+            member.up_since = now
+        self._emit(
+            InstanceTrusted(at=now, service=self._service, instance=member.name, generation=member.generation)
         )
