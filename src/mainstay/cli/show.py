@@ -243,7 +243,10 @@ def fact(record: dict[str, Any]) -> str:
         "InstanceAdopted": "found running, watched again",
         "InstanceBecameReady": "ready",
         "InstanceReturned": "back after ejection",
-        "InstanceTrusted": "no longer in doubt",
+        "InstanceDoubted": (
+            f"in doubt by gateway worker {record.get('worker')}: silent for {millis(record.get('waited'))}"
+        ),
+        "InstanceTrusted": f"no longer in doubt by gateway worker {record.get('worker')}",
         "SystemReloaded": f"reloaded: {', '.join(record.get('changes', ()))}",
         "ReloadFailed": f"not reloaded: {record.get('reason')}",
         "Upgraded": f"upgraded from {record.get('before')} to {record.get('after')}",
@@ -266,10 +269,6 @@ def fact(record: dict[str, Any]) -> str:
         return f"{who} ended: {record['reason']}"
     if name == "InstanceEjected":
         return f"{who} ejected by gateway worker {record.get('worker')}: {record['because']}"
-    if name == "InstanceDoubted":
-        return (
-            f"{who} in doubt by gateway worker {record.get('worker')}: silent for {millis(record['waited'])}"
-        )
     if name in ("HealthChanged", "BreakerMoved"):
         what = "health" if name == "HealthChanged" else "circuit breaker"
         where = f" (seen by gateway worker {record['worker']})" if "worker" in record else ""
