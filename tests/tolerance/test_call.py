@@ -18,6 +18,7 @@ from mainstay.tolerance.call import (
     DONE,
     ENDED,
     GIVE_UP,
+    GO_ON,
     IDLE,
     PAUSE,
     PAUSED,
@@ -914,10 +915,157 @@ def test_it_can_be_told_not_to_wait_any_longer():
     assert (call.refuse(0.1), call.because, call.state) == (GIVE_UP, Because.NO_INSTANCE, ENDED)
 
 
+# Two attempts at the same time
+
+
+def test_a_rival_is_a_second_attempt_elsewhere():
+    stage = Stage()
+    call = stage.call()
+
+    assert call.hedge(0.5)
+
+    assert call.instance is stage.targets[0]
+    assert call.rival.instance is stage.targets[1]
+    assert (call.attempt, call.until, call.rival.until) == (2, 2.0, 2.5)
+    assert stage.in_flight() == [1, 1, 0]
+
+
+def test_the_attempt_that_answers_first_wins_and_the_rival_proves_nothing():
+    stage = Stage(outlier=OutlierSpec(refused=1))
+    call = stage.call()
+    call.hedge(0.5)
+
+    assert call.settle(0.6, OK) is DONE
+
+    assert stage.in_flight() == [0, 0, 0]
+    assert stage.targets[1].ejected_until is None
+
+
+def test_the_rival_that_answers_first_takes_the_place_of_the_attempt():
+    stage = Stage()
+    call = stage.call()
+    call.hedge(0.5)
+    call.rival.sent_at = 0.5
+
+    call.overtake(0.6)
+
+    assert (call.instance, call.rival, call.sent_at) == (stage.targets[1], None, 0.5)
+    assert stage.in_flight() == [0, 1, 0]
+    assert call.settle(0.7, OK) is DONE
+
+
+@pytest.mark.parametrize("outcome", [RESET, REFUSED, TIMEOUT, STALE])
+def test_when_the_attempt_fails_the_rival_goes_on(outcome):
+    stage = Stage()
+    call = stage.call()
+    call.hedge(0.5)
+
+    assert call.settle(0.6, outcome) is GO_ON
+
+    assert (call.instance, call.rival, call.until) == (stage.targets[1], None, 2.5)
+    assert stage.in_flight() == [0, 1, 0]
+
+
+def test_an_answer_that_another_might_not_give_leaves_it_to_the_rival():
+    stage = Stage()
+    call = stage.call()
+    call.hedge(0.5)
+
+    assert call.settle(0.6, FAILED, 503) is GO_ON
+
+
+def test_the_applications_own_failure_needs_no_rival():
+    stage = Stage()
+    call = stage.call()
+    call.hedge(0.5)
+
+    assert call.settle(0.6, FAILED, 500) is DONE
+
+    assert stage.in_flight() == [0, 0, 0]
+
+
+def test_a_rival_that_fails_is_charged_and_the_attempt_goes_on():
+    stage = Stage(outlier=OutlierSpec(refused=1))
+    call = stage.call()
+    call.hedge(0.5)
+
+    call.drop(0.6, REFUSED)
+
+    assert stage.targets[1].ejected_until is not None
+    assert (call.instance, call.rival, call.state) == (stage.targets[0], None, TRYING)
+    assert call.settle(0.7, RESET) is TRY
+    assert call.instance is stage.targets[2]
+
+
+def test_whoever_goes_away_leaves_both():
+    stage = Stage()
+    call = stage.call()
+    call.hedge(0.5)
+
+    call.cancel(0.6)
+
+    assert stage.in_flight() == [0, 0, 0]
+
+
+def test_when_the_client_has_a_part_of_the_answer_the_rival_is_over():
+    stage = Stage()
+    call = stage.call()
+    call.hedge(0.5)
+
+    call.committed(0.6)
+
+    assert (call.rival, stage.in_flight()) == (None, [1, 0, 0])
+    assert not call.hedge(0.7)
+
+
+def test_a_rival_costs_a_retry():
+    stage = Stage(spec=spec(budget=BudgetSpec(share=0.0, floor=0.1, window=10.0)))
+    first, second = stage.call(), stage.call()
+
+    assert (first.hedge(0.5), second.hedge(0.5)) == (True, False)
+    assert second.settle(0.6, RESET) is GIVE_UP
+
+
+@pytest.mark.parametrize(
+    "why", ["not idempotent", "no retries", "attempts", "twice", "nobody else", "body gone", "too late"]
+)
+def test_there_is_no_rival_where_there_may_be_none(why):
+    few = {"no retries": CallSpec(retry=None), "attempts": spec(attempts=1)}
+    stage = Stage(size=1 if why == "nobody else" else 3, spec=few.get(why, SPEC))
+    call = stage.call(idempotent=why != "not idempotent", keyed=True)
+    if why == "twice":
+        call.hedge(0.4)
+    if why == "body gone":
+        call.unrepeatable()
+    before = stage.in_flight()
+
+    assert not call.hedge(9.0 if why == "too late" else 0.5)
+    assert stage.in_flight() == before
+
+
+def test_a_rivals_silence_proves_nothing_when_it_had_little_time():
+    stage = Stage(outlier=OutlierSpec(timeout=1))
+    call = stage.call()
+    call.hedge(4.0)
+
+    call.drop(5.0, TIMEOUT)
+
+    assert stage.targets[1].ejected_until is None
+
+
+def test_a_rival_needs_the_breakers_permit():
+    stage = Stage(size=2, breaker=FRAIL)
+    stage.targets[1].breaker.settle(0.0, stage.targets[1].breaker.admit(0.0), RESET)
+    call = stage.call()
+
+    assert call.instance is stage.targets[0]
+    assert not call.hedge(0.5)
+
+
 # Misuse
 
 
-@pytest.mark.parametrize("what", ["start", "resume", "refuse", "settle", "sent", "committed"])
+@pytest.mark.parametrize("what", ["start", "resume", "refuse", "settle", "sent", "committed", "hedge"])
 @pytest.mark.parametrize("state", ["idle", "trying", "paused", "ended"])
 def test_what_does_not_belong_to_a_state_is_refused_and_changes_nothing(what, state):
     stage = Stage(size=1)
@@ -946,7 +1094,7 @@ def test_every_move_of_the_table_can_be_made():
     def note(before, order, call):
         seen.add((before, order, call.state))
 
-    for size, spec in ((0, SPEC), (0, WAITING), (1, SPEC), (2, SPEC)):
+    for size, spec in ((0, SPEC), (0, WAITING), (1, SPEC), (2, SPEC), (3, SPEC)):
         for outcome in (OK, RESET, REFUSED):
             for now in (0.2, 9.0):
                 stage = Stage(size=size, spec=spec)
@@ -959,6 +1107,7 @@ def test_every_move_of_the_table_can_be_made():
                 if call.state is PAUSED:
                     note(PAUSED, call.resume(9.0), call)
                 if call.state is TRYING:
+                    call.hedge(now)
                     note(TRYING, call.settle(now, outcome), call)
 
     assert seen == {(state, order, after) for (state, order), after in TRANSITIONS.items()}
@@ -967,7 +1116,9 @@ def test_every_move_of_the_table_can_be_made():
 outcomes = st.sampled_from([OK, REFUSED, STALE, RESET, TIMEOUT, FAILED, CANCELLED])
 steps = st.tuples(
     st.floats(0.0, 1.5),
-    st.sampled_from(["go", "go", "go", "cancel", "extend", "drop"]),
+    st.sampled_from(
+        ["go", "go", "go", "cancel", "extend", "drop", "hedge", "hedge", "overtake", "rival ends"]
+    ),
     outcomes,
     st.sets(st.sampled_from(["sent", "committed", "unrepeatable"])),
     st.sampled_from([500, 503]),
@@ -987,6 +1138,26 @@ def advance(call, now, step):
     if "committed" in told:
         call.committed(now)
     return call.settle(now, outcome, status, retry_after)
+
+
+def interfere(stage, call, now, deed, outcome):
+    """Do what may be done at any time."""
+    if deed == "cancel":
+        call.cancel(now)
+    elif deed == "extend":
+        call.extend(now)
+    elif deed == "drop":
+        stage.pool.replace(now, stage.pool.members[1:])
+    elif deed == "hedge" and call.state is TRYING:
+        had = call.rival
+        assert call.hedge(now) is (call.rival is not had)
+    elif deed == "overtake" and call.rival is not None:
+        rival = call.rival.instance
+        call.overtake(now)
+        assert (call.instance, call.rival) == (rival, None)
+    elif deed == "rival ends":
+        call.drop(now, outcome)
+        assert call.rival is None
 
 
 @given(
@@ -1010,15 +1181,7 @@ def test_whatever_happens_it_keeps_its_promises(size, kind, spec, breaker, scrip
             call.unrepeatable()
         if before is ENDED:
             break
-        if deed == "cancel":
-            call.cancel(now)
-            assert TRANSITIONS[before, GIVE_UP] is call.state
-        elif deed == "extend":
-            call.extend(now)
-            assert call.state is before
-        elif deed == "drop":
-            stage.pool.replace(now, stage.pool.members[1:])
-        else:
+        if deed == "go":
             order = advance(call, now, step)
             executed |= before is TRYING and outcome is not REFUSED and ("sent" in told or outcome is FAILED)
             assert TRANSITIONS[before, order] is call.state
@@ -1035,10 +1198,17 @@ def test_whatever_happens_it_keeps_its_promises(size, kind, spec, breaker, scrip
                 waited_from = now if waited_from is None else waited_from
                 assert now < call.until <= min(waited_from + spec.wait, call.deadline.at)
                 assert stage.pool.pick(now) is None
+            elif order is GO_ON:
+                assert call.until <= call.deadline.at
+                assert call.instance is not tried
             else:
                 assert (order is DONE) is (before is TRYING and outcome in {OK, FAILED})
                 assert (call.because is None) is (before is TRYING and outcome is OK)
-        assert sum(stage.in_flight()) == (call.state is TRYING)
+        else:
+            interfere(stage, call, now, deed, outcome)
+            assert call.state is (TRANSITIONS[before, GIVE_UP] if deed == "cancel" else before)
+        assert call.rival is None or (call.state is TRYING and call.rival.instance is not call.instance)
+        assert sum(stage.in_flight()) == (call.state is TRYING) + (call.rival is not None)
         assert call.attempt <= attempts
 
 
@@ -1126,3 +1296,10 @@ def test_a_tied_call_does_not_leave_for_a_stale_connection_but_does_for_a_second
     assert again == "c"
     assert call.instance.name in ("a", "b")
     assert stage.targets[2].in_flight == 0
+
+
+def test_only_a_rival_overtakes():
+    call = Stage().call()
+
+    with pytest.raises(RuntimeError, match="overtake does not belong"):
+        call.overtake(0.1)

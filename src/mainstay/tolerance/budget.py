@@ -53,11 +53,15 @@ class Budget:
 
     def withdraw(self, now: float) -> bool:
         """Take out one retry; say whether there was one left."""
-        # A whole retry, less the rounding error of adding up shares.
-        if self.balance(now) < 1.0 - 1e-9:
+        if not self.affords(now):
             return False
         self._window.mark(now)
         return True
+
+    def affords(self, now: float) -> bool:
+        """Say whether there is a retry left."""
+        # A whole one, less the rounding error of adding up shares.
+        return self.balance(now) >= 1.0 - 1e-9
 
     def balance(self, now: float) -> float:
         """Give the number of retries that are left."""

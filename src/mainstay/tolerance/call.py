@@ -2,7 +2,7 @@
 
 ::
 
-    IDLE ──TRY──▶ TRYING ──PAUSE──▶ PAUSED ──TRY──▶ TRYING      TRYING ──TRY──▶ TRYING
+    IDLE ──TRY──▶ TRYING ──PAUSE──▶ PAUSED ──TRY──▶ TRYING      TRYING ──TRY, GO_ON──▶ TRYING
       │             │                 │
       ├─WAIT──▶ PAUSED                ├─WAIT──▶ PAUSED
       └─GIVE_UP─────┴─DONE, GIVE_UP───┴─GIVE_UP──▶ ENDED
@@ -11,6 +11,10 @@ Whoever drives it does what it orders and tells what happened: `start`, then `se
 `resume` after every pause, until the order is DONE or GIVE_UP. While nobody can be asked it waits for a while: for a
 restart, mostly. It asks the pool for an instance, the breaker
 for a permit and the budget for a retry, and gives every place back exactly once.
+
+An attempt that is late may get a *rival* (`hedge`): a second one elsewhere, at the same time. When the rival has its
+answer first, it takes the place of the attempt (`overtake`); when the attempt fails, the rival is what goes on; and
+when the rival fails (`drop`), the attempt goes on as if there had been none.
 """
 
 from dataclasses import dataclass, field
@@ -29,6 +33,7 @@ from mainstay.tolerance.backoff import Backoff, BackoffSpec
 from mainstay.tolerance.breaker import Breaker
 from mainstay.tolerance.budget import Budget
 from mainstay.tolerance.deadline import Deadline
+from mainstay.tolerance.hedge import HedgeSpec, SuspicionSpec
 from mainstay.tolerance.retry import IDEMPOTENT, UNKNOWN, UNSENT, RetrySpec, proof
 
 
@@ -44,6 +49,10 @@ class CallSpec:
     """What is tried again; None and every request has one attempt."""
     wait: float = 2.0
     """Seconds that a request may wait while there is nobody to ask: most services start within them."""
+    hedge: HedgeSpec | None = field(default_factory=HedgeSpec)
+    """When a second attempt is made beside the first; None: never."""
+    suspicion: SuspicionSpec | None = field(default_factory=SuspicionSpec)
+    """When silence puts an instance in doubt; None: never."""
 
     def __post_init__(self) -> None:
         above("attempt", self.attempt, 0)
@@ -102,6 +111,8 @@ class Order(IntEnum):
     """Give the client the instance's answer; no place is held any more."""
     WAIT = 4
     """There is nobody to ask: `resume` when that may have changed, and at `until` at the latest."""
+    GO_ON = 5
+    """The attempt has failed, and its rival is the attempt from now on: go on with that, until `until`."""
 
 
 class Because(Enum):
@@ -120,13 +131,14 @@ class Because(Enum):
 
 
 IDLE, TRYING, PAUSED, ENDED = State
-TRY, PAUSE, GIVE_UP, DONE, WAIT = Order
+TRY, PAUSE, GIVE_UP, DONE, WAIT, GO_ON = Order
 
 TRANSITIONS: dict[tuple[State, Order], State] = {
     (IDLE, TRY): TRYING,
     (IDLE, WAIT): PAUSED,
     (IDLE, GIVE_UP): ENDED,
     (TRYING, TRY): TRYING,
+    (TRYING, GO_ON): TRYING,
     (TRYING, PAUSE): PAUSED,
     (TRYING, GIVE_UP): ENDED,
     (TRYING, DONE): ENDED,
@@ -134,6 +146,22 @@ TRANSITIONS: dict[tuple[State, Order], State] = {
     (PAUSED, WAIT): PAUSED,
     (PAUSED, GIVE_UP): ENDED,
 }
+
+
+class Rival(Generic[T]):
+    """A second attempt beside the first; its number is the call's last."""
+
+    __slots__ = ("cut", "instance", "permit", "sent_at", "until")
+
+    def __init__(self, instance: T, permit: int, until: float, *, cut: bool) -> None:
+        self.instance = instance
+        self.permit = permit
+        self.until = until
+        """When it has to have ended."""
+        self.cut = cut
+        """It was not given its full time."""
+        self.sent_at: float | None = None
+        """When bytes of the request may have reached the instance."""
 
 
 class Policy(Generic[T]):
@@ -195,6 +223,7 @@ class Call(Generic[T]):
         "deadline",
         "instance",
         "retry_after",
+        "rival",
         "sent_at",
         "state",
         "until",
@@ -235,6 +264,8 @@ class Call(Generic[T]):
         self.until = now
         self.because = None
         self.retry_after = None
+        self.rival: Rival[T] | None = None
+        """The second attempt beside the present one, if there is one."""
 
     def shorten(self, now: float, patience: float) -> None:
         """Tell, before it starts, that whoever asks waits for so many seconds only; longer means nothing."""
@@ -260,6 +291,47 @@ class Call(Generic[T]):
         if self.state is not TRYING:
             raise self._misused("committed")
         self._committed_at = now
+        self.drop(now, CANCELLED)
+
+    def hedge(self, now: float) -> bool:
+        """Begin a second attempt beside the present one; not for what may do harm when it runs twice.
+
+        Returns:
+            Whether there is a rival now: an instance that was not tried admits it, and it can be afforded.
+        """
+        retry, budget = self._policy.spec.retry, self._policy.budget
+        if self.state is not TRYING:
+            raise self._misused("hedge")
+        if retry is None or budget is None or self.attempt >= retry.attempts or self.rival is not None:
+            return False
+        if not self._idempotent or not self._repeatable or self._committed_at is not None:
+            return False
+        if self.deadline.passed(now) or not budget.affords(now):
+            return False
+        found = self._admitted(now, (*self._tried, self.instance))
+        if found is None:
+            return False
+        budget.withdraw(now)
+        until = self.deadline.fit(now, self._policy.spec.attempt)
+        self.rival = Rival(found[0], found[1], until, cut=until < now + self._policy.spec.attempt)
+        self.attempt += 1
+        return True
+
+    def overtake(self, now: float) -> None:
+        """Tell that the rival has its answer: it is the attempt from now on, and the other proves nothing."""
+        if self.rival is None:
+            raise self._misused("overtake")
+        self._give_back(now, CANCELLED)
+        self._promote()
+
+    def drop(self, now: float, outcome: Outcome) -> None:
+        """Tell how the rival has ended; harmless when there is none."""
+        rival = self.rival
+        if rival is None:
+            return
+        self.rival = None
+        self._tried = (*self._tried, rival.instance)
+        self._take_back(now, rival.instance, rival.permit, outcome, cut=rival.cut)
 
     def unrepeatable(self) -> None:
         """Tell that the request's body can no longer be repeated: only what was never sent may be retried."""
@@ -284,17 +356,25 @@ class Call(Generic[T]):
             retry_after: The seconds of its `Retry-After`, if it had one.
 
         Returns:
-            DONE when there is an answer to pass on, TRY or PAUSE when it is tried again, else GIVE_UP.
+            DONE when there is an answer to pass on, TRY or PAUSE when it is tried again, GO_ON when its rival is
+            still at it, else GIVE_UP.
         """
         if self.state is not TRYING:
             raise self._misused("settle")
         self._give_back(now, outcome)
         self.retry_after = retry_after
         if outcome is OK:
+            self.drop(now, CANCELLED)
             self.state = ENDED
             return DONE
         if outcome is CANCELLED:
+            self.drop(now, CANCELLED)
             return self._end(Because.CANCELLED)
+        if self.rival is not None:
+            if outcome is not FAILED or self._may_pass(status):
+                self._promote()
+                return GO_ON
+            self.drop(now, CANCELLED)
         because = self._next(now, outcome, status)
         if because is None:
             return PAUSE if self.state is PAUSED else TRY
@@ -318,14 +398,26 @@ class Call(Generic[T]):
         """Tell that the client went away: proves nothing, and gives the place back. Harmless at the end."""
         if self.state is ENDED:
             return
+        self.drop(now, CANCELLED)
         if self.state is TRYING:
             self._give_back(now, CANCELLED)
         self._end(Because.CANCELLED)
 
     def _begin(self, now: float) -> bool:
         """Begin an attempt at an instance that was not tried; say whether there is one that admits it."""
+        found = self._admitted(now, self._tried)
+        if found is None:
+            return False
+        self.instance, self._permit = found
+        self.sent_at = None
+        self.attempt += 1
+        self.state = TRYING
+        self._limit(now)
+        return True
+
+    def _admitted(self, now: float, passed_over: tuple[T, ...]) -> tuple[T, int] | None:
+        """Take a place at an instance: give it and its breaker's permit; None when nobody else admits it."""
         pool = self._policy.pool
-        passed_over = self._tried
         while (target := pool.pick(now, passed_over, self.bond)) is not None:
             breaker = target.breaker
             permit = breaker.admit(now) if breaker is not None else 0
@@ -333,14 +425,8 @@ class Call(Generic[T]):
                 passed_over = (*passed_over, target)
                 continue
             target.in_flight += 1
-            self.instance = target
-            self._permit = permit
-            self.sent_at = None
-            self.attempt += 1
-            self.state = TRYING
-            self._limit(now)
-            return True
-        return False
+            return target, permit
+        return None
 
     def _limit(self, now: float) -> None:
         attempt = self._policy.spec.attempt
@@ -348,14 +434,30 @@ class Call(Generic[T]):
         self._cut = self.until < now + attempt
 
     def _give_back(self, now: float, outcome: Outcome) -> None:
-        instance = self.instance
+        self._take_back(now, self.instance, self._permit, outcome, cut=self._cut)
+
+    def _take_back(self, now: float, instance: T, permit: int, outcome: Outcome, *, cut: bool) -> None:
         instance.in_flight -= 1
-        if outcome is TIMEOUT and self._cut:
+        if outcome is TIMEOUT and cut:
             # It was not given its full time, so its silence proves nothing against it.
             outcome = CANCELLED
         if instance.breaker is not None:
-            instance.breaker.settle(now, self._permit, outcome)
+            instance.breaker.settle(now, permit, outcome)
         self._policy.pool.observe(now, instance, outcome)
+
+    def _promote(self) -> None:
+        """Have the rival be the attempt; the one that was is over."""
+        rival = self.rival
+        assert rival is not None
+        self._tried = (*self._tried, self.instance)
+        self.instance, self._permit, self._cut = rival.instance, rival.permit, rival.cut
+        self.sent_at, self.until = rival.sent_at, rival.until
+        self.rival = None
+
+    def _may_pass(self, status: int) -> bool:
+        """Tell whether another instance might not give the answer of this status."""
+        retry = self._policy.spec.retry
+        return retry is not None and status in retry.statuses
 
     def _next(self, now: float, outcome: Outcome, status: int) -> Because | None:
         """Try again or pause; or give why it is over."""
