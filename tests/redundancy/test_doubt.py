@@ -1,8 +1,8 @@
 import pytest
-from tests.redundancy.test_pool import Stage, member
 
 from mainstay.base.facts import InstanceDoubted, InstanceTrusted
 from mainstay.redundancy.doubt import Doubt
+from redundancy.test_pool import Stage, member
 
 
 def test_one_in_doubt_is_asked_after_all_others():

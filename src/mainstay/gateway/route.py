@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from math import inf
 from time import monotonic
 from typing import Any, Protocol
 
@@ -20,11 +21,15 @@ from mainstay.redundancy.health import Health
 from mainstay.redundancy.pool import Pool
 from mainstay.tolerance.breaker import Breaker
 from mainstay.tolerance.call import Because, Policy
+from mainstay.tolerance.hedge import Waits
 
 PARKED = 1000
 """Requests that may wait in one worker for an instance of one service, so that an outage does not fill the memory."""
 
 _SERVER_ERROR = 500
+_SMOOTH = 10.0
+_FEW = 32
+_MUCH = 3.0
 _STEP = 50
 
 
@@ -53,13 +58,18 @@ class Route:
         "durations",
         "failures",
         "first_attempt",
+        "hedges",
+        "hedges_won",
         "in_flight",
+        "late",
         "latency",
         "micros",
         "name",
+        "overdue",
         "own",
         "parked",
         "past",
+        "patience",
         "policy",
         "pool",
         "received",
@@ -72,6 +82,8 @@ class Route:
         "tasks",
         "tunnels",
         "upgrades",
+        "usual",
+        "waits",
     )
 
     def __init__(
@@ -95,6 +107,12 @@ class Route:
         self.tasks: set[asyncio.Task[None]] = set()
         self.first_attempt = _first_attempt(settings)
         """What an instance is told of a first attempt at its beginning."""
+        self.waits = Waits()
+        """How long answers are waited for."""
+        self.late = self.overdue = self.patience = inf
+        """Seconds from which on an answer is late, and overdue, and the lesser of the two; infinity: never."""
+        self.usual = 0.0
+        """Requests that are usually under way."""
         # Counted since the worker began; whoever adds up keeps what the dead ones had.
         self.requests = 0
         self.failures = 0
@@ -102,6 +120,9 @@ class Route:
         self.cancelled = 0
         self.refused = 0
         self.retries = 0
+        # Second attempts beside a first, and those of them that answered before it.
+        self.hedges = 0
+        self.hedges_won = 0
         self.in_flight = 0
         self.tunnels = 0
         # Bytes from clients and to them, in tunnels.
@@ -119,6 +140,7 @@ class Route:
         self.because: dict[str, int] = {}
         # By instance: what was counted of lives that have left the pool.
         self.past: dict[str, Counter[str]] = {}
+        self.judge(0.0)
 
     def count(self, status: int, seconds: float) -> None:
         """Count an answered request by its status and latency."""
@@ -139,6 +161,33 @@ class Route:
         """Count a request that is not tried (again)."""
         why = because.name.lower() if because is not None else "unknown"
         self.because[why] = self.because.get(why, 0) + 1
+
+    # --- while an answer is late ---
+
+    def judge(self, now: float) -> None:
+        """Find anew what is late and what is overdue; called every second or so."""
+        spec, waits = self.settings.call, self.waits
+        waits.judge(now)
+        self.late = self.overdue = inf
+        if spec.hedge is not None:
+            self.late = waits.late if spec.hedge.after is None else spec.hedge.after
+        if spec.suspicion is not None:
+            self.overdue = max(waits.overdue, spec.suspicion.least)
+        self.patience = min(self.late, self.overdue)
+        self.usual += (self.in_flight - self.usual) / _SMOOTH
+
+    def crowded(self) -> bool:
+        """Tell whether so much is under way that a second attempt would make it worse."""
+        return self.in_flight > max(_FEW, _MUCH * self.usual)
+
+    def doubt(self, now: float, member: Upstream, waited: float) -> None:
+        """Take it that an instance has been silent for far too long, unless all others are as silent; have it checked."""
+        recently = now - self.overdue / 2
+        well = (
+            one is not member and (one.heard_at > recently or not one.in_flight) for one in self.pool.up(now)
+        )
+        if any(well) and self.pool.doubt(now, member, waited) and member.watch is not None:
+            member.watch.hurry()
 
     # --- while there is nobody to ask ---
 
@@ -232,6 +281,7 @@ class Route:
         self.settings = settings
         self.first_attempt = _first_attempt(settings)
         self.policy.configure(settings.call)
+        self.judge(now)
         self.pool.configure(now, settings.pool)
         self.pool.check_by(now, settings.health)
         for member in self.pool.members:
@@ -292,6 +342,8 @@ class Route:
             "cancelled": self.cancelled,
             "refused": self.refused,
             "retries": self.retries,
+            "hedges": self.hedges,
+            "hedges_won": self.hedges_won,
             "in_flight": self.in_flight,
             "parked": len(self.parked),
             "tunnels": self.tunnels,
@@ -319,6 +371,7 @@ class Route:
                 "latency": merged((member.before, member.latency)),
                 "health": member.health.state.value,
                 "ejected": member.ejected_until is not None,
+                "doubted": member.doubted_until is not None,
                 "breaker": member.breaker.state.value if member.breaker is not None else None,
             }
 

@@ -16,6 +16,7 @@ from mainstay.tolerance.backoff import BackoffSpec
 from mainstay.tolerance.breaker import BreakerSpec
 from mainstay.tolerance.budget import BudgetSpec
 from mainstay.tolerance.call import CallSpec
+from mainstay.tolerance.hedge import HedgeSpec, SuspicionSpec
 from mainstay.tolerance.retry import RetrySpec
 
 UP = "up"
@@ -29,6 +30,8 @@ _PARTS: dict[str, Callable[[Any], Any]] = {
     "retry": lambda told: _read(RetrySpec, told),
     "backoff": lambda told: _read(BackoffSpec, told),
     "budget": lambda told: _read(BudgetSpec, told),
+    "hedge": lambda told: _read(HedgeSpec, told),
+    "suspicion": lambda told: _read(SuspicionSpec, told),
     "statuses": frozenset,
 }
 """What the parts of a spec that are no plain values are made of."""

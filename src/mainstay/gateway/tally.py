@@ -8,7 +8,10 @@ from typing import Any
 
 from mainstay.base.histogram import merged, quantile
 
-_SUMS = ("requests", "failures", "broken", "cancelled", "refused", "retries", "received", "sent")
+_SUMS = (
+    *("requests", "failures", "broken", "cancelled", "refused", "retries", "hedges", "hedges_won"),
+    *("received", "sent"),
+)
 
 
 @dataclass(slots=True)
@@ -16,7 +19,7 @@ class Totals:
     """All that was ever counted of a service, over all workers; none of it is ever less than it was."""
 
     sums: Counter[str] = field(default_factory=Counter)
-    """`requests`, `failures`, `broken`, `cancelled`, `refused` and `retries`; bytes `received` and `sent` in tunnels."""
+    """`requests`, `failures`, `broken`, `cancelled`, `refused`, `retries`, `hedges` and `hedges_won`; bytes `received` and `sent` in tunnels."""
     classes: Counter[int] = field(default_factory=Counter)
     """Answered requests by the first digit of the status."""
     durations: dict[int, int] = field(default_factory=dict)
@@ -180,6 +183,7 @@ def _now(parts: list[dict[str, Any]]) -> dict[str, int]:
     return {
         "in_flight": sum(part["in_flight"] for part in parts),
         "ejected": sum(part["ejected"] for part in parts),
+        "doubted": sum(part.get("doubted", False) for part in parts),
         "breakers_open": sum(part["breaker"] not in (None, "closed") for part in parts),
     }
 

@@ -45,6 +45,7 @@ class Upstream(Target):
         "connections",
         "failed",
         "failures",
+        "heard_at",
         "idle",
         "latency",
         "leaving",
@@ -85,6 +86,8 @@ class Upstream(Target):
         self.preamble = row.preamble
         self.server_name = row.server_name
         self.leaving = False
+        # When the last head of an answer came.
+        self.heard_at = 0.0
         self.idle: deque[UpstreamConnection] = deque()
         self.connections: set[UpstreamConnection] = set()
         self.busy: set[Guest] = set()

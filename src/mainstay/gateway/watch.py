@@ -45,6 +45,10 @@ class Watch:
         """Check, when it is its turn."""
         self.watches.want(self)
 
+    def hurry(self) -> None:
+        """Check as soon as may be, and then in the usual rhythm."""
+        self.watches.want(self)
+
     def begin(self, now: float) -> None:
         """Check now, and again after `every`."""
         watches = self.watches
@@ -78,10 +82,15 @@ class Watch:
     def _judge(self, now: float, *, ok: bool) -> None:
         member = self.member
         pool = member.route.pool
+        doubt = member.doubt
         if ok:
+            if member.doubted_until is not None and doubt is not None and not doubt.lasts:
+                member.route.waits.excuse()
             pool.passed(now, member)
             return
         pool.failed(now, member)
+        if member.doubted_until is not None and member.health.usable:
+            self.hurry()
         # Who waits there is better off elsewhere; in panic there is no elsewhere.
         if not member.health.usable and not pool.panicking and pool.usable(now):
             for exchange in list(member.busy):

@@ -483,6 +483,7 @@ class Worker:
             for member in route.pool.members:
                 if member.connections:
                     member.sweep(now)
+            route.judge(now)
             if self._ticks % _WINDOW == 0:
                 route.turn()
         if self._ticks % _DAY == 0:

@@ -267,6 +267,12 @@ class Pool(Generic[I]):
             self._sort(now)
         return [member for rank in self._ranks for member in rank]
 
+    def up(self, now: float) -> list[I]:
+        """Give all who are up, not ejected and not in doubt; nobody changes the list."""
+        if now >= self._changes_at:
+            self._sort(now)
+        return self._by_rank[_UP]
+
     def _moved(self, now: float, instance: I, before: State) -> None:
         health = instance.health
         if not health.usable:

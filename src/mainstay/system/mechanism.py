@@ -12,6 +12,7 @@ from mainstay.redundancy.health import HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.system.value import (
     Duration,
+    DurationOrAuto,
     DurationOrZero,
     Share,
     ShareOrZero,
@@ -23,11 +24,13 @@ from mainstay.system.value import (
 from mainstay.system.wire import WireBytes
 from mainstay.tolerance.breaker import BreakerSpec
 from mainstay.tolerance.budget import BudgetSpec
+from mainstay.tolerance.hedge import HedgeSpec, SuspicionSpec
 from mainstay.tolerance.retry import RetrySpec
 
 _HEALTH = HealthSpec()
 _RETRY = RetrySpec()
 _BREAKER = BreakerSpec()
+_SUSPICION = SuspicionSpec()
 _OUTLIER = OutlierSpec()
 
 
@@ -135,6 +138,31 @@ class Retry(Section):
     def spec(self) -> RetrySpec:
         """Build what the retry policy takes."""
         return RetrySpec(attempts=self.attempts, budget=BudgetSpec(share=self.budget))
+
+
+class Hedge(Section):
+    """When a second instance is asked as well, because the first takes longer than usual."""
+
+    after: DurationOrAuto = None
+    """How long an answer may take before a second attempt is made; `auto`, the default: longer than nineteen of twenty
+    of the last hundred answers at least took. It is made for GET, HEAD and OPTIONS without a body, which change
+    nothing; not where `sticky` ties a request to its instance."""
+
+    def spec(self) -> HedgeSpec:
+        """Build what the machine for one request takes."""
+        return HedgeSpec(after=self.after)
+
+
+class Suspicion(Section):
+    """When silence puts an instance in doubt."""
+
+    at_least: DurationOrZero = _SUSPICION.least
+    """How long an instance must have been silent at least, however short its answers usually take. Below 50ms it is the
+    machine that hiccups."""
+
+    def spec(self) -> SuspicionSpec:
+        """Build what the machine for one request takes."""
+        return SuspicionSpec(least=self.at_least)
 
 
 class Breaker(Section):

@@ -30,10 +30,22 @@ from mainstay.system.entrance import Entrance, Opening, ServiceRoute
 from mainstay.system.envfile import read_env_file
 from mainstay.system.limits import Limits
 from mainstay.system.listener import TCP, Listen, ListenAt, Listener
-from mainstay.system.mechanism import Breaker, Health, Logs, Outlier, Restart, Retry, Section, Timeouts
+from mainstay.system.mechanism import (
+    Breaker,
+    Health,
+    Hedge,
+    Logs,
+    Outlier,
+    Restart,
+    Retry,
+    Section,
+    Suspicion,
+    Timeouts,
+)
 from mainstay.system.sticky import Sticky
 from mainstay.system.tls import Tls, UpstreamTls
 from mainstay.system.value import (
+    AutoOrOff,
     Balance,
     Duration,
     DurationOrZero,
@@ -148,6 +160,16 @@ class Service(Section):
     idempotency: Honoured = False
     """`service`: it honours the `Idempotency-Key` header, so that a POST which carries one is done once
     however often it is sent, and is retried like a GET. `off` by default: only the service can promise that."""
+
+    hedge: Annotated[Hedge | None, AutoOrOff()] = Hedge()
+    """A second attempt at another instance beside one that takes longer than usual, or `off`; whichever answers first
+    counts. `auto` by default: what hangs, and what is unlucky, then costs users nearly nothing. Its attempts are paid
+    for out of `retry.budget`, and none is made while far more is under way than usual."""
+
+    suspicion: Annotated[Suspicion | None, OrOff()] = Suspicion()
+    """Doubt in an instance that has answered nothing for twice as long as all but one in a thousand answers take, or
+    `off`: it is checked at once, and asked after all others until it is heard of. On: nothing else notices in a tenth of a
+    second that a process hangs."""
 
     breaker: Annotated[Breaker | None, OrOff()] = Breaker()
     """A circuit breaker for each instance, or `off`. On: asking an instance that fails half of the time
@@ -324,6 +346,8 @@ class Service(Section):
             request=self.timeouts.request,
             retry=self.retry_spec(),
             wait=self.wait,
+            hedge=self.hedge.spec() if self.hedge is not None else None,
+            suspicion=self.suspicion.spec() if self.suspicion is not None else None,
         )
 
 

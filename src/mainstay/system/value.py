@@ -312,6 +312,20 @@ Honoured = Annotated[bool, Either("service", "off", true="service")]
 OwnHost = Annotated[bool, Either("client", "address", true="address")]
 """Whose idea of its host an instance is told; true means its own."""
 
+
+def _duration_or_auto(written: object) -> float | None:
+    return None if written == "auto" else _reads(parse_duration, above_zero=True)(written)
+
+
+DurationOrAuto = Annotated[
+    float | None,
+    PlainValidator(_duration_or_auto),
+    WithJsonSchema(
+        {"anyOf": [{"const": "auto"}, {"type": "string", "pattern": DURATION_PATTERN, "examples": ["50ms"]}]}
+    ),
+]
+"""Seconds, above zero; None: to be found out."""
+
 Switch = Annotated[bool, Either("on", "off", true="on")]
 """Written `on` or `off`, which in YAML 1.2 are plain words."""
 
@@ -328,7 +342,7 @@ class OrOff:
         def read(written: object, keys: core_schema.ValidatorFunctionWrapHandler) -> object:
             if written == "off":
                 return None
-            if written == "on" and "on" in self._words:
+            if written in self._words:
                 return keys({})
             if isinstance(written, (str, int, float, list)) or written is None:
                 allowed = ", ".join(self._words)
@@ -350,6 +364,12 @@ class OnOrOff(OrOff):
     """Likewise for what is off unless told: `on` is the mechanism with all its defaults."""
 
     _words = ("on", "off")
+
+
+class AutoOrOff(OrOff):
+    """Likewise for what finds out itself what nobody tells it: `auto` is the mechanism with all its defaults."""
+
+    _words = ("auto", "off")
 
 
 class ValueOrOff:

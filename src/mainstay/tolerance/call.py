@@ -231,6 +231,8 @@ class Call(Generic[T]):
 
     instance: T
     """Where the attempt is made; there is none before the first TRY."""
+    _permit: int
+    _cut: bool
     attempt: int
     """The number of the attempt, from 1; 0 before the first."""
     sent_at: float | None
@@ -308,20 +310,21 @@ class Call(Generic[T]):
             return False
         if self.deadline.passed(now) or not budget.affords(now):
             return False
-        found = self._admitted(now, (*self._tried, self.instance))
-        if found is None:
-            return False
-        budget.withdraw(now)
-        until = self.deadline.fit(now, self._policy.spec.attempt)
-        self.rival = Rival(found[0], found[1], until, cut=until < now + self._policy.spec.attempt)
-        self.attempt += 1
-        return True
+        tried, permit, cut = self._tried, self._permit, self._cut
+        instance, until, sent_at = self.instance, self.until, self.sent_at
+        self._tried = (*tried, instance)
+        if self._begin(now):
+            budget.withdraw(now)
+            self.rival = Rival(self.instance, self._permit, self.until, cut=self._cut)
+        self._tried, self._permit, self._cut = tried, permit, cut
+        self.instance, self.until, self.sent_at = instance, until, sent_at
+        return self.rival is not None
 
     def overtake(self, now: float) -> None:
         """Tell that the rival has its answer: it is the attempt from now on, and the other proves nothing."""
         if self.rival is None:
             raise self._misused("overtake")
-        self._give_back(now, CANCELLED)
+        self._give_back(now, self.instance, self._permit, CANCELLED, self._cut)
         self._promote()
 
     def drop(self, now: float, outcome: Outcome) -> None:
@@ -331,7 +334,7 @@ class Call(Generic[T]):
             return
         self.rival = None
         self._tried = (*self._tried, rival.instance)
-        self._take_back(now, rival.instance, rival.permit, outcome, cut=rival.cut)
+        self._give_back(now, rival.instance, rival.permit, outcome, rival.cut)
 
     def unrepeatable(self) -> None:
         """Tell that the request's body can no longer be repeated: only what was never sent may be retried."""
@@ -361,10 +364,11 @@ class Call(Generic[T]):
         """
         if self.state is not TRYING:
             raise self._misused("settle")
-        self._give_back(now, outcome)
+        self._give_back(now, self.instance, self._permit, outcome, self._cut)
         self.retry_after = retry_after
         if outcome is OK:
-            self.drop(now, CANCELLED)
+            if self.rival is not None:
+                self.drop(now, CANCELLED)
             self.state = ENDED
             return DONE
         if outcome is CANCELLED:
@@ -400,24 +404,13 @@ class Call(Generic[T]):
             return
         self.drop(now, CANCELLED)
         if self.state is TRYING:
-            self._give_back(now, CANCELLED)
+            self._give_back(now, self.instance, self._permit, CANCELLED, self._cut)
         self._end(Because.CANCELLED)
 
     def _begin(self, now: float) -> bool:
         """Begin an attempt at an instance that was not tried; say whether there is one that admits it."""
-        found = self._admitted(now, self._tried)
-        if found is None:
-            return False
-        self.instance, self._permit = found
-        self.sent_at = None
-        self.attempt += 1
-        self.state = TRYING
-        self._limit(now)
-        return True
-
-    def _admitted(self, now: float, passed_over: tuple[T, ...]) -> tuple[T, int] | None:
-        """Take a place at an instance: give it and its breaker's permit; None when nobody else admits it."""
         pool = self._policy.pool
+        passed_over = self._tried
         while (target := pool.pick(now, passed_over, self.bond)) is not None:
             breaker = target.breaker
             permit = breaker.admit(now) if breaker is not None else 0
@@ -425,18 +418,21 @@ class Call(Generic[T]):
                 passed_over = (*passed_over, target)
                 continue
             target.in_flight += 1
-            return target, permit
-        return None
+            self.instance = target
+            self._permit = permit
+            self.sent_at = None
+            self.attempt += 1
+            self.state = TRYING
+            self._limit(now)
+            return True
+        return False
 
     def _limit(self, now: float) -> None:
         attempt = self._policy.spec.attempt
         self.until = self.deadline.fit(now, attempt)
         self._cut = self.until < now + attempt
 
-    def _give_back(self, now: float, outcome: Outcome) -> None:
-        self._take_back(now, self.instance, self._permit, outcome, cut=self._cut)
-
-    def _take_back(self, now: float, instance: T, permit: int, outcome: Outcome, *, cut: bool) -> None:
+    def _give_back(self, now: float, instance: T, permit: int, outcome: Outcome, cut: bool) -> None:
         instance.in_flight -= 1
         if outcome is TIMEOUT and cut:
             # It was not given its full time, so its silence proves nothing against it.

@@ -8,6 +8,7 @@ What is waited for longer than usual is often not waited for to its end, because
 until then is learnt as well; without it, what is usual would become shorter and shorter.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from math import inf
 
@@ -21,6 +22,7 @@ OVERDUE = 0.999
 LEAST = 100
 """Answers that have to be known before anything is called unusual."""
 
+_FRESH = 1000
 _TIMES = 2.0
 _WINDOW = 10.0
 _MOST = 32.0
@@ -53,9 +55,14 @@ class SuspicionSpec:
 class Waits:
     """The waits for the first byte of a service's answers, over the last ten seconds or a hundred answers."""
 
-    __slots__ = ("_before", "_counts", "_mildness", "_since", "late", "overdue")
+    __slots__ = ("_before", "_counts", "_fresh", "_mildness", "_since", "late", "learn", "overdue")
 
     def __init__(self) -> None:
+        # What has been learnt since it was last judged; of very much, the last is enough.
+        self._fresh: deque[float] = deque(maxlen=_FRESH)
+        self.learn = self._fresh.append
+        """Take in for how many seconds an answer was waited for, to its end or in vain: `learn(seconds)`. Bound once,
+        because every request does it."""
         self._counts: dict[int, int] = {}
         self._before: dict[int, int] = {}
         self._since = 0.0
@@ -66,14 +73,13 @@ class Waits:
         self.overdue = inf
         """Seconds from which on it is overdue; infinity likewise."""
 
-    def learn(self, seconds: float) -> None:
-        """Take in how long an answer was waited for, or how long it was waited for in vain."""
-        index = place(int(seconds * 1e6))
-        counts = self._counts
-        counts[index] = counts.get(index, 0) + 1
-
     def judge(self, now: float) -> None:
         """Find anew what is unusual; to be called every second or so."""
+        counts = self._counts
+        for seconds in self._fresh:
+            index = place(int(seconds * 1e6))
+            counts[index] = counts.get(index, 0) + 1
+        self._fresh.clear()
         known = merged((self._before, self._counts))
         self._mildness = max(1.0, self._mildness * _FORGIVING)
         if sum(known.values()) < LEAST:

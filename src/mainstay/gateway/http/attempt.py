@@ -5,6 +5,8 @@
     begin ── attempt ── (connect) ── sent ── answered
                 ▲                      │
                 └──── settle: TRY ─────┘
+
+An answer that is late may come sooner from elsewhere: then there are two attempts at the same time, see `Rival`.
 """
 
 import asyncio
@@ -13,25 +15,34 @@ from typing import TYPE_CHECKING
 
 from mainstay.base.outcome import CHARGED, OK, STALE, Outcome
 from mainstay.gateway.approach import connect
+from mainstay.gateway.http.asker import Asker
 from mainstay.gateway.http.connection import UpstreamConnection
 from mainstay.gateway.http.grammar import CHUNKED
 from mainstay.gateway.http.request import Request, of_attempt
-from mainstay.tolerance.call import GIVE_UP, PAUSE, TRY, WAIT, Call, Order
+from mainstay.gateway.http.rival import Rival
+from mainstay.tolerance.call import GIVE_UP, GO_ON, PAUSE, TRY, WAIT, Call, Order
 
 if TYPE_CHECKING:
     from mainstay.gateway.http.client import ClientConnection
     from mainstay.gateway.http.response import Response
     from mainstay.gateway.upstream import Upstream
 
+_SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+"""Methods that change nothing (RFC 9110 §9.2.1), so that two at the same time cannot disturb each other; two `PUT`
+may, when the one that came too late meets the client's next."""
+_LAST_WORDS = 1.0
+"""Seconds in which the last words of an instance that has gone arrive, and the end of its connections."""
+
 REPLAY = 65536
 """A request body up to this many bytes is kept for another attempt; it bounds memory for each request."""
 
 
-class Attempts:
+class Attempts(Asker):
     """The sending half of an `Exchange`: one request, at one instance after another."""
 
     __slots__ = (
         "_answered_at",
+        "_asked_at",
         "_connecting",
         "_connection",
         "_held",
@@ -41,19 +52,19 @@ class Attempts:
         "_pausing",
         "_pending",
         "_response",
+        "_rival",
         "_settled",
         "_started",
         "call",
-        "client",
         "done",
         "due",
-        "request",
         "route",
         "slot",
         "trace",
     )
 
     def __init__(self, client: "ClientConnection", request: Request, now: float) -> None:
+        # Not by `super`, which would be a call for each request.
         self.client = client
         self.request = request
         self.route = route = client.route
@@ -70,7 +81,8 @@ class Attempts:
         self.due = 0.0
         self.slot = 0
         self.done = False
-        self._connecting: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[object] | None = None
+        self._rival: Rival | None = None
         self._connection: UpstreamConnection | None = None
         self._instance: Upstream | None = None
         self._response: Response | None = None
@@ -82,15 +94,13 @@ class Attempts:
         self._settled = False
         self._outcome: Outcome = OK
         self._started = now
+        # From when on this attempt's answer is waited for.
+        self._asked_at = now
         self._answered_at = now
         # Bytes of the answer's body that were sent to the client while more was to come.
         self._passed = 0
 
     # --- what the other half does ---
-
-    def failed(self, outcome: Outcome) -> None:
-        """Take the end of an attempt without a complete answer."""
-        raise NotImplementedError
 
     def expired(self, now: float) -> None:
         """Act on a deadline that has passed."""
@@ -124,6 +134,8 @@ class Attempts:
             else:
                 self._pausing = False
                 self._obey(self.call.refuse(now), now)
+        elif order is GO_ON:
+            self._take_over(now)
         elif order is GIVE_UP:
             self._give_up(now)
 
@@ -143,7 +155,8 @@ class Attempts:
         instance.requests += 1
         if call.attempt > 1:
             self.route.retries += 1
-        self._wait(call.until)
+        self._asked_at = now
+        self._await(now)
         # Where one kept connection had ended, the others have as well: a new one tells.
         connection = (
             instance.reusable(now, idempotent=self.request.idempotent)
@@ -160,8 +173,12 @@ class Attempts:
     async def _connect(self, instance: "Upstream") -> None:
         told = self.client.preamble(self.request, instance.preamble) if instance.preamble else b""
         made = await connect(instance, self.client.loop, self.route.settings.connect, told)
+        self.connected(made, asyncio.current_task())
+
+    def connected(self, made: "UpstreamConnection | Outcome", task: "asyncio.Task[object] | None") -> None:
+        """Send the request by the connection that a task has made, if it is still this that is waited for."""
         now = monotonic()
-        if self.done or self._connecting is not asyncio.current_task():
+        if self.done or self._connecting is not task:
             # The attempt is over (its time was up, the client left); the connection is still good.
             if isinstance(made, UpstreamConnection):
                 made.spare(now)
@@ -181,18 +198,103 @@ class Attempts:
             body = [b"%x\r\n%b\r\n" % (len(part), part) for part in body]
             if request.complete:
                 body.append(b"0\r\n\r\n")
-        if now == self._started and request.patience is None:
-            attempt = self.route.first_attempt  # at a request's very beginning it is the same for all
+        if now == self._started and self.trace is None and request.patience is None:
+            # At a request's very beginning it is the same for all.
+            head = request.head(self.route.first_attempt, connection.instance.authority)
         else:
-            attempt = of_attempt(call.attempt, call.until - now)
-        if self.trace is not None:
-            attempt = self.trace.told() + attempt
-        head = request.head(attempt, connection.instance.authority)
-        connection.send(self, b"".join([head, *body]), last=request.complete)  # type: ignore[arg-type] # it is one
+            head = self.head_to(connection.instance, call.until - now)
+        connection.send(self, b"".join([head, *body]), last=request.complete)
         if not request.whole:
             request.body = []
         if not connection.paused:
             self.client.unpause()
+
+    def head_to(self, instance: "Upstream", left: float) -> bytes:
+        """Write the head of the request as an instance gets it, which has so many seconds left."""
+        attempt = of_attempt(self.call.attempt, left)
+        if self.trace is not None:
+            attempt = self.trace.told() + attempt
+        return self.request.head(attempt, instance.authority)
+
+    # --- two at the same time ---
+
+    def _await(self, now: float) -> None:
+        """Wait for the answer, and look after it when it is late."""
+        late, until = now + self.route.patience, self.call.until
+        self.client.worker.wheel.watch(self, min(until, late))
+
+    def _overdue(self, now: float) -> None:
+        """Act on an answer that is late: doubt the instance, and ask another one as well, where that may be."""
+        route, instance, waited = self.route, self._instance, now - self._asked_at
+        if instance is not None:
+            if waited >= route.overdue and instance.heard_at < self._asked_at:
+                route.doubt(now, instance, waited)
+            if waited >= route.late:
+                self._hedge(now)
+        due = self.call.until
+        for limit in (route.late, route.overdue):
+            if waited < limit < due - self._asked_at:
+                due = self._asked_at + limit
+        self._wait(due)
+
+    def _hedge(self, now: float) -> None:
+        """Ask another instance as well, when what is asked changes nothing, and nothing ties it to this one."""
+        request, call = self.request, self.call
+        if self._rival is not None or request.method not in _SAFE or request.size or not request.complete:
+            return
+        if self._settled or call.bond is not None or request.offers or self.route.crowded():
+            return
+        if call.hedge(now):
+            assert call.rival is not None
+            self.route.hedges += 1
+            self._rival = Rival(self, call.rival.instance, now)  # type: ignore[arg-type] # whoever sends also receives
+            self._rival.begin(now)
+
+    def overtaken(self, now: float) -> None:
+        """Leave the present attempt: its rival has the answer."""
+        self.route.waits.learn(now - self._asked_at)
+        self.route.hedges_won += 1
+        connection = self._detach()
+        if connection is not None:
+            connection.abandon()
+        self.call.overtake(now)
+        self._take_over(now)
+
+    def unrivalled(self, instance: "Upstream", outcome: Outcome, now: float) -> None:
+        """Hear that the rival has failed; the present attempt goes on as if there had been none."""
+        self._rival = None
+        if outcome in CHARGED:
+            instance.charge(outcome)
+        self.call.drop(now, outcome)
+
+    def _take_over(self, now: float) -> None:
+        """Make the rival's attempt this one's own."""
+        rival, self._rival = self._rival, None
+        assert rival is not None
+        rival.over = True
+        instance = self._instance = rival.instance
+        instance.busy.discard(rival)
+        instance.busy.add(self)
+        self._connecting = rival.connecting
+        connection = self._connection = rival.connection
+        if connection is not None:
+            connection.exchange = self
+        self._outcome = OK
+        self._asked_at = rival.began
+        self._response = None
+        self._held = False
+        self._pending.clear()
+        self._await(now)
+        if rival.response is not None:
+            self.answer(rival.response, now)
+            for data in rival.pieces:
+                self.piece(data)
+
+    def _end_rival(self) -> None:
+        """Leave the rival, whose place in the call is given back."""
+        rival, self._rival = self._rival, None
+        if rival is not None:
+            rival.end()
 
     # --- the client's side tells us ---
 
@@ -222,7 +324,8 @@ class Attempts:
         if self._connection is not None:
             self._connection.more(b"0\r\n\r\n" if self.request.length == CHUNKED else b"", last=True)
         if self._response is None and not self.done and not self._pausing:
-            self._wait(self.call.until)
+            self._asked_at = now
+            self._await(now)
 
     def hold_back(self) -> None:
         """Let the instance wait: the client has not read yet what it was sent."""
@@ -239,7 +342,14 @@ class Attempts:
         raise NotImplementedError
 
     def bereft(self) -> None:
-        """Wait for the end of the connection: it comes after what the instance said last."""
+        """Ask elsewhere as well; the end of the connection comes after what the instance said last, if it comes."""
+        instance = self._instance
+        if self._response is not None or instance is None or instance.leaving:
+            return
+        now = monotonic()
+        if self.call.until > now + _LAST_WORDS:
+            self._wait(now + _LAST_WORDS)
+        self._hedge(now)
 
     # --- ends ---
 

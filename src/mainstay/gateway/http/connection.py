@@ -12,7 +12,7 @@ from mainstay.gateway.http.grammar import CHUNKED, END, NONE, bare
 from mainstay.gateway.http.response import SWITCHING, Response
 
 if TYPE_CHECKING:
-    from mainstay.gateway.http.exchange import Exchange
+    from mainstay.gateway.http.asker import Asker
     from mainstay.gateway.upstream import Upstream
 
 IDLE = 4.0
@@ -60,7 +60,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.instance = instance
         self.loop = loop
         self.transport: asyncio.Transport = None  # type: ignore[assignment] # told by connection_made
-        self.exchange: Exchange | None = None
+        self.exchange: Asker | None = None
         self.used = 0
         self.idle_since = 0.0
         self.keep_for = IDLE
@@ -144,7 +144,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     # --- the exchange tells us ---
 
-    def send(self, exchange: "Exchange", data: bytes, *, last: bool) -> None:
+    def send(self, exchange: "Asker", data: bytes, *, last: bool) -> None:
         """Send the beginning of a request; its answer goes to `exchange`."""
         self.exchange = exchange
         self.used += 1
@@ -278,7 +278,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._raw = raw
 
-    def _switch(self, exchange: "Exchange", response: Response, rest: bytes) -> None:
+    def _switch(self, exchange: "Asker", response: Response, rest: bytes) -> None:
         """Leave the connection to another protocol, if that was offered; HTTP ends here."""
         if not exchange.offered(response):
             self._break()
@@ -288,7 +288,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.instance.connections.discard(self)
         exchange.switch(response, rest, full=self.paused)
 
-    def _begin(self, exchange: "Exchange", response: Response, now: float) -> None:
+    def _begin(self, exchange: "Asker", response: Response, now: float) -> None:
         """Begin the answer."""
         if response.keep_for is not None:
             self.keep_for = min(IDLE, max(0.0, response.keep_for - _MARGIN))

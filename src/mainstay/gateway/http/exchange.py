@@ -12,7 +12,7 @@ from mainstay.base.outcome import FAILED, OK, REFUSED, RESET, STALE, TIMEOUT, Ou
 from mainstay.gateway.http import page
 from mainstay.gateway.http.attempt import Attempts
 from mainstay.gateway.http.response import SWITCHING, Response
-from mainstay.tolerance.call import PAUSE, TRY, Because
+from mainstay.tolerance.call import GO_ON, PAUSE, TRY, Because
 
 if TYPE_CHECKING:
     from mainstay.gateway.http.sticky import Sticky
@@ -45,10 +45,6 @@ class Exchange(Attempts):
 
     # --- the instance's side tells us ---
 
-    def date(self) -> bytes:
-        """Give the `Date` line for an answer without one."""
-        return self.client.worker.date
-
     def interim(self, response: Response) -> None:
         """Pass on an interim answer (RFC 9110 §15.2), to clients that know of such."""
         if self.request.http11:
@@ -56,12 +52,18 @@ class Exchange(Attempts):
 
     def answer(self, response: Response, now: float) -> None:
         """Begin the answer, or try elsewhere when it says that the instance cannot."""
-        if self._instance is not None:
-            self._instance.answers[response.status // 100] += 1
+        instance = self._instance
+        if instance is not None:
+            instance.answers[response.status // 100] += 1
+            instance.heard_at = now
+            waited = now - self._asked_at
+            self.route.waits.learn(waited)
+            if instance.doubt is not None:
+                self.route.pool.heard(now, instance, in_time=waited < self.route.overdue)
         if response.status >= _STATUS_FAILED:
             self._charge(FAILED)
             order = self.call.settle(now, FAILED, response.status, response.seconds_to_wait())
-            if order is TRY or order is PAUSE:
+            if order is TRY or order is PAUSE or order is GO_ON:
                 connection = self._detach()
                 if connection is not None:
                     connection.release(now)
@@ -69,6 +71,7 @@ class Exchange(Attempts):
                 return
             self.route.gave_up(self.call.because)
             self._settled = True
+            self._end_rival()
         self._response = response
         self._answered_at = now
         self._held = 0 <= response.length <= self.route.settings.hold
@@ -78,14 +81,7 @@ class Exchange(Attempts):
             self._passed = -len(head)
             if not self._settled:
                 self.call.committed(now)
-
-    def offered(self, response: Response) -> bool:  # noqa: ARG002 - for an `Offer` to answer
-        """Tell whether the client has offered what the instance goes over to."""
-        return False
-
-    def switch(self, response: Response, rest: bytes, *, full: bool) -> None:
-        """Go over to another protocol."""
-        raise NotImplementedError
+                self._end_rival()
 
     def piece(self, data: bytes) -> None:
         """Take a piece of the answer's body; `flush` sends it."""
@@ -174,11 +170,22 @@ class Exchange(Attempts):
             self._answer_stalls(now)
         elif self._pausing:
             self.go_on(now)
-        elif self.request.complete or self._connection is None:
+        elif not self.request.complete and self._connection is not None:
+            self._upload_stalls(now)
+        elif now < self.call.until:
+            self._is_late(now)
+        else:
             self._cut()
             self.failed(TIMEOUT)
+
+    def _is_late(self, now: float) -> None:
+        instance = self._instance
+        if instance is not None and instance.held_by is not self.route.pool and not instance.leaving:
+            # It has gone without the end of its connections: nothing will come.
+            self._wait(self.call.until)
+            self.leave()
         else:
-            self._upload_stalls(now)
+            self._overdue(now)
 
     def _answer_stalls(self, now: float) -> None:
         """Nothing came from the instance for `idle` seconds: any of the three may be the slow one."""
@@ -305,6 +312,8 @@ class Exchange(Attempts):
         self.route.in_flight -= 1
         self.client.worker.wheel.forget(self)
         self._pending.clear()
+        if self._rival is not None:
+            self._end_rival()
         connection = self._detach()
         if connection is not None and connection.exchange is self:
             connection.abandon()

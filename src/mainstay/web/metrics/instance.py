@@ -39,6 +39,7 @@ _CLASSES = (1, 2, 3, 4, 5)
 _NOW = (
     ("attempts_in_flight", "in_flight", "Attempts in progress at the instance."),
     ("instance_ejected", "ejected", "Workers that leave the instance out because its traffic failed."),
+    ("instance_doubted", "doubted", "Workers that ask the instance last because it is silent."),
 )
 _BREAKERS = tuple(state.value for state in State)
 

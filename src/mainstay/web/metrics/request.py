@@ -19,7 +19,9 @@ _SUMS = (
     ),
     ("responses_broken", "broken", "Answers that were cut because the instance died in the middle of them."),
     ("requests_cancelled", "cancelled", "Requests that the client gave up."),
-    ("retries", "retries", "Further attempts at requests."),
+    ("retries", "retries", "Further attempts at requests, after one that failed."),
+    ("hedges", "hedges", "Second attempts at requests, beside one that was late."),
+    ("hedges_won", "hedges_won", "Second attempts that had their answer before the one that was late."),
     ("tunnel_received_bytes", "received", "Bytes that came from clients through tunnels: TCP, and upgrades."),
     ("tunnel_sent_bytes", "sent", "Bytes that went to clients through tunnels: TCP, and upgrades."),
 )
