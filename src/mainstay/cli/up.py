@@ -162,16 +162,20 @@ def _detached(system: System, run: RunDir, manner: _Manner) -> None:
 def _notes(status: dict[str, Any]) -> None:
     """Say what is not as the system file has it, although the system is up."""
     for service in status["services"]:
-        name, rows = (
-            service["service"],
-            [row for row in status["instances"] if row["service"] == service["service"]],
-        )
+        name = service["service"]
+        rows = [row for row in status["instances"] if row["service"] == name]
         if any(row["outdated"] for row in rows):
             show.news(
                 f"{name} still runs as the system file was before; `mainstay restart {name}` applies the change"
             )
-        if service["up"] < service["instances"]:
-            show.news(f"{name}: {service['up']} of {service['instances']} up; `mainstay status` tells why")
+        # Not `service["up"]`, for suspects are among them: so is, at first, an address that does not answer.
+        up, count = sum(row["state"] == "up" for row in rows), service["instances"]
+        if up < count:
+            failed = {
+                row["last_probe"]["said"] for row in rows if not (row["last_probe"] or {"ok": True})["ok"]
+            }
+            because = f" ({', '.join(sorted(failed))})" if failed else ""
+            show.news(f"{name}: {up} of {count} up{because}; `mainstay status` tells why")
 
 
 async def _serve(  # noqa: PLR0913 - all that is known of how

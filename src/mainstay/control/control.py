@@ -125,6 +125,7 @@ class Control:
             emit=self._emit,
         )
         self._usage = Usage()
+        self._heard: remote.Heard = {}
         self._chores: asyncio.Task[None] | None = None
 
     @property
@@ -162,6 +163,8 @@ class Control:
             if admin is not None:
                 self.admin.set_result(admin)
             await self._supervisor.start(strict=strict)
+            if not taken_over:  # those workers have asked already
+                self._heard = await remote.ask(self.system, self._traffic.probe)
         except BaseException as problem:
             if admin is not None and not self.admin.done():
                 admin.close()
@@ -431,6 +434,7 @@ class Control:
     def status(self) -> dict[str, Any]:
         """Give the whole state as plain values; docs/reference/json.md tells its shape."""
         instances = [self._instance(row) for row in self._all_rows()]
+        of = _by_service(instances)
         return {
             "version": STATUS_VERSION,
             "system": self.system.name,
@@ -442,7 +446,7 @@ class Control:
             "admin": str(self.system.gateway.admin) if self.system.gateway.admin is not None else None,
             "table": self.table,
             "workers": self.workers(),
-            "services": [self._service(name, instances) for name in self.system.services],
+            "services": [self._service(name, of.get(name, [])) for name in self.system.services],
             "instances": instances,
             "certificates": self.certificates(),
         }
@@ -484,25 +488,19 @@ class Control:
         return [{**row, "serves": row["state"] in _SERVES} for row in self._all_rows()]
 
     def _all_rows(self) -> list[dict[str, Any]]:
-        return [*self._supervisor.status(), *remote.status(self.system, self._crew.tally)]
+        return [*self._supervisor.status(), *remote.status(self.system, self._crew.tally, self._heard)]
 
     def missing(self) -> list[dict[str, Any]]:
         """Give the services of which no instance takes requests."""
-        rows = self.rows()
-        serving = {row["service"] for row in rows if row["serves"]}
+        of = _by_service(self.rows())
         return [
-            {
-                "service": name,
-                "up": 0,
-                "instances": len({row["instance"] for row in rows if row["service"] == name}),
-            }
+            {"service": name, "up": 0, "instances": len({row["instance"] for row in of.get(name, ())})}
             for name in self.system.services
-            if name not in serving
+            if not any(row["serves"] for row in of.get(name, ()))
         ]
 
-    def _service(self, name: str, instances: list[dict[str, Any]]) -> dict[str, Any]:
+    def _service(self, name: str, mine: list[dict[str, Any]]) -> dict[str, Any]:
         listener = self.system.listener_of(name)
-        mine = [row for row in instances if row["service"] == name]
         up = sum(row["state"] in _SERVES for row in mine)
         return {
             "service": name,
@@ -516,6 +514,13 @@ class Control:
         counted = self._crew.tally.instance(row["service"], row["instance"], row["generation"])
         used = self._usage.of(row["pid"])
         return {**row, **counted, "cpu": used.cpu if used else None, "memory": used.memory if used else None}
+
+
+def _by_service(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    of: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        of.setdefault(row["service"], []).append(row)
+    return of
 
 
 def _stamps(system: System) -> dict[Path, tuple[int, ...] | None]:
