@@ -25,7 +25,7 @@ from mainstay.base.facts import (
     WorkerExited,
 )
 from mainstay.base.program import module
-from mainstay.control.layout import addresses
+from mainstay.control.layout import access_log, addresses
 from mainstay.control.traffic import Traffic, Turn
 from mainstay.gateway import remote
 from mainstay.gateway.crew.crew import Crew
@@ -39,7 +39,7 @@ from mainstay.supervisor.environment import INSTANCE, RUN_DIR
 from mainstay.supervisor.life import Life
 from mainstay.supervisor.log import rotate
 from mainstay.supervisor.process import Process
-from mainstay.supervisor.rundir import ACCESS, GATEWAY, RunDir
+from mainstay.supervisor.rundir import GATEWAY, RunDir
 from mainstay.supervisor.state import State, WorkerRecord
 from mainstay.supervisor.supervisor import Supervisor
 from mainstay.supervisor.usage import Usage
@@ -360,13 +360,7 @@ class Control:
         return self._supervisor.rotation()
 
     def _log(self, system: System) -> LogSettings | None:
-        told = system.gateway.access_log
-        if told is None:
-            return None
-        path = self._rundir.log(ACCESS) if told.path is None else system.folder / told.path
-        return LogSettings(
-            path=str(path), format=told.format, sample=told.sample, size=told.size, keep=told.keep
-        )
+        return access_log(system, self._rundir)
 
     def _spawn_worker(self, number: int, listeners: dict[str, int]) -> Process:
         argv = module("mainstay.gateway.worker", "--number", str(number), "--link", GATEWAY)
@@ -444,6 +438,7 @@ class Control:
             "supervisor_pid": os.getpid(),
             "uptime": self._clock.wall() - self._since,
             "admin": str(self.system.gateway.admin) if self.system.gateway.admin is not None else None,
+            "access_log": log.path if (log := self._log(self.system)) is not None else None,
             "table": self.table,
             "workers": self.workers(),
             "services": [self._service(name, of.get(name, [])) for name in self.system.services],

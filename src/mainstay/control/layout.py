@@ -5,6 +5,7 @@ from dataclasses import replace
 from mainstay.gateway.crew.place import Address
 from mainstay.gateway.table import (
     Door,
+    LogSettings,
     Redirect,
     Rule,
     Settings,
@@ -14,6 +15,7 @@ from mainstay.gateway.table import (
     Trust,
 )
 from mainstay.gateway.tls.keyring import Keyring
+from mainstay.supervisor.rundir import ACCESS, RunDir
 from mainstay.system.entrance import Opening
 from mainstay.system.listener import TCP
 from mainstay.system.schema import Service, System
@@ -79,6 +81,15 @@ def _door(system: System, opening: Opening, rules: list[Rule], terms: Terms | No
 def _most(system: System, rules: list[Rule]) -> int | None:
     """Give how many connections a listener may have; only one of a single service has a limit."""
     return system.services[rules[0].service].max_connections if rules else None
+
+
+def access_log(system: System, rundir: RunDir) -> LogSettings | None:
+    """Say how requests are to be written down, and where."""
+    told = system.gateway.access_log
+    if told is None:
+        return None
+    path = rundir.log(ACCESS) if told.path is None else system.folder / told.path
+    return LogSettings(path=str(path), format=told.format, sample=told.sample, size=told.size, keep=told.keep)
 
 
 def trace(told: Tracing | None) -> TraceSettings | None:
