@@ -1,7 +1,8 @@
-"""What traffic knows of one instance: failures in a row, counted apart, take it out for a while.
+"""What traffic knows of one instance: failures in a row, or too large a share of them, take it out for a while.
 
-Refused, reset, timed out and 5xx are different kinds of proof, so each has its own count and limit. One
+Refused, reset, timed out and 5xx are different kinds of proof, so each has its own count in a row and limit. One
 good answer clears them all; what proves nothing (a stale connection, a client that left) is not counted.
+Who fails some requests only has good answers in between: it is held against its `peers`.
 An ejection lasts `base` seconds, twice as long each time it comes again, up to `cap`. For every `cap`
 seconds of good behaviour one of the earlier ejections is forgotten.
 """
@@ -15,7 +16,7 @@ from mainstay.redundancy.bound import above, at_least, between
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutlierSpec:
-    """How many failures in a row make an outlier, and for how long it is left out."""
+    """What makes an outlier, and for how long it is left out."""
 
     refused: int = 2
     """Connections refused in a row: nobody listens there, so the second is proof enough."""
@@ -25,6 +26,13 @@ class OutlierSpec:
     """Attempts timed out in a row: slowness may lie in the requests themselves."""
     failed: int = 10
     """Answers of 5xx in a row: mostly the application's own doing, and the weakest proof of the four."""
+    errors: float | None = 0.1
+    """Share of failures from which an instance is left out that fails far more than the others do: a tenth, since
+    a retry hides what is rarer; None: none."""
+    window: float = 5.0
+    """Seconds over which instances are held against each other: what is longer ago hides what is so now."""
+    minimum: int = 20
+    """Attempts in the window, at the instance as well as at all others, below which nothing is made of a share."""
     base: float = 1.0
     """Seconds the first ejection lasts: about what a restart takes."""
     cap: float = 30.0
@@ -38,6 +46,10 @@ class OutlierSpec:
         above("reset", self.reset, 0)
         above("timeout", self.timeout, 0)
         above("failed", self.failed, 0)
+        if self.errors is not None:
+            between("errors", self.errors, 0, 1)
+        above("window", self.window, 0)
+        above("minimum", self.minimum, 0)
         above("base", self.base, 0)
         at_least("cap", self.cap, self.base)
         between("keep", self.keep, 0, 1)
@@ -46,7 +58,18 @@ class OutlierSpec:
 class Outlier:
     """The traffic's memory of one life of an instance."""
 
-    __slots__ = ("_clean", "_counts", "_ejections", "_limits", "_returned_at", "_spec")
+    __slots__ = (
+        "_clean",
+        "_counts",
+        "_ejections",
+        "_limits",
+        "_returned_at",
+        "_spec",
+        "bad",
+        "bad_before",
+        "good",
+        "good_before",
+    )
 
     def __init__(self, spec: OutlierSpec) -> None:
         self._spec = spec
@@ -55,10 +78,19 @@ class Outlier:
         self._clean = True
         self._ejections = 0
         self._returned_at = 0.0
+        self.good = 0
+        """Good answers in this stretch of time, as its `peers` cut it."""
+        self.bad = 0
+        """Failures charged to it in this stretch."""
+        self.good_before = 0
+        """Good answers in the stretch before."""
+        self.bad_before = 0
+        """Failures in the stretch before."""
 
     def observe(self, outcome: Outcome) -> bool:
-        """Count how an attempt ended; say whether that makes it an outlier."""
+        """Count how an attempt ended; say whether that makes it an outlier by itself."""
         if outcome is OK:
+            self.good += 1
             if not self._clean:
                 self.clear()
             return False
@@ -66,13 +98,19 @@ class Outlier:
         if limit is None:
             return False
         self._clean = False
+        self.bad += 1
         count = self._counts[outcome] = self._counts.get(outcome, 0) + 1
         return count >= limit
 
     def clear(self) -> None:
-        """Forget what was counted, as a good answer does."""
+        """Forget the failures in a row, as a good answer does."""
         self._counts.clear()
         self._clean = True
+
+    def turn(self) -> None:
+        """Begin another stretch of time."""
+        self.good_before, self.good = self.good, 0
+        self.bad_before, self.bad = self.bad, 0
 
     def configure(self, spec: OutlierSpec) -> None:
         """Judge by another spec from now on; what was counted still counts."""
@@ -90,6 +128,7 @@ class Outlier:
         # A tenth of jitter, so that workers that ejected it together do not all try it together.
         self._returned_at = now + length * dice.between(0.9, 1.1)
         self.clear()
+        self.good = self.bad = self.good_before = self.bad_before = 0
         return self._returned_at
 
 

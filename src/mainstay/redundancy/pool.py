@@ -10,7 +10,7 @@ leaving it may cost a user what it knows. When it is neither, another takes its 
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import Generic, Literal
@@ -27,7 +27,7 @@ from mainstay.base.facts import (
     PanicEnded,
     ignore,
 )
-from mainstay.base.outcome import Outcome
+from mainstay.base.outcome import CHARGED, OK, Outcome
 from mainstay.redundancy.balance import BALANCES, I
 from mainstay.redundancy.bond import Bond
 from mainstay.redundancy.bound import at_least, one_of
@@ -35,6 +35,7 @@ from mainstay.redundancy.doubt import Doubt
 from mainstay.redundancy.health import DRAINING, SUSPECT, UNKNOWN, UP, HealthSpec, State
 from mainstay.redundancy.instance import Instance
 from mainstay.redundancy.outlier import Outlier, OutlierSpec
+from mainstay.redundancy.peers import Peers
 
 _REMEMBERED = 4096
 """Bonds whose choice is remembered; strangers may make up as many as they like."""
@@ -74,6 +75,7 @@ class Pool(Generic[I]):
         "_choose",
         "_dice",
         "_emit",
+        "_peers",
         "_ranks",
         "_service",
         "_spec",
@@ -87,6 +89,7 @@ class Pool(Generic[I]):
         self._service = service
         self._dice = dice
         self._emit = emit
+        self._peers = Peers()
         self._choose = BALANCES[spec.balance](spec.slow_start).choose
         # All members by what they are: out of service, up, suspect, sick; each in the order of the members.
         self._by_rank: list[list[I]] = [[], [], [], []]
@@ -115,6 +118,7 @@ class Pool(Generic[I]):
             member.held_by = self
             if member.up_since is None and member.health.usable and member.key not in known:
                 member.up_since = now
+        self._peers.sum_up(self._known())
         self._sort(now)
 
     def configure(self, now: float, spec: PoolSpec) -> None:
@@ -122,6 +126,7 @@ class Pool(Generic[I]):
         if (spec.balance, spec.slow_start) != (self._spec.balance, self._spec.slow_start):
             self._choose = BALANCES[spec.balance](spec.slow_start).choose
         self._spec = spec
+        self._peers.turns_at = -inf
         for member in self.members:
             if spec.outlier is None:
                 member.outlier = None
@@ -184,20 +189,53 @@ class Pool(Generic[I]):
             if spec is None:
                 return
             outlier = instance.outlier = Outlier(spec)
-        if not outlier.observe(outcome) or not self._may_eject(instance):
+        peers = self._peers
+        if now >= peers.turns_at:
+            self._turn(now)
+        if outcome is OK:
+            peers.good += 1
+            outlier.observe(OK)
+        elif outcome in CHARGED and self._holds(instance):
+            self._charge(now, instance, outlier, outcome)
+
+    def _charge(self, now: float, instance: I, outlier: Outlier, outcome: Outcome) -> None:
+        spec, peers = self._spec.outlier, self._peers
+        peers.bad += 1
+        if outlier.observe(outcome):
+            self._eject(now, instance, outlier, outcome.name.lower())
+        elif spec is not None and peers.outdone(outlier, spec):
+            self._eject(now, instance, outlier, "errors")
+
+    def _turn(self, now: float) -> None:
+        """Begin another stretch of time for comparing members."""
+        spec = self._spec.outlier
+        if spec is None:
+            self._peers.turns_at = inf
+            return
+        self._peers.turn(now, spec, self._known())
+
+    def _eject(self, now: float, instance: I, outlier: Outlier, because: str) -> None:
+        """Leave a member out for a while, if it can be done without."""
+        if not self._may_eject(instance):
             return
         instance.ejected_until = outlier.eject(now, self._dice)
+        self._peers.sum_up(self._known())
         self._emit(
             InstanceEjected(
                 at=now,
                 service=self._service,
                 instance=instance.name,
                 generation=instance.generation,
-                because=outcome.name.lower(),
+                because=because,
                 until=instance.ejected_until,
             )
         )
         self._move(now, instance)
+
+    def _known(self) -> Iterator[Outlier]:
+        for member in self.members:
+            if member.outlier is not None:
+                yield member.outlier
 
     def doubt(self, now: float, instance: I, waited: float) -> bool:
         """Tell that an answer of a member is overdue by far; say whether that puts it in doubt.
