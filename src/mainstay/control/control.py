@@ -25,6 +25,7 @@ from mainstay.base.facts import (
     WorkerExited,
 )
 from mainstay.base.program import module
+from mainstay.control.extra import refuse_without
 from mainstay.control.layout import access_log, addresses
 from mainstay.control.traffic import Traffic, Turn
 from mainstay.gateway import remote
@@ -149,6 +150,7 @@ class Control:
         """
         if strict:
             _look_for_programs(self.system, self.system.services)
+            refuse_without(self.system)
             self._try_log(self.system)
         if problems := self._traffic.keyring.open():
             raise EnvironmentProblem("\n".join(problems))
@@ -343,6 +345,7 @@ class Control:
         _look_for_programs(after, [*change.services(ADDED), *change.services(REPLACED)])
         if self._log(after) != self._log(self.system):
             self._try_log(after)
+        refuse_without(after)
         if change and not rehearse:
             await self._supervisor.change(change, Turn(self._traffic, change, keyring))
             self._emit(SystemReloaded(at=self._clock.wall(), changes=change.words()))

@@ -20,7 +20,6 @@ from mainstay.system.entrance import Opening
 from mainstay.system.listener import TCP
 from mainstay.system.schema import Service, System
 from mainstay.system.sticky import Sticky
-from mainstay.system.witness import Tracing
 
 
 def addresses(system: System) -> dict[str, Address]:
@@ -92,9 +91,12 @@ def access_log(system: System, rundir: RunDir) -> LogSettings | None:
     return LogSettings(path=str(path), format=told.format, sample=told.sample, size=told.size, keep=told.keep)
 
 
-def trace(told: Tracing | None) -> TraceSettings | None:
-    """Say how the gateway is to name requests."""
-    return TraceSettings(accept=told.accept, sample=told.sample) if told is not None else None
+def trace(system: System) -> TraceSettings | None:
+    """Say how the gateway is to name requests, and who is told of them."""
+    told = system.gateway.tracing
+    if told is None:
+        return None
+    return TraceSettings(accept=told.accept, sample=told.sample, export=told.export, system=system.name)
 
 
 def settings(name: str, service: Service, secret: str, trust: Trust) -> Settings:

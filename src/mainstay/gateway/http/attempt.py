@@ -47,6 +47,7 @@ class Attempts:
         "client",
         "done",
         "due",
+        "recording",
         "request",
         "route",
         "slot",
@@ -67,6 +68,7 @@ class Attempts:
         )
         tracer = client.worker.tracer
         self.trace = tracer.begin(request) if tracer is not None else None
+        self.recording = self.trace.recording if self.trace is not None else None
         self.due = 0.0
         self.slot = 0
         self.done = False
@@ -143,6 +145,8 @@ class Attempts:
         instance.requests += 1
         if call.attempt > 1:
             self.route.retries += 1
+        if self.recording is not None:
+            self.recording.ask(now, instance)
         self._wait(call.until)
         # Where one kept connection had ended, the others have as well: a new one tells.
         connection = (
@@ -242,6 +246,11 @@ class Attempts:
         """Wait for the end of the connection: it comes after what the instance said last."""
 
     # --- ends ---
+
+    @property
+    def heard(self) -> int:
+        """The status that the instance has answered with; 0: none as yet."""
+        return self._response.status if self._response is not None else 0
 
     def _charge(self, outcome: Outcome) -> None:
         if self._instance is not None and outcome in CHARGED:

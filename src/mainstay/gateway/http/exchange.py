@@ -35,10 +35,18 @@ class Exchange(Attempts):
         if log is not None:
             status = self._response.status if self._response is not None and self.answering else 0
             self._note(log, status, None, self._passed, now, cancelled=True)
+        if self.recording is not None:
+            self._record(self.heard if self.answering else 0, None, now, cancelled=True)
         self.withdraw(now)
 
-    def withdraw(self, now: float) -> None:
-        """Let go of a request that needs no answer from here."""
+    def withdraw(self, now: float, reason: str | None = None) -> None:
+        """Let go of a request that needs no answer from here; `reason` is what it is answered with."""
+        if self.recording is not None:
+            self._record(
+                self.heard if self.answering else page.REASONS[reason][0] if reason is not None else 0,
+                reason,
+                now,
+            )
         if not self._settled:
             self.call.cancel(now)
         self._leave_all()
@@ -62,6 +70,8 @@ class Exchange(Attempts):
             self._charge(FAILED)
             order = self.call.settle(now, FAILED, response.status, response.seconds_to_wait())
             if order is TRY or order is PAUSE:
+                if self.recording is not None:
+                    self.recording.settle(now, response.status, FAILED)
                 connection = self._detach()
                 if connection is not None:
                     connection.release(now)
@@ -123,6 +133,8 @@ class Exchange(Attempts):
         if log is not None and log.wants(response.status, None):
             sent = len(data) - len(self._pending[0]) if self._held else self._passed + len(data)
             self._note(log, response.status, None, sent, now)
+        if self.recording is not None:
+            self._record(response.status, None, now)
         self._end(now)
 
     def failed(self, outcome: Outcome) -> None:
@@ -131,6 +143,8 @@ class Exchange(Attempts):
             return
         now = monotonic()
         self._charge(outcome)
+        if self.recording is not None:
+            self.recording.settle(now, self.heard, outcome)
         if self._settled or self.answering:
             self._break(outcome, now)
             return
@@ -156,6 +170,8 @@ class Exchange(Attempts):
         log = self.client.worker.access_log
         if log is not None:
             self._note(log, response.status, _REASONS.get(outcome, "broken_answer"), self._passed, now)
+        if self.recording is not None:
+            self._record(response.status, _REASONS.get(outcome, "broken_answer"), now)
         self.client.abort(reset=response.length < 0 and not self.request.http11)
         self._end(now)
 
@@ -250,6 +266,8 @@ class Exchange(Attempts):
         if log is not None:
             self._response = None
             self._note(log, status, reason, page.body_size(data), now)
+        if self.recording is not None:
+            self._record(status, reason, now)
         self._end(now)
 
     def _note(  # noqa: PLR0913 - what is known of a request at its end
@@ -290,6 +308,12 @@ class Exchange(Attempts):
                 status == SWITCHING,
             )
         )
+
+    def _record(self, status: int, reason: str | None, now: float, *, cancelled: bool = False) -> None:
+        """Have it recorded: it has ended."""
+        recording, self.recording = self.recording, None
+        if recording is not None:
+            recording.end(self, self._started, status, reason, now, cancelled=cancelled)
 
     def _count(self, status: int, now: float) -> None:
         self.route.count(status, now - self._started)
