@@ -17,6 +17,7 @@ from mainstay.base.program import module
 from mainstay.cli import option, show
 from mainstay.cli.handover import Handover, Legacy, become, heed, inherited
 from mainstay.cli.logs import Printer, files
+from mainstay.cli.stamp import Stamped
 from mainstay.cli.talk import ask
 from mainstay.control import Control
 from mainstay.supervisor.log import follow
@@ -64,6 +65,9 @@ def up(  # noqa: PLR0913, PLR0917 - its options
     What a killed supervisor left running is taken over as it is, not started again.
     """
     ready, manner, legacy = _Ready(), _Manner(keep_going, watch, json), inherited()
+    attended = legacy.attended if legacy is not None else not ready.awaited
+    if not attended:
+        sys.stderr = Stamped(sys.stderr)
     try:
         system = load(file)
         run = option.run_dir(system.file, run_dir)
@@ -79,7 +83,6 @@ def up(  # noqa: PLR0913, PLR0917 - its options
             return
         run.take()
         try:
-            attended = legacy.attended if legacy is not None else not ready.awaited
             if asyncio.run(_serve(system, run, ready, manner, legacy, attended=attended)):
                 options = [*manner.options(), *(["--json"] if json else [])]
                 become(run, str(system.file), options, attended=attended)
