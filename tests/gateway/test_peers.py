@@ -1,5 +1,6 @@
 """One instance that is worse than its peers, over real sockets."""
 
+import asyncio
 from itertools import count
 
 from mainstay.redundancy.outlier import OutlierSpec
@@ -35,3 +36,36 @@ async def test_when_all_instances_fail_every_third_request_nobody_is_ejected(rig
 
     assert answers.count(503) == 90
     assert rig.line.facts("InstanceEjected") == []
+
+
+async def test_an_instance_that_is_slower_than_the_others_by_far_is_ejected(rig):
+    first, *_ = await rig.up(3, pool={"outlier": OutlierSpec(window=0.5)})
+
+    async def late(request):
+        await asyncio.sleep(0.15)
+        return WELL
+
+    first.answer = late
+    clients = [await rig.client() for _ in range(8)]
+
+    async def ask(client):
+        while not rig.line.facts("InstanceEjected"):
+            await client.ask(rig.get())
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(ask(client) for client in clients))
+
+    told = rig.line.facts("InstanceEjected")
+    assert (told[0]["instance"], told[0]["because"]) == ("web-1", "slow")
+
+
+async def test_what_a_slow_client_takes_is_no_part_of_an_answers_time(rig):
+    await rig.up(1, pool={"outlier": OutlierSpec()})
+    client = await rig.client()
+
+    client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na")
+    await asyncio.sleep(0.3)
+    await client.ask(b"b")
+
+    (took,) = rig.members[0].outlier.lately()
+    assert 0 < took < 0.3

@@ -33,6 +33,13 @@ class Traffic:
             for member, script in zip(self.members, scripts, strict=True):
                 self.pool.observe(self.now, member, script[turn % len(script)])
 
+    def answer(self, seconds, *times, gap=0.05):
+        """Let each member give good answers for so long; its times are repeated."""
+        for turn in range(int(seconds / gap)):
+            self.now += gap
+            for member, script in zip(self.members, times, strict=True):
+                self.pool.observe(self.now, member, OK, script[turn % len(script)])
+
     def out(self):
         return [fact.instance for fact in self.facts if isinstance(fact, InstanceEjected)]
 
@@ -191,6 +198,142 @@ def test_by_another_spec_shares_are_judged_from_now_on():
     traffic.go(100, THIRD, WELL)
 
     assert traffic.out() == ["web-0"]
+
+
+# --- slow ones ---
+
+FAST = [0.01]
+SLOW = [0.3]
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_one_whose_answers_take_far_longer_is_ejected_from_a_pool_of_any_size(count):
+    traffic = Traffic(count)
+
+    traffic.answer(8, SLOW, *[FAST] * (count - 1))
+
+    assert traffic.out() == ["web-0"]
+    assert traffic.why() == {"slow"}
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_when_all_are_slow_it_is_not_the_instance(count):
+    traffic = Traffic(count)
+    traffic.answer(8, *[FAST] * count)
+
+    traffic.answer(30, *[[3.0]] * count)
+
+    assert traffic.out() == []
+
+
+@pytest.mark.parametrize("times", [[0.049], [0.109]])
+def test_one_that_is_slower_by_little_stays(times):
+    traffic = Traffic(2)
+
+    traffic.answer(30, times, FAST)
+
+    assert traffic.out() == []
+
+
+def test_one_that_is_slower_by_much_and_not_many_times_stays():
+    traffic = Traffic(2)
+
+    traffic.answer(30, [4.9], [1.0])
+
+    assert traffic.out() == []
+
+
+def test_where_every_second_request_is_slow_everywhere_nobody_is_ejected():
+    dice = Dice(11)
+    traffic = Traffic(3)
+
+    traffic.answer(300, *[[0.001 if dice.random() < 0.5 else 1.0 for _ in range(1009)] for _ in range(3)])
+
+    assert traffic.out() == []
+
+
+def test_slowness_that_goes_past_within_a_stretch_ejects_nobody():
+    traffic = Traffic(2)
+    traffic.answer(8, FAST, FAST)
+
+    for _ in range(10):
+        traffic.answer(0.5, SLOW, FAST)
+        traffic.answer(7.3, FAST, FAST)
+
+    assert traffic.out() == []
+
+
+def test_the_slowest_of_several_goes_first_and_half_of_the_pool_stays():
+    traffic = Traffic(5)
+
+    traffic.answer(8, SLOW, [0.5], FAST, FAST, FAST)
+
+    assert traffic.out() == ["web-1", "web-0"]
+
+
+def test_one_that_is_fast_makes_the_others_no_slow_ones():
+    traffic = Traffic(3)
+
+    traffic.answer(30, SLOW, SLOW, [0.0001])
+
+    assert traffic.out() == []
+
+
+def test_one_that_is_asked_seldom_because_it_is_slow_is_found_all_the_same():
+    traffic = Traffic(3)
+
+    for _ in range(40):
+        for member in traffic.members[1:]:
+            for _ in range(20):
+                traffic.pool.observe(traffic.now, member, OK, 0.01)
+        traffic.now += 1.0
+        traffic.pool.observe(traffic.now, traffic.members[0], OK, 2.0)
+
+    assert "web-0" in traffic.out()
+
+
+def test_few_answers_say_nothing_of_the_time_they_take():
+    traffic = Traffic(2)
+
+    for _ in range(10):
+        for _ in range(7):
+            traffic.pool.observe(traffic.now, traffic.members[0], OK, 3.0)
+        for _ in range(20):
+            traffic.pool.observe(traffic.now, traffic.members[1], OK, 0.01)
+        traffic.now += 31.0
+
+    assert traffic.out() == []
+
+
+def test_without_the_comparison_slow_ones_stay():
+    traffic = Traffic(2, slow=None)
+
+    traffic.answer(30, [3.0], FAST)
+
+    assert traffic.out() == []
+
+
+def test_a_slow_one_that_returns_is_judged_by_new_answers():
+    traffic = Traffic(2)
+    traffic.answer(8, SLOW, FAST)
+    assert traffic.out() == ["web-0"]
+
+    traffic.answer(60, FAST, FAST)
+
+    assert traffic.out() == ["web-0"]
+    assert traffic.members[0] in traffic.pool.usable(traffic.now)
+
+
+@given(st.lists(st.floats(0.0001, 10.0), min_size=1, max_size=7), st.integers(2, 5))
+def test_all_that_take_alike_stay(times, count):
+    traffic = Traffic(count)
+
+    traffic.answer(15, *[times] * count, gap=0.2)
+
+    assert traffic.out() == []
+
+
+# --- the measure ---
 
 
 def test_ten_of_thirty_stand_out_against_none_of_thirty_and_three_of_ten_do_not():

@@ -34,8 +34,8 @@ from mainstay.redundancy.bound import at_least, one_of
 from mainstay.redundancy.doubt import Doubt
 from mainstay.redundancy.health import DRAINING, SUSPECT, UNKNOWN, UP, HealthSpec, State
 from mainstay.redundancy.instance import Instance
-from mainstay.redundancy.outlier import Outlier, OutlierSpec
-from mainstay.redundancy.peers import Peers
+from mainstay.redundancy.outlier import TIMES, Outlier, OutlierSpec
+from mainstay.redundancy.peers import Peers, slowest
 
 _REMEMBERED = 4096
 """Bonds whose choice is remembered; strangers may make up as many as they like."""
@@ -79,6 +79,7 @@ class Pool(Generic[I]):
         "_ranks",
         "_service",
         "_spec",
+        "_turns_at",
         "_usable",
         "members",
         "panicking",
@@ -90,6 +91,8 @@ class Pool(Generic[I]):
         self._dice = dice
         self._emit = emit
         self._peers = Peers()
+        # When the next stretch of time begins over which members are compared.
+        self._turns_at = -inf
         self._choose = BALANCES[spec.balance](spec.slow_start).choose
         # All members by what they are: out of service, up, suspect, sick; each in the order of the members.
         self._by_rank: list[list[I]] = [[], [], [], []]
@@ -126,7 +129,7 @@ class Pool(Generic[I]):
         if (spec.balance, spec.slow_start) != (self._spec.balance, self._spec.slow_start):
             self._choose = BALANCES[spec.balance](spec.slow_start).choose
         self._spec = spec
-        self._peers.turns_at = -inf
+        self._turns_at = -inf
         for member in self.members:
             if spec.outlier is None:
                 member.outlier = None
@@ -181,20 +184,30 @@ class Pool(Generic[I]):
             self._bound[key] = bond.choose(ranks[0] + ranks[1] if len(ranks) > 1 else self._usable)
         return self._bound[key]
 
-    def observe(self, now: float, instance: I, outcome: Outcome) -> None:
-        """Tell how an attempt at a member ended; it may be ejected for it."""
+    def observe(self, now: float, instance: I, outcome: Outcome, took: float = 0.0) -> None:
+        """Tell how an attempt at a member ended; it may be ejected for it.
+
+        Args:
+            now: The time.
+            instance: Where it was made.
+            outcome: How it ended.
+            took: Seconds from when the request was complete until the answer was, or until it began to be passed on.
+        """
+        if now >= self._turns_at:
+            self._turn(now)
         outlier = instance.outlier
         if outlier is None:
             spec = self._spec.outlier
             if spec is None:
                 return
             outlier = instance.outlier = Outlier(spec)
-        peers = self._peers
-        if now >= peers.turns_at:
-            self._turn(now)
         if outcome is OK:
-            peers.good += 1
-            outlier.observe(OK)
+            # Nearly all that is ever told: done here, as `Outlier.observe` does it.
+            self._peers.good += 1
+            outlier.times[outlier.answered % TIMES] = took
+            outlier.answered += 1
+            if outlier.streaks:
+                outlier.clear()
         elif outcome in CHARGED and self._holds(instance):
             self._charge(now, instance, outlier, outcome)
 
@@ -210,9 +223,19 @@ class Pool(Generic[I]):
         """Begin another stretch of time for comparing members."""
         spec = self._spec.outlier
         if spec is None:
-            self._peers.turns_at = inf
+            self._turns_at = inf
             return
-        self._peers.turn(now, spec, self._known())
+        stretch = spec.window / 2.0
+        if now >= self._turns_at + stretch:
+            # Nothing was heard for a whole stretch: what was before is too old to be compared with.
+            for outlier in self._known():
+                outlier.forget()
+        self._peers.turn(self._known())
+        self._turns_at = now + stretch
+        slow = slowest(self._known(), spec)
+        if slow is not None:
+            instance = next(member for member in self.members if member.outlier is slow)
+            self._eject(now, instance, slow, "slow")
 
     def _eject(self, now: float, instance: I, outlier: Outlier, because: str) -> None:
         """Leave a member out for a while, if it can be done without."""

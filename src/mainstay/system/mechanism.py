@@ -184,6 +184,13 @@ class Outlier(Section):
     between, or `off`. It must also be twice that of all others together, and by more than chance explains: when
     all fail alike, nobody is left out. A tenth, because retries hide what is rarer."""
 
+    slow: Annotated[int | None, Whole(2, 1000), ValueOrOff()] = _OUTLIER.slow
+    """How many times as long as at the others answers must take, by the median, for an instance to be left out, or
+    `off`. Five: far more than what tells one machine from another. If all are slow, nobody is left out."""
+
+    slow_by: DurationOrZero = _OUTLIER.slow_by
+    """By how much longer they must take at least. A tenth of a second: what is less, nobody notices."""
+
     window: Duration = _OUTLIER.window
     """The stretch of time over which instances are held against each other. Short: what went well before
     hides what goes wrong now."""
@@ -202,6 +209,8 @@ class Outlier(Section):
             timeout=self.timeout,
             failed=self.failed,
             errors=self.errors,
+            slow=self.slow,
+            slow_by=self.slow_by,
             window=self.window,
             minimum=self.minimum,
             keep=self.keep,

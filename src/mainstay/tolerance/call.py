@@ -178,6 +178,7 @@ class Call(Generic[T]):
     """One logical request; made by `Policy.call`."""
 
     __slots__ = (
+        "_asked_at",
         "_backoff",
         "_committed_at",
         "_cut",
@@ -223,6 +224,8 @@ class Call(Generic[T]):
         """What ties it to an instance, if anything does."""
         self._repeatable = True
         self.sent_at = None
+        # When the instance had all of the request in the last attempt.
+        self._asked_at = now
         self._committed_at: float | None = None
         self._tried: tuple[T, ...] = ()
         self._backoff: Backoff | None = None
@@ -253,7 +256,7 @@ class Call(Generic[T]):
         """Tell that bytes of the request may have reached the instance in this attempt."""
         if self.state is not TRYING:
             raise self._misused("sent")
-        self.sent_at = now
+        self.sent_at = self._asked_at = now
 
     def committed(self, now: float) -> None:
         """Tell that a byte of the answer has reached the client: this attempt is the last."""
@@ -270,6 +273,7 @@ class Call(Generic[T]):
         spec = self._policy.spec
         self.deadline = Deadline(now + min(spec.request, self._patience))
         if self.state is TRYING:
+            self._asked_at = now
             self._limit(now)
 
     def settle(
@@ -355,7 +359,10 @@ class Call(Generic[T]):
             outcome = CANCELLED
         if instance.breaker is not None:
             instance.breaker.settle(now, self._permit, outcome)
-        self._policy.pool.observe(now, instance, outcome)
+        # Neither a slow upload nor a slow reader is the instance's doing.
+        answered_at = now if self._committed_at is None else self._committed_at
+        took = answered_at - self._asked_at if self.sent_at is not None else 0.0
+        self._policy.pool.observe(now, instance, outcome, took)
 
     def _next(self, now: float, outcome: Outcome, status: int) -> Because | None:
         """Try again or pause; or give why it is over."""
