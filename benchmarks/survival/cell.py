@@ -53,6 +53,7 @@ def play(system: System, fault: Fault, times: Times, seed: int) -> reading.Entry
         healed=healed,
         journal=system.instances.journal(),
         arrivals=arrivals,
+        counted=fault.seen == TRAFFIC,
         facts=system.told(),
     )
     return reading.entry(seen, told)

@@ -29,6 +29,8 @@ class Told:
     journal: Sequence[str] = ()
     arrivals: Sequence[Sequence[float]] | None = None
     """When something reached each broken instance, if that can be seen."""
+    counted: bool = True
+    """Whether each of these is one request of a user; otherwise checks are among them."""
     facts: Sequence[Mapping[str, Any]] = field(default=())
     """What Mainstay told, with times of the wall clock."""
 
@@ -54,8 +56,9 @@ def entry(seen: Sequence[tuple[Head, Sequence[Record]]], told: Told) -> Entry:
     }
     made |= _latency(records, since, until) | _troubles(records, since, until)
     if told.arrivals is not None:
-        made["caught"] = sum(1 for each in told.arrivals for at in each if told.broken <= at < told.healed)
         made["detect"] = _longest([detected(each, told.broken, told.healed) for each in told.arrivals])
+        if told.counted:
+            made["caught"] = sum(told.broken <= at < told.healed for each in told.arrivals for at in each)
     made["goodput"] = _goodput(records, since, until)
     return made | _facts(told, seen)
 

@@ -39,14 +39,16 @@ def _tables(results: Results, work: str) -> Iterator[str]:
     rounds = [len(found) for row in results["cells"][work].values() for found in row.values()]
     many = f"{min(rounds)} to {max(rounds)} rounds" if min(rounds) != max(rounds) else f"{max(rounds)} rounds"
     yield from ("", f"Instances that work for {work} ms; {many}, medians")
+    names = systems(results, work)
     for title, show in _TABLES:
-        yield from ("", title)
-        names = systems(results, work)
-        yield _row("", names)
-        for fault in FAULTS:
-            if fault in results["cells"][work]:
-                cells = [_cell(results, work, fault, name, show) for name in names]
-                yield _row(FAULTS[fault].title, cells)
+        rows = {
+            fault: [_cell(results, work, fault, name, show) for name in names]
+            for fault in FAULTS
+            if fault in results["cells"][work]
+        }
+        told = [_row(FAULTS[fault].title, cells) for fault, cells in rows.items() if set(cells) != {"-"}]
+        if told:
+            yield from ("", title, _row("", names), *told)
 
 
 def _cell(results: Results, work: str, fault: str, name: str, show: Callable[[list[Entry]], str]) -> str:
@@ -78,11 +80,11 @@ def _slowest(found: list[Entry]) -> str:
 _TABLES: tuple[tuple[str, Callable[[list[Entry]], str]], ...] = (
     ("Failed GETs + POSTs + POSTs with a key; p99 in ms of the good answers while it was broken", _seen),
     ("p50 / longest of the good answers while it was broken, ms", _slowest),
-    ("Until nothing more was sent to what is broken, ms", _one("detect", "never")),
-    ("Requests that reached what is broken", _one("caught")),
+    ("Until nothing more was sent to what was broken, for a while at least, ms", _one("detect", "never")),
+    ("Requests that reached what was broken", _one("caught")),
     ("Until the last failure, ms", _one("last_failure")),
     ("Good answers a second while it was broken", _one("goodput")),
-    ("Until the end of a process was told / ", _one("exit_told")),
+    ("Until the end of a process was told, ms", _one("exit_told")),
     ("Until the last replacement was ready, ms", _one("back")),
 )
 

@@ -10,10 +10,16 @@ from types import ModuleType
 from benchmarks.gateway import peers
 from benchmarks.program import spawn
 from benchmarks.survival.ours import herd, roll
-from benchmarks.survival.peers import haproxy
+from benchmarks.survival.peers import caddy, envoy, haproxy, nginx, traefik
 from benchmarks.survival.system import Site, System
 
-PEERS: dict[str, ModuleType] = {"haproxy": haproxy}
+PEERS: dict[str, ModuleType] = {
+    "nginx": nginx,
+    "haproxy": haproxy,
+    "envoy": envoy,
+    "traefik": traefik,
+    "caddy": caddy,
+}
 
 
 class Peer(System):

@@ -7,7 +7,7 @@ from benchmarks.survival.system import Site
 
 CONFIG = """\
 global
-  maxconn 16000
+  maxconn 8000
   no strict-limits
   stats socket {dir}/admin.sock mode 600 level admin expose-fd listeners
 defaults
