@@ -4,7 +4,8 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.gateway.proxy import Place, Proxy, spawn
+from benchmarks.gateway.proxy import Place, Proxy
+from benchmarks.program import spawn
 
 NAME = "mainstay"
 COMPILED = "compiled"
@@ -59,7 +60,11 @@ def start(name: str, program: str, place: Place, *, workers: int = 1) -> Proxy:
             raw=place.raw,
         )
     )
-    proxy = Proxy(name, {door: getattr(place, door) for door in DOORS}, [spawn([program, "up"], place)])
+    proxy = Proxy(
+        name,
+        {door: getattr(place, door) for door in DOORS},
+        [spawn([program, "up"], place.folder, place.cores)],
+    )
     # One worker answers before the other is there.
     deadline = time.monotonic() + _PATIENCE
     while b"is up" not in (place.folder / "log").read_bytes():

@@ -1,24 +1,14 @@
 """The results as a picture: an SVG, written by hand, since bars and dots need no library."""
 
 from collections.abc import Iterator
-from html import escape
 from math import log10
 from statistics import median
 
-from benchmarks.gateway.bounds import COMPILED, OURS, Results, ratio
+from benchmarks.gateway.bounds import OURS, Results, ratio
 from benchmarks.gateway.latency import COMMON
 from benchmarks.gateway.request import CASES, RELAY
+from benchmarks.picture import COLOURS, picture, text
 
-_COLOURS = {
-    OURS: "#0b6e4f",
-    COMPILED: "#4caf50",
-    "nginx": "#6b7a8f",
-    "haproxy": "#3b6fb6",
-    "envoy": "#b6449a",
-    "traefik": "#d98e04",
-    "caddy": "#7a5c99",
-    "origin": "#aaaaaa",
-}
 _LEFT = 210
 _WIDTH = 900
 _BAR = 13
@@ -34,11 +24,7 @@ def svg(results: Results) -> str:
     for draw in (_bars, _dots):
         drawn, height = draw(results, height)
         parts += drawn
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
-        f'viewBox="0 0 {_WIDTH} {height}" font-family="system-ui, sans-serif" font-size="12">'
-        f'<rect width="100%" height="100%" fill="white"/>{"".join(parts)}</svg>\n'
-    )
+    return picture(_WIDTH, height, parts)
 
 
 def _bars(results: Results, top: int) -> tuple[list[str], int]:
@@ -49,23 +35,23 @@ def _bars(results: Results, top: int) -> tuple[list[str], int]:
         return [], top
     most = max(value for _, _, value in rows)
     scale = (_WIDTH - _LEFT - 90) / most
-    parts = [_text(10, top, "CPU for a request, Mainstay = 1 (shorter is cheaper)", bold=True)]
+    parts = [text(10, top, "CPU for a request, Mainstay = 1 (shorter is cheaper)", bold=True)]
     top, last = top + 18, ""
     begun = top
     for case, name, value in rows:
         if case != last:
             top += _GAP
             title = RELAY.title if case == "relay" else CASES[case].title
-            parts.append(_text(10, top + 10, title))
+            parts.append(text(10, top + 10, title))
             last = case
         parts.append(
-            f'<rect x="{_LEFT}" y="{top}" width="{value * scale:.1f}" height="{_BAR - 2}" fill="{_COLOURS[name]}"/>'
+            f'<rect x="{_LEFT}" y="{top}" width="{value * scale:.1f}" height="{_BAR - 2}" fill="{COLOURS[name]}"/>'
         )
-        parts.append(_text(_LEFT + value * scale + 6, top + 10, f"{name} {value:.2f}"))
+        parts.append(text(_LEFT + value * scale + 6, top + 10, f"{name} {value:.2f}"))
         top += _BAR
     parts.append(
         f'<line x1="{_LEFT + scale:.1f}" x2="{_LEFT + scale:.1f}" y1="{begun}" y2="{top}" '
-        f'stroke="{_COLOURS[OURS]}" stroke-dasharray="3 3"/>'
+        f'stroke="{COLOURS[OURS]}" stroke-dasharray="3 3"/>'
     )
     return parts, top + 40
 
@@ -89,11 +75,11 @@ def _dots(results: Results, top: int) -> tuple[list[str], int]:
         return _LEFT + scale * min(_DECADES, max(0.0, log10(value / _FLOOR)))
 
     title = f"Latency in ms at {COMMON}: p50, p99 and p99.9 (further left is faster)"
-    parts = [_text(10, top, title, bold=True)]
+    parts = [text(10, top, title, bold=True)]
     top += 14
     for decade in range(_DECADES + 1):
         value = _FLOOR * 10**decade
-        parts.append(_text(x(value) - 8, top + 4, f"{value:g}"))
+        parts.append(text(x(value) - 8, top + 4, f"{value:g}"))
         bottom = top + 14 + 22 * len(entries)
         parts.append(
             f'<line x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{top + 8}" y2="{bottom}" stroke="#ddd"/>'
@@ -101,14 +87,9 @@ def _dots(results: Results, top: int) -> tuple[list[str], int]:
     for name, found in entries.items():
         top += 22
         values = [median(entry[key] for entry in found) for key in ("p50", "p99", "p999")]
-        parts.append(_text(10, top + 4, name))
+        parts.append(text(10, top + 4, name))
         parts.append(
-            f'<line x1="{x(values[0]):.1f}" x2="{x(values[-1]):.1f}" y1="{top}" y2="{top}" stroke="{_COLOURS[name]}"/>'
+            f'<line x1="{x(values[0]):.1f}" x2="{x(values[-1]):.1f}" y1="{top}" y2="{top}" stroke="{COLOURS[name]}"/>'
         )
-        parts += [f'<circle cx="{x(v):.1f}" cy="{top}" r="4" fill="{_COLOURS[name]}"/>' for v in values]
+        parts += [f'<circle cx="{x(v):.1f}" cy="{top}" r="4" fill="{COLOURS[name]}"/>' for v in values]
     return parts, top + 30
-
-
-def _text(x: float, y: float, said: str, *, bold: bool = False) -> str:
-    weight = ' font-weight="bold"' if bold else ""
-    return f'<text x="{x:.1f}" y="{y}"{weight}>{escape(said)}</text>'

@@ -1,11 +1,7 @@
-"""A proxy under test: what it is given, and how it is started and ended."""
+"""A proxy under test: what it is given, and how it is ended."""
 
 import contextlib
-import os
-import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,36 +59,3 @@ class Proxy:
                 process.wait()
         for step in self.after:
             step()
-
-
-def which(name: str) -> str | None:
-    """Find a program, also beside this Python and where root's are."""
-    near = os.pathsep.join((str(Path(sys.executable).parent), "/usr/sbin", "/usr/local/sbin"))
-    return shutil.which(name) or shutil.which(name, path=near)
-
-
-def version(program: str, *argv: str) -> str:
-    """Ask a program for its version: the first thing of digits and dots that it says."""
-    said = subprocess.run([program, *argv], capture_output=True, text=True, check=False)
-    found = re.search(r"\d+\.\d+(\.\d+)?", said.stdout + said.stderr)
-    return found[0] if found else "?"
-
-
-def spawn(argv: list[str], place: Place, *, keep: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
-    """Start a program on the processors that are for it; what it says goes into its folder.
-
-    Args:
-        argv: What to run.
-        place: Where.
-        keep: Descriptors that it inherits.
-    """
-    with (place.folder / "log").open("ab") as log:
-        return subprocess.Popen(
-            ["taskset", "-c", place.cores, *argv],
-            stdout=log,
-            stderr=log,
-            cwd=place.folder,
-            pass_fds=keep,
-            # One processor: more threads of Go than that would only be in each other's way.
-            env={"GOMAXPROCS": "1", "HOME": str(place.folder), "PATH": os.environ["PATH"]},
-        )

@@ -5,20 +5,18 @@ python -m benchmarks [PART ...] [--quick] [--rounds 5] [--seconds 1] [--only mai
 
 import argparse
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from benchmarks.gateway import cost, idle, latency, meter, ours, plot, report, table, workers
+from benchmarks.gateway import cost, idle, latency, ours, plot, report, table, workers
 from benchmarks.gateway.bounds import Results
 from benchmarks.gateway.peers import PEERS
 from benchmarks.gateway.request import CASES
 from benchmarks.gateway.yard import Yard, machine, missing, yard
+from benchmarks.quiet import Quiet
 
 PARTS = ("cost", "latency", "relay", "idle", "workers", "table")
 _MANY = 10_000
@@ -38,7 +36,7 @@ def main() -> None:
             "seconds": told.seconds,
             "skipped": [f"{name} is not installed" for name in names if name not in ground.names],
         }
-        quiet = _Quiet()
+        quiet = Quiet()
         _measure(ground, told, results)
         results["disturbed"] = quiet.disturbed()
     results["took"] = time.monotonic() - begun
@@ -130,26 +128,3 @@ def _keep(results: Results, part: str, found: Iterable[tuple[Any, ...]]) -> None
 
 def _say(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
-
-
-class _Quiet:
-    """Whether the machine had nothing else to do: what neither we nor our children used."""
-
-    def __init__(self) -> None:
-        self._others = self._busy() - self._ours()
-        self._begun = time.monotonic()
-
-    def disturbed(self) -> float:
-        """Give the share of the processors' time that others had."""
-        took = (time.monotonic() - self._begun) * (psutil.cpu_count() or 1)
-        return max(0.0, (self._busy() - self._ours() - self._others) / took)
-
-    @staticmethod
-    def _busy() -> float:
-        times = psutil.cpu_times()
-        return float(times.user + times.system + times.nice + times.irq + times.softirq)
-
-    @staticmethod
-    def _ours() -> float:
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return ended.ru_utime + ended.ru_stime + meter.cpu(meter.tree([psutil.Process().pid]))

@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.gateway.line import Line, listener
-from benchmarks.gateway.proxy import Place, spawn
+from benchmarks.gateway.proxy import Place
 from benchmarks.gateway.yard import LOAD, Yard, yard
+from benchmarks.program import spawn
 from mainstay.gateway.crew import telling
 from mainstay.gateway.table import Door, Row, Rule, Settings, Table
 
@@ -38,7 +39,7 @@ def turn(yard: Yard, folder: Path, count: int) -> Iterator[tuple[str, dict[str, 
     sock = listener(port)
     argv = [sys.executable, "-m", "mainstay.gateway.worker", "--number", "1", "--link"]
     argv += [str(folder / "gateway.sock"), "--listeners", json.dumps({"plain": sock.fileno()})]
-    worker = spawn(argv, place, keep=(sock.fileno(),))
+    worker = spawn(argv, place.folder, place.cores, keep=(sock.fileno(),))
     sock.close()
     probe: subprocess.Popen[str] | None = None
     try:

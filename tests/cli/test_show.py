@@ -186,6 +186,12 @@ def test_every_fact_is_a_sentence_of_its_own():
         facts.CertificatesRejected(
             at=0.0, key="services.web.tls", reason="no such file"
         ): "services.web.tls goes on as it was: no such file",
+        facts.SpanExportBroke(
+            at=0.0, collector="http://a:1", because="Connection refused"
+        ): "system cannot send spans to http://a:1: Connection refused; requests are answered as before",
+        facts.SpanExportMended(
+            at=0.0, collector="http://a:1", lost=7
+        ): "system sends spans to http://a:1 again; 7 are missing",
     }
 
     for fact, sentence in told.items():

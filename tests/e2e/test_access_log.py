@@ -2,8 +2,11 @@
 
 import http.client
 import json
+import time
 
 import pytest
+
+from e2e.conftest import PATIENCE
 
 pytestmark = pytest.mark.e2e
 
@@ -39,6 +42,30 @@ def test_all_workers_write_one_file_that_the_logs_command_shows(site):
     assert sorted(line["target"] for line in lines) == sorted(f"/none-{number}" for number in range(40))
     assert len(site.done("logs", "access", "-n", "5").stdout.splitlines()) == 5
     assert "access" not in site.done("logs").stdout
+
+
+def test_the_logs_command_finds_a_log_that_is_elsewhere(site):
+    site.write(SITE.replace("LOG_HERE", "{ path: elsewhere/requests.txt }"))
+    (site.folder / "elsewhere").mkdir()
+    site.up()
+    get(site.port, "/none")
+    # What runs tells where it is, whatever the file says by now.
+    site.write(SITE.replace("LOG_HERE", "off"))
+
+    running = until_it_shows(site, "/none")
+    site.done("down")
+    site.write(SITE.replace("LOG_HERE", "{ path: elsewhere/requests.txt }"))
+
+    assert running == site.done("logs", "access").stdout
+    assert site.mainstay("logs", "acces").returncode == 2
+
+
+def until_it_shows(site, words):
+    """Wait until the access log has the line, which is written a moment later, and give what is shown."""
+    deadline = time.monotonic() + PATIENCE
+    while words not in (shown := site.done("logs", "access").stdout):
+        assert time.monotonic() < deadline
+    return shown
 
 
 def test_a_file_that_cannot_be_written_fails_the_start_at_its_key(site):

@@ -72,7 +72,20 @@ def test_requests_go_to_the_addresses_that_answer(site):
         assert [ask(site) for _ in range(10)] == [200] * 10
         status = site.until(lambda status: [row["state"] for row in status["instances"]] == ["down", "up"])
         assert [row["instance"] for row in status["instances"]] == [f"127.0.0.1:{port}" for port in ports]
+        assert f"127.0.0.1:{ports[0]}: last health check: connection refused" in site.done("status").stdout
         assert status["services"][0]["up"] == 1
+
+
+def test_who_starts_it_is_told_that_no_address_answers(site):
+    with strangers(2) as (ports, running):
+        for one in running:
+            one.kill()
+            one.wait()
+    site.write(SITE.replace("ADDRESSES", ", ".join(f"http://127.0.0.1:{port}" for port in ports)))
+
+    started = site.done("up", "--detach")
+
+    assert "pay: 0 of 2 up (connection refused); `mainstay status` tells why" in started.stderr
 
 
 def test_what_others_run_is_neither_restarted_nor_scaled_nor_stopped(site):

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -73,6 +74,7 @@ def test_up_status_logs_down(site):
     shown = site.done("status").stdout
     logs = site.done("logs", "web", "-n", "50").stdout
     ended = site.done("down", "--json")
+    told = (site.folder / ".mainstay/logs/supervisor.log").read_text().splitlines()
 
     assert status["version"] == 1
     assert status["supervisor_pid"] > 1
@@ -85,6 +87,8 @@ def test_up_status_logs_down(site):
     assert "OPTIONS *" in logs or "GET /" in logs
     assert json.loads(ended.stdout)["stopped"] == 3 + len(status["workers"])
     assert nothing_runs(site)
+    assert any(line.endswith("mainstay | web-1 ready") for line in told)
+    assert all(re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", line) for line in told)
 
 
 def test_a_crash_is_shown_with_its_reason_and_last_words(site):

@@ -46,7 +46,9 @@ async def told():
     ("status", "ok"), [(200, True), (204, True), (301, True), (404, False), (503, False)]
 )
 async def test_two_and_three_hundreds_are_good_when_something_was_asked_for(told, status, ok):
-    assert await told(b"HTTP/1.1 %d Fine\r\n\r\n" % status) == (ok, f"HTTP {status}", b"GET /healthz")
+    said = f"HTTP {status}" if ok else f"HTTP {status} instead of 2xx or 3xx"
+
+    assert await told(b"HTTP/1.1 %d Fine\r\n\r\n" % status) == (ok, said, b"GET /healthz")
 
 
 async def test_any_answer_is_good_when_nothing_in_particular_was_asked_for(told):

@@ -291,7 +291,7 @@ async def test_much_more_under_way_than_usual_allows_no_second_attempts(rig):
 
 
 async def test_late_is_learnt_from_the_answers(rig):
-    first, second = await rig.up(2, call={"suspicion": None})
+    first, _ = await rig.up(2, call={"suspicion": None})
     client = await rig.client()
     await learn(rig, client)
     first.answer = never

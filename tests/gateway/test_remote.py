@@ -1,9 +1,11 @@
 """Instances that somebody else runs."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from mainstay.base.probe import ProbeResult
 from mainstay.gateway import remote
 from mainstay.gateway.table import Row
 from mainstay.gateway.tally import Tally
@@ -45,15 +47,66 @@ def test_each_address_is_a_row_with_its_own_host():
     [([], "up"), (["down", "down"], "down"), (["down", "up"], "up"), (["suspect", "down"], "suspect")],
 )
 def test_an_address_is_as_the_best_worker_sees_it(seen, state):
-    tally = Tally()
-    for worker, health in enumerate(seen):
-        part = {"instance": "a.example", "generation": 1, "health": health, "requests": 0, "failures": 0}
-        part |= {"in_flight": 0, "ejected": False, "breaker": None, "latency": {}}
-        tally.take(worker, {"services": {"pay": {"instances": [part]}}})
+    tally = told((health, None) for health in seen)
 
-    lines = remote.status(SYSTEM, tally)
+    lines = remote.status(SYSTEM, tally, {})
 
     assert [line["state"] for line in lines] == [state, "up"]
+
+
+def told(seen):
+    """Give what workers tell of the first address: its health, and what its last check found."""
+    tally = Tally()
+    for worker, (health, probe) in enumerate(seen):
+        part = {"instance": "a.example", "generation": 1, "health": health, "probe": probe, "requests": 0}
+        part |= {"failures": 0, "in_flight": 0, "ejected": False, "breaker": None, "latency": {}}
+        tally.take(worker, {"services": {"pay": {"instances": [part]}}})
+    return tally
+
+
+def test_the_last_words_of_an_address_are_those_that_the_best_worker_heard():
+    down = told([("down", [False, "connection refused", 0.1]), ("down", None)])
+    mixed = told([("down", [False, "connection refused", 0.1]), ("up", [True, "HTTP 200", 0.2])])
+
+    assert remote.status(SYSTEM, down, {})[0]["last_probe"] == {
+        "ok": False,
+        "said": "connection refused",
+        "seconds": 0.1,
+    }
+    assert remote.status(SYSTEM, mixed, {})[0]["last_probe"]["said"] == "HTTP 200"
+    assert remote.status(SYSTEM, Tally(), {})[0]["last_probe"] is None
+
+
+def test_what_was_heard_at_the_start_counts_until_a_worker_has_asked():
+    heard = {("pay", "a.example"): ProbeResult(ok=False, said="connection refused", seconds=0.1)}
+    unasked, asked = told([("up", None)]), told([("up", [True, "HTTP 200", 0.1])])
+
+    first, later = (remote.status(SYSTEM, tally, heard)[0] for tally in (unasked, asked))
+
+    assert (first["state"], first["last_probe"]["said"]) == ("suspect", "connection refused")
+    assert (later["state"], later["last_probe"]["said"]) == ("up", "HTTP 200")
+
+
+async def test_every_address_is_asked_and_who_is_silent_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(remote, "_MOMENT", 0.2)
+
+    async def probe(service, host, port):
+        if host == "10.0.0.1":
+            await asyncio.Event().wait()
+        return ProbeResult(ok=True, said=f"{host} {port}", seconds=0.0)
+
+    heard = await remote.ask(SYSTEM, probe)
+
+    assert heard == {("pay", "a.example"): ProbeResult(ok=True, said="a.example 80", seconds=0.0)}
+
+
+async def test_who_is_not_checked_is_not_asked():
+    unchecked = {"addresses": ["http://a.example"], "listen": "http://127.0.0.1:2", "health": "off"}
+
+    async def probe(service, host, port):
+        raise AssertionError(host)
+
+    assert await remote.ask(System.model_validate({"services": {"pay": unchecked}}), probe) == {}
 
 
 async def test_an_instance_is_told_its_own_host_and_the_clients_beside_it(rig):

@@ -12,6 +12,7 @@ def counts(requests, failures=0, latency=None, generation=1):
         "health": "up",
         "ejected": False,
         "breaker": "open",
+        "probe": None,
     }
     service = {
         "requests": requests,
@@ -64,6 +65,57 @@ def test_another_life_has_counts_of_its_own():
 
     assert tally.instance("web", "web-1", 2)["requests"] == 0
     assert tally.service("api")["p50"] is None
+
+
+class Counted(list):
+    """A list that counts how often something of it is looked at."""
+
+    looked = 0
+
+    def __iter__(self):
+        for one in super().__iter__():
+            self.looked += 1
+            yield one
+
+
+def test_all_of_many_lives_are_told_by_looking_at_each_once():
+    tally, told = Tally(), counts(0)
+    part = told["services"]["web"]["instances"][0]
+    lives = told["services"]["web"]["instances"] = Counted(
+        part | {"instance": f"web-{n}"} for n in range(500)
+    )
+    tally.take(1, told)
+
+    for n in range(500):
+        tally.instance("web", f"web-{n}", 1)
+        tally.seen("web", f"web-{n}", 1)
+
+    assert lives.looked == 500
+
+
+def test_what_a_worker_tells_anew_takes_the_place_of_what_it_told():
+    tally = Tally()
+    for requests in (5, 6):
+        tally.take(1, counts(requests))
+        assert tally.instance("web", "web-1", 1)["requests"] == requests
+    tally.lost(1)
+
+    assert tally.instance("web", "web-1", 1)["in_flight"] == 0
+    assert tally.seen("web", "web-1", 1) == []
+
+
+def test_how_each_worker_sees_a_life_is_told_with_what_it_heard():
+    tally = Tally()
+    former, present = counts(0), counts(0)
+    del former["services"]["web"]["instances"][0]["probe"]
+    present["services"]["web"]["instances"][0]["probe"] = [False, "connection refused", 0.1]
+    tally.take(1, former)
+    tally.take(2, present)
+
+    one, other = tally.seen("web", "web-1", 1)
+
+    assert (one.health, one.probe) == ("up", None)
+    assert other.probe.said == "connection refused"
 
 
 def test_how_it_is_with_an_instance_is_told_over_all_of_its_lives():

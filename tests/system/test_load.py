@@ -366,6 +366,48 @@ def test_an_access_log_is_off_unless_told_and_on_is_all_defaults(write):
     assert AccessLog().sample == 1.0
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("http://127.0.0.1:4318", "http://127.0.0.1:4318"),
+        ("https://otel.example/", "https://otel.example"),
+        ("https://otel.example:443/base/of-it", "https://otel.example:443/base/of-it"),
+        ("'http://[::1]:4318'", "http://[::1]:4318"),
+    ],
+)
+def test_spans_are_exported_to_an_address(write, written, read):
+    file = write(
+        f"gateway: {{ tracing: {{ export: {written} }} }}\nservices: {{ web: {{ command: run }} }}\n"
+    )
+
+    assert load(file, {}).gateway.tracing.export == read
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("on", "'on' is not a collector: HOW"),
+        ("4318", "'4318' is not a collector: HOW"),
+        ("collector:4318", "'collector:4318' is not a collector: HOW"),
+        ("grpc://a:4317", "'grpc://a:4317' is not a collector: HOW"),
+        ("http://me:word@a:4318", "'http://me:word@a:4318' is not a collector: HOW"),
+        ("http://a:4318/?key=word", "'http://a:4318/?key=word' is not a collector: HOW"),
+        ("http://1.2.3:4318", "'1.2.3' is not a host: HOW"),
+        ("http://a:0", "port 0 cannot be: allowed are 1 to 65535"),
+        ("http://a:4318/v1/traces", "'http://a:4318/v1/traces' is told without /v1/traces, which is added"),
+    ],
+)
+def test_a_collector_that_cannot_be_is_told(write, written, message):
+    file = write(
+        f"gateway: {{ tracing: {{ export: '{written}' }} }}\nservices: {{ web: {{ command: run }} }}\n"
+    )
+    how = "write http://HOST:PORT or https://HOST:PORT, as in http://127.0.0.1:4318"
+
+    (told,) = problems_of(file)
+
+    assert told.endswith(f" gateway.tracing.export: {message.replace('HOW', how)}")
+
+
 def test_a_single_env_file_is_told_without_an_index(write):
     file = write(service("env_file: gone.env"))
 

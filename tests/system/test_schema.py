@@ -50,6 +50,12 @@ def test_each_mechanism_can_be_switched_off():
     assert service.pool_spec().outlier is None
 
 
+def test_each_comparison_of_instances_can_be_switched_off():
+    service = Service.model_validate({"command": "run", "outlier": {"errors": "off", "slow": "off"}})
+
+    assert service.outlier_spec() == OutlierSpec(errors=None, slow=None)
+
+
 def test_what_is_told_reaches_the_specs():
     service = Service.model_validate(
         {
@@ -57,7 +63,18 @@ def test_what_is_told_reaches_the_specs():
             "health": {"path": "/ok", "every": "2s", "timeout": "1s", "down_after": 3, "up_after": 2},
             "retry": {"attempts": 4, "budget": "10%"},
             "breaker": {"window": "5s", "minimum": 7, "rate": "25%", "rest": "2s"},
-            "outlier": {"refused": 1, "reset": 2, "timeout": 3, "failed": 4, "keep": "75%"},
+            "outlier": {
+                "refused": 1,
+                "reset": 2,
+                "timeout": 3,
+                "failed": 4,
+                "keep": "75%",
+                "errors": "20%",
+                "window": "8s",
+                "minimum": 30,
+                "slow": 3,
+                "slow_by": "50ms",
+            },
             "timeouts": {"attempt": "2s", "request": "5s"},
             "balance": "least",
             "slow_start": "30s",
@@ -67,7 +84,18 @@ def test_what_is_told_reaches_the_specs():
     assert service.health_spec() == HealthSpec(every=2.0, timeout=1.0, down_after=3, up_after=2)
     assert service.retry_spec() == RetrySpec(attempts=4, budget=BudgetSpec(share=0.1))
     assert service.breaker_spec() == BreakerSpec(window=5.0, minimum=7, rate=0.25, rest=2.0)
-    assert service.outlier_spec() == OutlierSpec(refused=1, reset=2, timeout=3, failed=4, keep=0.75)
+    assert service.outlier_spec() == OutlierSpec(
+        refused=1,
+        reset=2,
+        timeout=3,
+        failed=4,
+        keep=0.75,
+        errors=0.2,
+        window=8.0,
+        minimum=30,
+        slow=3,
+        slow_by=0.05,
+    )
     assert service.pool_spec() == PoolSpec(balance="least", slow_start=30.0, outlier=service.outlier_spec())
     assert service.call_spec() == CallSpec(attempt=2.0, request=5.0, retry=service.retry_spec())
 

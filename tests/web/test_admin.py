@@ -72,6 +72,7 @@ def told(requests=0, latencies=(), scores=None, worker=1, **more):
         "instances": [instance],
     }
     sums = {"access_log_lines": 8, "access_log_lines_dropped": 9, "cpu_micros": 1_500_000}
+    sums |= {"spans": 3, "spans_dropped": 4}
     listener = {
         "sums": {
             "accepted": 4,
@@ -226,6 +227,8 @@ async def test_what_workers_counted_is_added_up(control):
     assert seen["mainstay_breaker_openings_total", "web", "web-2"] == 5
     assert seen[("mainstay_access_log_lines_total",)] == 16
     assert seen[("mainstay_access_log_lines_dropped_total",)] == 18
+    assert seen[("mainstay_spans_total",)] == 6
+    assert seen[("mainstay_spans_dropped_total",)] == 8
 
 
 async def test_certificates_are_told_with_their_end_and_their_trouble(control):

@@ -7,7 +7,8 @@ documentation recommends or does by default. Where a feature does not exist, its
 from types import ModuleType
 
 from benchmarks.gateway.peers import caddy, envoy, haproxy, nginx, traefik
-from benchmarks.gateway.proxy import Place, Proxy, spawn, version, which
+from benchmarks.gateway.proxy import Place, Proxy
+from benchmarks.program import spawn, version, which
 
 PEERS: dict[str, ModuleType] = {
     "nginx": nginx,
@@ -32,5 +33,5 @@ def start(name: str, program: str, place: Place) -> Proxy:
     """Start a peer."""
     peer = PEERS[name]
     place.folder.mkdir()
-    process = spawn([program, *peer.configure(place)], place)
+    process = spawn([program, *peer.configure(place)], place.folder, place.cores)
     return Proxy(name, {door: getattr(place, door) for door in peer.DOORS}, [process])

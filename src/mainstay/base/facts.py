@@ -237,3 +237,20 @@ class AccessLogMended(Fact):
     path: str
     lost: int
     """Lines that are missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanExportBroke(Fact):
+    """The collector takes no spans any more; requests are answered as before."""
+
+    collector: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanExportMended(Fact):
+    """The collector takes spans again."""
+
+    collector: str
+    lost: int
+    """Spans that are missing."""

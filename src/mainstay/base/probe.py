@@ -20,7 +20,7 @@ class ProbeResult(NamedTuple):
     """Whether the answer was the one hoped for."""
 
     said: str
-    """What came back, for people: `HTTP 503`, `connection refused`, `no answer within 500ms`."""
+    """What came back, for people: `HTTP 200`, `connection refused`, `no answer within 500ms`."""
 
     seconds: float
     """How long it took, in seconds."""

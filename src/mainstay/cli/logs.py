@@ -3,17 +3,21 @@
 import asyncio
 import json as jsonlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from mainstay.base.errors import NotRunning
+from mainstay.base.errors import NotRunning, SystemFileError
 from mainstay.cli import option, show
+from mainstay.cli.talk import ask
+from mainstay.control.layout import access_log
 from mainstay.supervisor.log import follow, last_lines
 from mainstay.supervisor.rundir import ACCESS, RunDir
+from mainstay.system.load import load
 
 _ONLY_BY_NAME = ("supervisor", ACCESS)
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
@@ -35,7 +39,8 @@ def logs(  # noqa: PLR0913, PLR0917 - its options
     """Print the output of instances; `gateway-1`, `supervisor` and `access` are Mainstay's own."""
     run = option.run_dir(file, run_dir)
     wanted = tuple(targets or ())
-    found = files(run, wanted)
+    access = _access_log(file, run) if ACCESS in wanted else None
+    found = files(run, wanted, access)
     if not found:
         there = ", ".join(files(run, ())) or "none"
         if wanted:
@@ -43,21 +48,41 @@ def logs(  # noqa: PLR0913, PLR0917 - its options
         raise NotRunning(f"no logs in '{run.logs}': nothing has run here")
     printer = Printer(as_json=json)
     if follow_:
-        asyncio.run(_follow(run, wanted, lines, printer))
+        asyncio.run(_follow(lambda: files(run, wanted, access), lines, printer))
         return
     for name, path in found.items():
         for line in last_lines(path, lines):
             printer.line(name, line)
 
 
-async def _follow(run: RunDir, wanted: Sequence[str], lines: int, printer: "Printer") -> None:
-    async for name, line in follow(lambda: files(run, wanted), last=lines):
+async def _follow(logs: Callable[[], Mapping[str, Path]], lines: int, printer: "Printer") -> None:
+    async for name, line in follow(logs, last=lines):
         printer.line(name, line)
 
 
-def files(run: RunDir, wanted: Sequence[str]) -> dict[str, Path]:
-    """Give the logs by instance that the targets name: instances, or services with all of theirs."""
+def _access_log(file: Path | None, run: RunDir) -> Path | None:
+    """Give where requests are written down: as what runs tells it, otherwise as the system file does."""
+    with suppress(NotRunning):
+        told = ask(run, "/v1/status").get("access_log")  # a supervisor of a former version does not tell
+        if told is not None:
+            return Path(told)
+    with suppress(SystemFileError):  # it need not be sound for its logs to be read
+        if (log := access_log(load(file), run)) is not None:
+            return Path(log.path)
+    return None
+
+
+def files(run: RunDir, wanted: Sequence[str], access: Path | None = None) -> dict[str, Path]:
+    """Give the logs by instance that the targets name: instances, or services with all of theirs.
+
+    Args:
+        run: Where they are.
+        wanted: The targets; none: everybody's.
+        access: Where the access log is, if it may be elsewhere.
+    """
     found = {path.stem: path for path in sorted(run.logs.glob("*.log"))}
+    if access is not None and access.exists():
+        found[ACCESS] = access
     if not wanted:
         return {name: path for name, path in found.items() if name not in _ONLY_BY_NAME}
     return {name: path for name, path in found.items() if name in wanted or name.rpartition("-")[0] in wanted}

@@ -11,6 +11,7 @@ import mainstay.gateway.worker
 from mainstay import __version__
 from mainstay.base.errors import MainstayError
 from mainstay.cli import app
+from mainstay.control.extra import refuse_without
 from mainstay.system.load import load
 
 
@@ -19,7 +20,7 @@ def main() -> None:
     assert callable(app.main)
     assert callable(mainstay.gateway.worker.main)
     try:
-        load(Path(sys.argv[1]))
+        refuse_without(load(Path(sys.argv[1])))
     except MainstayError as problem:
         sys.exit(f"mainstay {__version__}: {'; '.join(str(problem).splitlines())}")
     sys.stdout.write(json.dumps({"mainstay": __version__}))

@@ -258,6 +258,10 @@ def fact(record: dict[str, Any]) -> str:
         "AccessLogBroke": (
             f"cannot write '{record.get('path')}': {record.get('because')}; requests are answered as before"
         ),
+        "SpanExportBroke": (
+            f"cannot send spans to {record.get('collector')}: {record.get('because')}; requests are answered as before"
+        ),
+        "SpanExportMended": f"sends spans to {record.get('collector')} again; {record.get('lost')} are missing",
         "AccessLogMended": f"writes '{record.get('path')}' again; {record.get('lost')} lines are missing",
     }
     name = record["fact"]

@@ -17,6 +17,7 @@ from mainstay.base.program import module
 from mainstay.cli import option, show
 from mainstay.cli.handover import Handover, Legacy, become, heed, inherited
 from mainstay.cli.logs import Printer, files
+from mainstay.cli.stamp import Stamped
 from mainstay.cli.talk import ask
 from mainstay.control import Control
 from mainstay.supervisor.log import follow
@@ -64,6 +65,9 @@ def up(  # noqa: PLR0913, PLR0917 - its options
     What a killed supervisor left running is taken over as it is, not started again.
     """
     ready, manner, legacy = _Ready(), _Manner(keep_going, watch, json), inherited()
+    attended = legacy.attended if legacy is not None else not ready.awaited
+    if not attended:
+        sys.stderr = Stamped(sys.stderr)
     try:
         system = load(file)
         run = option.run_dir(system.file, run_dir)
@@ -79,7 +83,6 @@ def up(  # noqa: PLR0913, PLR0917 - its options
             return
         run.take()
         try:
-            attended = legacy.attended if legacy is not None else not ready.awaited
             if asyncio.run(_serve(system, run, ready, manner, legacy, attended=attended)):
                 options = [*manner.options(), *(["--json"] if json else [])]
                 become(run, str(system.file), options, attended=attended)
@@ -162,16 +165,20 @@ def _detached(system: System, run: RunDir, manner: _Manner) -> None:
 def _notes(status: dict[str, Any]) -> None:
     """Say what is not as the system file has it, although the system is up."""
     for service in status["services"]:
-        name, rows = (
-            service["service"],
-            [row for row in status["instances"] if row["service"] == service["service"]],
-        )
+        name = service["service"]
+        rows = [row for row in status["instances"] if row["service"] == name]
         if any(row["outdated"] for row in rows):
             show.news(
                 f"{name} still runs as the system file was before; `mainstay restart {name}` applies the change"
             )
-        if service["up"] < service["instances"]:
-            show.news(f"{name}: {service['up']} of {service['instances']} up; `mainstay status` tells why")
+        # Not `service["up"]`, for suspects are among them: so is, at first, an address that does not answer.
+        up, count = sum(row["state"] == "up" for row in rows), service["instances"]
+        if up < count:
+            failed = {
+                row["last_probe"]["said"] for row in rows if not (row["last_probe"] or {"ok": True})["ok"]
+            }
+            because = f" ({', '.join(sorted(failed))})" if failed else ""
+            show.news(f"{name}: {up} of {count} up{because}; `mainstay status` tells why")
 
 
 async def _serve(  # noqa: PLR0913 - all that is known of how

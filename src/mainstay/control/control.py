@@ -25,7 +25,8 @@ from mainstay.base.facts import (
     WorkerExited,
 )
 from mainstay.base.program import module
-from mainstay.control.layout import addresses
+from mainstay.control.extra import refuse_without
+from mainstay.control.layout import access_log, addresses
 from mainstay.control.traffic import Traffic, Turn
 from mainstay.gateway import remote
 from mainstay.gateway.crew.crew import Crew
@@ -39,7 +40,7 @@ from mainstay.supervisor.environment import INSTANCE, RUN_DIR
 from mainstay.supervisor.life import Life
 from mainstay.supervisor.log import rotate
 from mainstay.supervisor.process import Process
-from mainstay.supervisor.rundir import ACCESS, GATEWAY, RunDir
+from mainstay.supervisor.rundir import GATEWAY, RunDir
 from mainstay.supervisor.state import State, WorkerRecord
 from mainstay.supervisor.supervisor import Supervisor
 from mainstay.supervisor.usage import Usage
@@ -125,6 +126,7 @@ class Control:
             emit=self._emit,
         )
         self._usage = Usage()
+        self._heard: remote.Heard = {}
         self._chores: asyncio.Task[None] | None = None
 
     @property
@@ -148,6 +150,7 @@ class Control:
         """
         if strict:
             _look_for_programs(self.system, self.system.services)
+            refuse_without(self.system)
             self._try_log(self.system)
         if problems := self._traffic.keyring.open():
             raise EnvironmentProblem("\n".join(problems))
@@ -162,6 +165,8 @@ class Control:
             if admin is not None:
                 self.admin.set_result(admin)
             await self._supervisor.start(strict=strict)
+            if not taken_over:  # those workers have asked already
+                self._heard = await remote.ask(self.system, self._traffic.probe)
         except BaseException as problem:
             if admin is not None and not self.admin.done():
                 admin.close()
@@ -340,6 +345,7 @@ class Control:
         _look_for_programs(after, [*change.services(ADDED), *change.services(REPLACED)])
         if self._log(after) != self._log(self.system):
             self._try_log(after)
+        refuse_without(after)
         if change and not rehearse:
             await self._supervisor.change(change, Turn(self._traffic, change, keyring))
             self._emit(SystemReloaded(at=self._clock.wall(), changes=change.words()))
@@ -357,13 +363,7 @@ class Control:
         return self._supervisor.rotation()
 
     def _log(self, system: System) -> LogSettings | None:
-        told = system.gateway.access_log
-        if told is None:
-            return None
-        path = self._rundir.log(ACCESS) if told.path is None else system.folder / told.path
-        return LogSettings(
-            path=str(path), format=told.format, sample=told.sample, size=told.size, keep=told.keep
-        )
+        return access_log(system, self._rundir)
 
     def _spawn_worker(self, number: int, listeners: dict[str, int]) -> Process:
         argv = module("mainstay.gateway.worker", "--number", str(number), "--link", GATEWAY)
@@ -431,6 +431,7 @@ class Control:
     def status(self) -> dict[str, Any]:
         """Give the whole state as plain values; docs/reference/json.md tells its shape."""
         instances = [self._instance(row) for row in self._all_rows()]
+        of = _by_service(instances)
         return {
             "version": STATUS_VERSION,
             "system": self.system.name,
@@ -440,9 +441,10 @@ class Control:
             "supervisor_pid": os.getpid(),
             "uptime": self._clock.wall() - self._since,
             "admin": str(self.system.gateway.admin) if self.system.gateway.admin is not None else None,
+            "access_log": log.path if (log := self._log(self.system)) is not None else None,
             "table": self.table,
             "workers": self.workers(),
-            "services": [self._service(name, instances) for name in self.system.services],
+            "services": [self._service(name, of.get(name, [])) for name in self.system.services],
             "instances": instances,
             "certificates": self.certificates(),
         }
@@ -484,25 +486,19 @@ class Control:
         return [{**row, "serves": row["state"] in _SERVES} for row in self._all_rows()]
 
     def _all_rows(self) -> list[dict[str, Any]]:
-        return [*self._supervisor.status(), *remote.status(self.system, self._crew.tally)]
+        return [*self._supervisor.status(), *remote.status(self.system, self._crew.tally, self._heard)]
 
     def missing(self) -> list[dict[str, Any]]:
         """Give the services of which no instance takes requests."""
-        rows = self.rows()
-        serving = {row["service"] for row in rows if row["serves"]}
+        of = _by_service(self.rows())
         return [
-            {
-                "service": name,
-                "up": 0,
-                "instances": len({row["instance"] for row in rows if row["service"] == name}),
-            }
+            {"service": name, "up": 0, "instances": len({row["instance"] for row in of.get(name, ())})}
             for name in self.system.services
-            if name not in serving
+            if not any(row["serves"] for row in of.get(name, ()))
         ]
 
-    def _service(self, name: str, instances: list[dict[str, Any]]) -> dict[str, Any]:
+    def _service(self, name: str, mine: list[dict[str, Any]]) -> dict[str, Any]:
         listener = self.system.listener_of(name)
-        mine = [row for row in instances if row["service"] == name]
         up = sum(row["state"] in _SERVES for row in mine)
         return {
             "service": name,
@@ -516,6 +512,13 @@ class Control:
         counted = self._crew.tally.instance(row["service"], row["instance"], row["generation"])
         used = self._usage.of(row["pid"])
         return {**row, **counted, "cpu": used.cpu if used else None, "memory": used.memory if used else None}
+
+
+def _by_service(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    of: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        of.setdefault(row["service"], []).append(row)
+    return of
 
 
 def _stamps(system: System) -> dict[Path, tuple[int, ...] | None]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from mainstay.gateway.crew.place import Address
 from mainstay.gateway.table import (
     Door,
+    LogSettings,
     Redirect,
     Rule,
     Settings,
@@ -14,11 +15,11 @@ from mainstay.gateway.table import (
     Trust,
 )
 from mainstay.gateway.tls.keyring import Keyring
+from mainstay.supervisor.rundir import ACCESS, RunDir
 from mainstay.system.entrance import Opening
 from mainstay.system.listener import TCP
 from mainstay.system.schema import Service, System
 from mainstay.system.sticky import Sticky
-from mainstay.system.witness import Tracing
 
 
 def addresses(system: System) -> dict[str, Address]:
@@ -81,9 +82,21 @@ def _most(system: System, rules: list[Rule]) -> int | None:
     return system.services[rules[0].service].max_connections if rules else None
 
 
-def trace(told: Tracing | None) -> TraceSettings | None:
-    """Say how the gateway is to name requests."""
-    return TraceSettings(accept=told.accept, sample=told.sample) if told is not None else None
+def access_log(system: System, rundir: RunDir) -> LogSettings | None:
+    """Say how requests are to be written down, and where."""
+    told = system.gateway.access_log
+    if told is None:
+        return None
+    path = rundir.log(ACCESS) if told.path is None else system.folder / told.path
+    return LogSettings(path=str(path), format=told.format, sample=told.sample, size=told.size, keep=told.keep)
+
+
+def trace(system: System) -> TraceSettings | None:
+    """Say how the gateway is to name requests, and who is told of them."""
+    told = system.gateway.tracing
+    if told is None:
+        return None
+    return TraceSettings(accept=told.accept, sample=told.sample, export=told.export, system=system.name)
 
 
 def settings(name: str, service: Service, secret: str, trust: Trust) -> Settings:

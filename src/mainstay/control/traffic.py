@@ -99,7 +99,7 @@ class Traffic:
             drain=gateway.drain,
             linger=gateway.linger,
             log=self._log(self.system),
-            trace=trace(gateway.tracing),
+            trace=trace(self.system),
             doors=self._doors(),
             services={
                 name: settings(name, service, self._secret, self._trust(service))

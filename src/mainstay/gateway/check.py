@@ -123,7 +123,9 @@ async def _ask(  # noqa: PLR0913, PLR0917 - called in one place
     if found is None:
         return False, "not an HTTP answer"
     status = int(found[1])
-    return path is None or status in _GOOD, f"HTTP {status}"
+    if path is None or status in _GOOD:
+        return True, f"HTTP {status}"
+    return False, f"HTTP {status} instead of 2xx or 3xx"
 
 
 async def _secured(  # noqa: PLR0913, PLR0917 - called in one place

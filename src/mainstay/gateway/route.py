@@ -370,6 +370,7 @@ class Route:
                 "idle": len(member.idle),
                 "latency": merged((member.before, member.latency)),
                 "health": member.health.state.value,
+                "probe": member.watch.last if member.watch is not None else None,
                 "ejected": member.ejected_until is not None,
                 "doubted": member.doubted_until is not None,
                 "breaker": member.breaker.state.value if member.breaker is not None else None,

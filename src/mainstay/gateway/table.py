@@ -259,6 +259,10 @@ class TraceSettings:
     """Whose request ids and trace contexts are taken up: of trusted proxies, or `anyone`."""
     sample: float = 0.01
     """The share of traces begun here that are to be recorded."""
+    export: str | None = None
+    """The collector that spans are sent to: `http://collector:4318`. None: nobody records what we do."""
+    system: str = ""
+    """The name of the system, which spans are told to be of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

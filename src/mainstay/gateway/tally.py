@@ -4,14 +4,24 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from mainstay.base.histogram import merged, quantile
+from mainstay.base.probe import ProbeResult
 
 _SUMS = (
     *("requests", "failures", "broken", "cancelled", "refused", "retries", "hedges", "hedges_won"),
     *("received", "sent"),
 )
+
+
+class Seen(NamedTuple):
+    """How one worker sees one life of an instance."""
+
+    health: str
+    """The state of its health."""
+    probe: ProbeResult | None
+    """What its last check found; None before the first, and while it is not checked."""
 
 
 @dataclass(slots=True)
@@ -64,6 +74,8 @@ class Tally:
 
     def __init__(self) -> None:
         self._latest: dict[int, dict[str, Any]] = {}
+        # What they tell of each life, made when it is first asked for: all of it is, each time that anybody looks.
+        self._lives: dict[int, dict[str, dict[tuple[str, int], dict[str, Any]]]] = {}
         self._past: dict[str, Totals] = {}
         self._past_workers: dict[int, Counter[str]] = {}
         self._past_listeners: dict[str, Counter[str]] = {}
@@ -72,10 +84,12 @@ class Tally:
     def take(self, worker: int, counts: dict[str, Any]) -> None:
         """Take what a worker has counted since it began."""
         self._latest[worker] = counts
+        self._lives.pop(worker, None)
 
     def lost(self, worker: int) -> None:
         """Keep the last counts of a worker that ended."""
         counts = self._latest.pop(worker, {"services": {}})
+        self._lives.pop(worker, None)
         if "sums" in counts:
             self._past_workers.setdefault(counts["worker"], Counter()).update(counts["sums"])
         for name, listener in counts.get("listeners", {}).items():
@@ -150,12 +164,7 @@ class Tally:
 
     def instance(self, service: str, name: str, generation: int) -> dict[str, Any]:
         """Give the sums for one life of an instance; its failures are attempts that failed there."""
-        parts = [
-            part
-            for counts in self._parts(service)
-            for part in counts["instances"]
-            if part["instance"] == name and part["generation"] == generation
-        ]
+        parts = self._of(service, name, generation)
         past = self._past_lives.get((service, name, generation), Counter())
         return {
             "requests": past["requests"] + sum(part["requests"] for part in parts),
@@ -165,6 +174,14 @@ class Tally:
             **_quantiles(parts),
         }
 
+    def seen(self, service: str, name: str, generation: int) -> list[Seen]:
+        """Give how each worker that has it sees one life of an instance."""
+        # Workers of a former version, which a new supervisor takes over, do not tell what they heard.
+        return [
+            Seen(part["health"], ProbeResult(*probe) if (probe := part.get("probe")) else None)
+            for part in self._of(service, name, generation)
+        ]
+
     def instances(self, service: str) -> dict[str, dict[str, Any]]:
         """Give how it is with each instance of a service now, over all of its lives that the workers know."""
         parts: dict[str, list[dict[str, Any]]] = {}
@@ -172,6 +189,18 @@ class Tally:
             for part in counts["instances"]:
                 parts.setdefault(part["instance"], []).append(part)
         return {name: _now(its) | _further(its) for name, its in parts.items()}
+
+    def _of(self, service: str, name: str, generation: int) -> list[dict[str, Any]]:
+        life = (name, generation)
+        found = (self._index(worker, service).get(life) for worker in self._latest)
+        return [part for part in found if part is not None]
+
+    def _index(self, worker: int, service: str) -> dict[tuple[str, int], dict[str, Any]]:
+        indexes = self._lives.setdefault(worker, {})
+        if service not in indexes:
+            told = self._latest[worker]["services"].get(service, {"instances": ()})
+            indexes[service] = {(part["instance"], part["generation"]): part for part in told["instances"]}
+        return indexes[service]
 
     def _parts(self, service: str) -> list[dict[str, Any]]:
         return [

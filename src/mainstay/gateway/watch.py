@@ -17,6 +17,7 @@ from mainstay.gateway.wheel import TICK, Wheel
 from mainstay.redundancy.health import HealthSpec
 
 if TYPE_CHECKING:
+    from mainstay.base.probe import ProbeResult
     from mainstay.gateway.route import Route
     from mainstay.gateway.upstream import Upstream
 
@@ -28,7 +29,7 @@ _STEP = 50
 class Watch:
     """One instance's place in the order of checks."""
 
-    __slots__ = ("due", "member", "path", "slot", "spec", "talk", "task", "watches")
+    __slots__ = ("due", "last", "member", "path", "slot", "spec", "talk", "task", "watches")
 
     def __init__(self, watches: "Watches", member: "Upstream", spec: HealthSpec) -> None:
         self.watches = watches
@@ -38,6 +39,8 @@ class Watch:
         self.talk = member.talk
         self.due = 0.0
         self.slot = 0
+        self.last: ProbeResult | None = None
+        """What the last check found; None before the first."""
         self.task: asyncio.Task[None] | None = None
         """While an answer is awaited."""
 
@@ -77,6 +80,7 @@ class Watch:
             return  # we could not even ask, which proves nothing
         finally:
             self.task = None
+        self.last = result
         self._judge(self.watches.loop.time(), ok=result.ok)
 
     def _judge(self, now: float, *, ok: bool) -> None:

@@ -41,6 +41,7 @@ from mainstay.gateway.http.hop import name_of
 from mainstay.gateway.http.request import PLAIN, TRACED
 from mainstay.gateway.http.trace import Tracer
 from mainstay.gateway.log.accesslog import AccessLog
+from mainstay.gateway.otel.outbox import Outbox
 from mainstay.gateway.proxies import Proxies
 from mainstay.gateway.route import Route
 from mainstay.gateway.slices import sliced
@@ -113,6 +114,8 @@ class Worker:
         """Client connections at once; beyond, one is told so and closed, before descriptors run out."""
         self.access_log: AccessLog | None = None
         self.tracer: Tracer | None = None
+        self.spans: Outbox | None = None
+        """Where sampled requests are recorded, if they are."""
         self.words = PLAIN
         """What the fields of requests ask for."""
         self.version = 0
@@ -144,6 +147,7 @@ class Worker:
         self._traffic: dict[str, Traffic] = {}
         # All that there were, for what they have counted.
         self._logs: list[AccessLog] = []
+        self._outboxes: list[Outbox] = []
 
     async def run(self, address: str) -> None:
         """Serve until told to stop."""
@@ -151,7 +155,7 @@ class Worker:
         self._link = Link(self, address)
         link = self.loop.create_task(self._link.run())
         await self.stopped
-        await self._end_log()
+        await self._end_records()
         await self._link.goodbye()
         link.cancel()
         await asyncio.gather(link, return_exceptions=True)
@@ -160,7 +164,7 @@ class Worker:
     async def close(self) -> None:
         """Let go of everything that is not a client's."""
         self._let_nobody_in()
-        await self._end_log()
+        await self._end_records()
         if self._timer is not None:
             self._timer.cancel()
         ends: list[asyncio.Task[None]] = []
@@ -280,12 +284,34 @@ class Worker:
         if settings != (self.tracer.settings if self.tracer is not None else None):
             self.tracer = Tracer(settings, self._dice.fork("trace")) if settings is not None else None
             self.words = PLAIN if settings is None else TRACED[settings.accept]
+            self._export(settings)
 
-    async def _end_log(self) -> None:
+    def _export(self, settings: TraceSettings | None) -> None:
+        """Send what is recorded of requests there from now on."""
+        to = (
+            (settings.export, settings.system)
+            if settings is not None and settings.export is not None
+            else None
+        )
+        spans = self.spans
+        if to == (spans.to if spans is not None else None):
+            return
+        if spans is not None:
+            spans.end()  # what it still has to send its thread does by itself
+        self.spans = None
+        if to is not None:
+            self.spans = Outbox(to, self.number, self.loop, self._clock, self.tell)
+            self._outboxes.append(self.spans)
+
+    async def _end_records(self) -> None:
         log, self.access_log = self.access_log, None
-        if log is not None:
-            log.end()
-            await log.ended()
+        spans, self.spans = self.spans, None
+        for one in (log, spans):
+            if one is not None:
+                one.end()
+        for one in (log, spans):
+            if one is not None:
+                await one.ended()
 
     def _believe(self, networks: list[str]) -> None:
         """Believe these proxies from now on, and those who have connected already no longer if they are none."""
@@ -451,6 +477,8 @@ class Worker:
         sums: Counter[str] = Counter(cpu_micros=int(process_time() * 1e6))
         for log in self._logs:
             sums.update(log.counted())
+        for outbox in self._outboxes:
+            sums.update(outbox.counted())
         return dict(sums)
 
     def tell(self, fact: Fact) -> None:

@@ -1,21 +1,28 @@
-"""What traffic knows of one instance: failures in a row, counted apart, take it out for a while.
+"""What traffic knows of one instance: failures in a row, or too large a share of them, take it out for a while.
 
-Refused, reset, timed out and 5xx are different kinds of proof, so each has its own count and limit. One
+Refused, reset, timed out and 5xx are different kinds of proof, so each has its own count in a row and limit. One
 good answer clears them all; what proves nothing (a stale connection, a client that left) is not counted.
+Who fails some requests only has good answers in between: it is held against its `peers`.
 An ejection lasts `base` seconds, twice as long each time it comes again, up to `cap`. For every `cap`
 seconds of good behaviour one of the earlier ejections is forgotten.
 """
 
+from collections import deque
 from dataclasses import dataclass
 
 from mainstay.base.dice import Dice
 from mainstay.base.outcome import FAILED, OK, REFUSED, RESET, TIMEOUT, Outcome
 from mainstay.redundancy.bound import above, at_least, between
 
+TIMES = 16
+"""Answers whose times are kept: enough for a median to mean something, few enough to be sorted in a microsecond."""
+_TURNS = 12
+"""Halves of a window after which a time is forgotten: one that is slow has few answers, since it is asked less."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutlierSpec:
-    """How many failures in a row make an outlier, and for how long it is left out."""
+    """What makes an outlier, and for how long it is left out."""
 
     refused: int = 2
     """Connections refused in a row: nobody listens there, so the second is proof enough."""
@@ -25,6 +32,18 @@ class OutlierSpec:
     """Attempts timed out in a row: slowness may lie in the requests themselves."""
     failed: int = 10
     """Answers of 5xx in a row: mostly the application's own doing, and the weakest proof of the four."""
+    errors: float | None = 0.1
+    """Share of failures from which an instance is left out that fails far more than the others do: a tenth, since
+    a retry hides what is rarer; None: none."""
+    slow: int | None = 5
+    """How many times as long as at the others answers must take, by the median, for an instance to be left out: far
+    more than what tells one machine from another; None: none are left out for it."""
+    slow_by: float = 0.1
+    """Seconds that they must take longer at least: what is less, nobody notices."""
+    window: float = 5.0
+    """Seconds over which instances are held against each other: what is longer ago hides what is so now."""
+    minimum: int = 20
+    """Attempts in the window, at the instance as well as at all others, below which nothing is made of a share."""
     base: float = 1.0
     """Seconds the first ejection lasts: about what a restart takes."""
     cap: float = 30.0
@@ -38,6 +57,13 @@ class OutlierSpec:
         above("reset", self.reset, 0)
         above("timeout", self.timeout, 0)
         above("failed", self.failed, 0)
+        if self.errors is not None:
+            between("errors", self.errors, 0, 1)
+        if self.slow is not None:
+            at_least("slow", self.slow, 1)
+        at_least("slow_by", self.slow_by, 0)
+        above("window", self.window, 0)
+        above("minimum", self.minimum, 0)
         above("base", self.base, 0)
         at_least("cap", self.cap, self.base)
         between("keep", self.keep, 0, 1)
@@ -46,33 +72,83 @@ class OutlierSpec:
 class Outlier:
     """The traffic's memory of one life of an instance."""
 
-    __slots__ = ("_clean", "_counts", "_ejections", "_limits", "_returned_at", "_spec")
+    __slots__ = (
+        "_counts",
+        "_ejections",
+        "_limits",
+        "_returned_at",
+        "_spec",
+        "_turns",
+        "answered",
+        "bad",
+        "bad_before",
+        "good_before",
+        "late",
+        "since",
+        "streaks",
+        "times",
+    )
 
     def __init__(self, spec: OutlierSpec) -> None:
         self._spec = spec
         self._limits = _limits(spec)
         self._counts: dict[Outcome, int] = {}
-        self._clean = True
+        self.streaks = False
         self._ejections = 0
         self._returned_at = 0.0
+        self.answered = 0
+        """Good answers, ever."""
+        self.since = 0
+        """What it had answered when this stretch of time began, as its `peers` cut it."""
+        self.bad = 0
+        """Failures charged to it in this stretch."""
+        self.good_before = 0
+        """Good answers in the stretch before."""
+        self.bad_before = 0
+        """Failures in the stretch before."""
+        self.times = [0.0] * TIMES
+        """How long the last good answers took, in seconds, each at the place of its number."""
+        self.late = 0
+        """Stretches in a row in which it was far slower than the others."""
+        # What it had answered at the beginnings of this and of earlier stretches.
+        self._turns = deque((0,), _TURNS)
 
-    def observe(self, outcome: Outcome) -> bool:
-        """Count how an attempt ended; say whether that makes it an outlier."""
+    @property
+    def good(self) -> int:
+        """Good answers in this stretch of time."""
+        return self.answered - self.since
+
+    def observe(self, outcome: Outcome, took: float = 0.0) -> bool:
+        """Count how an attempt ended, and how many seconds a good answer took; say whether it is an outlier by itself."""
         if outcome is OK:
-            if not self._clean:
+            self.times[self.answered % TIMES] = took
+            self.answered += 1
+            if self.streaks:
                 self.clear()
             return False
         limit = self._limits.get(outcome)
         if limit is None:
             return False
-        self._clean = False
+        self.streaks = True
+        self.bad += 1
         count = self._counts[outcome] = self._counts.get(outcome, 0) + 1
         return count >= limit
 
     def clear(self) -> None:
-        """Forget what was counted, as a good answer does."""
+        """Forget the failures in a row, as a good answer does."""
         self._counts.clear()
-        self._clean = True
+        self.streaks = False
+
+    def turn(self) -> None:
+        """Begin another stretch of time."""
+        self.good_before, self.since = self.good, self.answered
+        self.bad_before, self.bad = self.bad, 0
+        self._turns.append(self.answered)
+
+    def lately(self) -> list[float]:
+        """Give how long its last answers took, not more than `TIMES`, and none that is too old; in no order."""
+        count = min(TIMES, self.answered - self._turns[0])
+        return [self.times[number % TIMES] for number in range(self.answered - count, self.answered)]
 
     def configure(self, spec: OutlierSpec) -> None:
         """Judge by another spec from now on; what was counted still counts."""
@@ -90,7 +166,15 @@ class Outlier:
         # A tenth of jitter, so that workers that ejected it together do not all try it together.
         self._returned_at = now + length * dice.between(0.9, 1.1)
         self.clear()
+        self.forget()
         return self._returned_at
+
+    def forget(self) -> None:
+        """Forget what it is held against others by."""
+        self.since = self.answered
+        self.bad = self.good_before = self.bad_before = self.late = 0
+        self._turns.clear()
+        self._turns.append(self.answered)
 
 
 def _limits(spec: OutlierSpec) -> dict[Outcome, int]:

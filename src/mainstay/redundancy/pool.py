@@ -10,7 +10,7 @@ leaving it may cost a user what it knows. When it is neither, another takes its 
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from math import ceil, inf
 from typing import Generic, Literal
@@ -27,14 +27,15 @@ from mainstay.base.facts import (
     PanicEnded,
     ignore,
 )
-from mainstay.base.outcome import Outcome
+from mainstay.base.outcome import CHARGED, OK, Outcome
 from mainstay.redundancy.balance import BALANCES, I
 from mainstay.redundancy.bond import Bond
 from mainstay.redundancy.bound import at_least, one_of
 from mainstay.redundancy.doubt import Doubt
 from mainstay.redundancy.health import DRAINING, SUSPECT, UNKNOWN, UP, HealthSpec, State
 from mainstay.redundancy.instance import Instance
-from mainstay.redundancy.outlier import Outlier, OutlierSpec
+from mainstay.redundancy.outlier import TIMES, Outlier, OutlierSpec
+from mainstay.redundancy.peers import Peers, slowest
 
 _REMEMBERED = 4096
 """Bonds whose choice is remembered; strangers may make up as many as they like."""
@@ -74,9 +75,11 @@ class Pool(Generic[I]):
         "_choose",
         "_dice",
         "_emit",
+        "_peers",
         "_ranks",
         "_service",
         "_spec",
+        "_turns_at",
         "_usable",
         "members",
         "panicking",
@@ -87,6 +90,9 @@ class Pool(Generic[I]):
         self._service = service
         self._dice = dice
         self._emit = emit
+        self._peers = Peers()
+        # When the next stretch of time begins over which members are compared.
+        self._turns_at = -inf
         self._choose = BALANCES[spec.balance](spec.slow_start).choose
         # All members by what they are: out of service, up, suspect, sick; each in the order of the members.
         self._by_rank: list[list[I]] = [[], [], [], []]
@@ -115,6 +121,7 @@ class Pool(Generic[I]):
             member.held_by = self
             if member.up_since is None and member.health.usable and member.key not in known:
                 member.up_since = now
+        self._peers.sum_up(self._known())
         self._sort(now)
 
     def configure(self, now: float, spec: PoolSpec) -> None:
@@ -122,6 +129,7 @@ class Pool(Generic[I]):
         if (spec.balance, spec.slow_start) != (self._spec.balance, self._spec.slow_start):
             self._choose = BALANCES[spec.balance](spec.slow_start).choose
         self._spec = spec
+        self._turns_at = -inf
         for member in self.members:
             if spec.outlier is None:
                 member.outlier = None
@@ -176,28 +184,81 @@ class Pool(Generic[I]):
             self._bound[key] = bond.choose(ranks[0] + ranks[1] if len(ranks) > 1 else self._usable)
         return self._bound[key]
 
-    def observe(self, now: float, instance: I, outcome: Outcome) -> None:
-        """Tell how an attempt at a member ended; it may be ejected for it."""
+    def observe(self, now: float, instance: I, outcome: Outcome, took: float = 0.0) -> None:
+        """Tell how an attempt at a member ended; it may be ejected for it.
+
+        Args:
+            now: The time.
+            instance: Where it was made.
+            outcome: How it ended.
+            took: Seconds from when the request was complete until the answer was, or until it began to be passed on.
+        """
+        if now >= self._turns_at:
+            self._turn(now)
         outlier = instance.outlier
         if outlier is None:
             spec = self._spec.outlier
             if spec is None:
                 return
             outlier = instance.outlier = Outlier(spec)
-        if not outlier.observe(outcome) or not self._may_eject(instance):
+        if outcome is OK:
+            # Nearly all that is ever told: done here, as `Outlier.observe` does it.
+            self._peers.good += 1
+            outlier.times[outlier.answered % TIMES] = took
+            outlier.answered += 1
+            if outlier.streaks:
+                outlier.clear()
+        elif outcome in CHARGED and self._holds(instance):
+            self._charge(now, instance, outlier, outcome)
+
+    def _charge(self, now: float, instance: I, outlier: Outlier, outcome: Outcome) -> None:
+        spec, peers = self._spec.outlier, self._peers
+        peers.bad += 1
+        if outlier.observe(outcome):
+            self._eject(now, instance, outlier, outcome.name.lower())
+        elif spec is not None and peers.outdone(outlier, spec):
+            self._eject(now, instance, outlier, "errors")
+
+    def _turn(self, now: float) -> None:
+        """Begin another stretch of time for comparing members."""
+        spec = self._spec.outlier
+        if spec is None:
+            self._turns_at = inf
+            return
+        stretch = spec.window / 2.0
+        if now >= self._turns_at + stretch:
+            # Nothing was heard for a whole stretch: what was before is too old to be compared with.
+            for outlier in self._known():
+                outlier.forget()
+        self._peers.turn(self._known())
+        self._turns_at = now + stretch
+        slow = slowest(self._known(), spec)
+        if slow is not None:
+            instance = next(member for member in self.members if member.outlier is slow)
+            self._eject(now, instance, slow, "slow")
+
+    def _eject(self, now: float, instance: I, outlier: Outlier, because: str) -> None:
+        """Leave a member out for a while, if it can be done without."""
+        if not self._may_eject(instance):
             return
         instance.ejected_until = outlier.eject(now, self._dice)
+        self._peers.sum_up(self._known())
         self._emit(
             InstanceEjected(
                 at=now,
                 service=self._service,
                 instance=instance.name,
                 generation=instance.generation,
-                because=outcome.name.lower(),
+                because=because,
                 until=instance.ejected_until,
             )
         )
         self._move(now, instance)
+
+    def _known(self) -> Iterator[Outlier]:
+        for member in self.members:
+            if member.outlier is not None:
+                yield member.outlier
 
     def doubt(self, now: float, instance: I, waited: float) -> bool:
         """Tell that an answer of a member is overdue by far; say whether that puts it in doubt.

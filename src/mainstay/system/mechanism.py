@@ -17,6 +17,7 @@ from mainstay.system.value import (
     Share,
     ShareOrZero,
     Size,
+    ValueOrOff,
     Whole,
     shown,
     wrong,
@@ -206,6 +207,25 @@ class Outlier(Section):
     failed: Annotated[int, Whole(1, 10_000)] = _OUTLIER.failed
     """Answers of 5xx in a row. Most of all, because the fault may be the request's or a dependency's."""
 
+    errors: Annotated[Share | None, ValueOrOff()] = _OUTLIER.errors
+    """The share of failures, of all four kinds, from which an instance is left out that has good answers in
+    between, or `off`. It must also be twice that of all others together, and by more than chance explains: when
+    all fail alike, nobody is left out. A tenth, because retries hide what is rarer."""
+
+    slow: Annotated[int | None, Whole(2, 1000), ValueOrOff()] = _OUTLIER.slow
+    """How many times as long as at the others answers must take, by the median, for an instance to be left out, or
+    `off`. Five: far more than what tells one machine from another. If all are slow, nobody is left out."""
+
+    slow_by: DurationOrZero = _OUTLIER.slow_by
+    """By how much longer they must take at least. A tenth of a second: what is less, nobody notices."""
+
+    window: Duration = _OUTLIER.window
+    """The stretch of time over which instances are held against each other. Short: what went well before
+    hides what goes wrong now."""
+
+    minimum: Annotated[int, Whole(1, 1_000_000)] = _OUTLIER.minimum
+    """Requests there must be in the window, to the instance and to all others, before a share means anything."""
+
     keep: ShareOrZero = _OUTLIER.keep
     """The share of instances that are never left out, so that the rest can carry the load."""
 
@@ -216,6 +236,11 @@ class Outlier(Section):
             reset=self.reset,
             timeout=self.timeout,
             failed=self.failed,
+            errors=self.errors,
+            slow=self.slow,
+            slow_by=self.slow_by,
+            window=self.window,
+            minimum=self.minimum,
             keep=self.keep,
         )
 

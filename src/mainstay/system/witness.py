@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from mainstay.system.collector import Collector
 from mainstay.system.mechanism import Section
 from mainstay.system.value import File, OneOf, Share, Size, Whole
 
@@ -43,3 +44,7 @@ class Tracing(Section):
     sample: Share = 0.01
     """The share of traces begun here whose `sampled` flag asks everybody to record them. One in a hundred shows how a
     system works and costs it next to nothing. A trace that is taken up keeps its flag."""
+
+    export: Collector | None = None
+    """The collector that the gateway's own spans are sent to, by OpenTelemetry's OTLP over HTTP. It needs
+    `pip install 'mainstay[otel]'`. None by default: nothing leaves the machine that nobody asked for."""

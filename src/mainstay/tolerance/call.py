@@ -151,9 +151,11 @@ TRANSITIONS: dict[tuple[State, Order], State] = {
 class Rival(Generic[T]):
     """A second attempt beside the first; its number is the call's last."""
 
-    __slots__ = ("cut", "instance", "permit", "sent_at", "until")
+    __slots__ = ("asked_at", "cut", "instance", "permit", "sent_at", "until")
 
-    def __init__(self, instance: T, permit: int, until: float, *, cut: bool) -> None:
+    def __init__(self, now: float, instance: T, permit: int, until: float, *, cut: bool) -> None:
+        self.asked_at = now
+        """From when on its answer is waited for."""
         self.instance = instance
         self.permit = permit
         self.until = until
@@ -217,6 +219,7 @@ class Call(Generic[T]):
         "_repeatable",
         "_tried",
         "_waits_until",
+        "asked_at",
         "attempt",
         "because",
         "bond",
@@ -237,6 +240,8 @@ class Call(Generic[T]):
     """The number of the attempt, from 1; 0 before the first."""
     sent_at: float | None
     """When bytes of the request may have reached the instance in the last attempt; None as long as none have."""
+    asked_at: float
+    """From when on the answer of the last attempt is waited for: it began, or was sent, or all of the request was."""
     until: float
     """When the attempt has to have ended, or the pause is over."""
     because: Because | None
@@ -254,6 +259,7 @@ class Call(Generic[T]):
         """What ties it to an instance, if anything does."""
         self._repeatable = True
         self.sent_at = None
+        self.asked_at = now
         self._committed_at: float | None = None
         self._tried: tuple[T, ...] = ()
         self._backoff: Backoff | None = None
@@ -286,7 +292,7 @@ class Call(Generic[T]):
         """Tell that bytes of the request may have reached the instance in this attempt."""
         if self.state is not TRYING:
             raise self._misused("sent")
-        self.sent_at = now
+        self.sent_at = self.asked_at = now
 
     def committed(self, now: float) -> None:
         """Tell that a byte of the answer has reached the client: this attempt is the last."""
@@ -311,20 +317,20 @@ class Call(Generic[T]):
         if self.deadline.passed(now) or not budget.affords(now):
             return False
         tried, permit, cut = self._tried, self._permit, self._cut
-        instance, until, sent_at = self.instance, self.until, self.sent_at
+        instance, until, sent_at, asked_at = self.instance, self.until, self.sent_at, self.asked_at
         self._tried = (*tried, instance)
         if self._begin(now):
             budget.withdraw(now)
-            self.rival = Rival(self.instance, self._permit, self.until, cut=self._cut)
+            self.rival = Rival(now, self.instance, self._permit, self.until, cut=self._cut)
         self._tried, self._permit, self._cut = tried, permit, cut
-        self.instance, self.until, self.sent_at = instance, until, sent_at
+        self.instance, self.until, self.sent_at, self.asked_at = instance, until, sent_at, asked_at
         return self.rival is not None
 
     def overtake(self, now: float) -> None:
         """Tell that the rival has its answer: it is the attempt from now on, and the other proves nothing."""
         if self.rival is None:
             raise self._misused("overtake")
-        self._give_back(now, self.instance, self._permit, CANCELLED, self._cut)
+        self._give_back(now, self.instance, self._permit, CANCELLED, self._cut, self.asked_at)
         self._promote()
 
     def drop(self, now: float, outcome: Outcome) -> None:
@@ -334,7 +340,7 @@ class Call(Generic[T]):
             return
         self.rival = None
         self._tried = (*self._tried, rival.instance)
-        self._give_back(now, rival.instance, rival.permit, outcome, rival.cut)
+        self._give_back(now, rival.instance, rival.permit, outcome, rival.cut, rival.asked_at)
 
     def unrepeatable(self) -> None:
         """Tell that the request's body can no longer be repeated: only what was never sent may be retried."""
@@ -345,6 +351,7 @@ class Call(Generic[T]):
         spec = self._policy.spec
         self.deadline = Deadline(now + min(spec.request, self._patience))
         if self.state is TRYING:
+            self.asked_at = now
             self._limit(now)
 
     def settle(
@@ -364,7 +371,7 @@ class Call(Generic[T]):
         """
         if self.state is not TRYING:
             raise self._misused("settle")
-        self._give_back(now, self.instance, self._permit, outcome, self._cut)
+        self._give_back(now, self.instance, self._permit, outcome, self._cut, self.asked_at)
         self.retry_after = retry_after
         if outcome is OK:
             if self.rival is not None:
@@ -404,7 +411,7 @@ class Call(Generic[T]):
             return
         self.drop(now, CANCELLED)
         if self.state is TRYING:
-            self._give_back(now, self.instance, self._permit, CANCELLED, self._cut)
+            self._give_back(now, self.instance, self._permit, CANCELLED, self._cut, self.asked_at)
         self._end(Because.CANCELLED)
 
     def _begin(self, now: float) -> bool:
@@ -421,6 +428,7 @@ class Call(Generic[T]):
             self.instance = target
             self._permit = permit
             self.sent_at = None
+            self.asked_at = now
             self.attempt += 1
             self.state = TRYING
             self._limit(now)
@@ -432,14 +440,18 @@ class Call(Generic[T]):
         self.until = self.deadline.fit(now, attempt)
         self._cut = self.until < now + attempt
 
-    def _give_back(self, now: float, instance: T, permit: int, outcome: Outcome, cut: bool) -> None:
+    def _give_back(  # noqa: PLR0913, PLR0917 - of each of a call's two attempts
+        self, now: float, instance: T, permit: int, outcome: Outcome, cut: bool, asked_at: float
+    ) -> None:
         instance.in_flight -= 1
         if outcome is TIMEOUT and cut:
             # It was not given its full time, so its silence proves nothing against it.
             outcome = CANCELLED
         if instance.breaker is not None:
             instance.breaker.settle(now, permit, outcome)
-        self._policy.pool.observe(now, instance, outcome)
+        # Neither a slow upload nor a slow reader is the instance's doing.
+        answered_at = now if self._committed_at is None else self._committed_at
+        self._policy.pool.observe(now, instance, outcome, answered_at - asked_at)
 
     def _promote(self) -> None:
         """Have the rival be the attempt; the one that was is over."""
@@ -447,7 +459,7 @@ class Call(Generic[T]):
         assert rival is not None
         self._tried = (*self._tried, self.instance)
         self.instance, self._permit, self._cut = rival.instance, rival.permit, rival.cut
-        self.sent_at, self.until = rival.sent_at, rival.until
+        self.sent_at, self.asked_at, self.until = rival.sent_at, rival.asked_at, rival.until
         self.rival = None
 
     def _may_pass(self, status: int) -> bool:

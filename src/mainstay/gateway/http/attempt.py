@@ -13,13 +13,14 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainstay.base.outcome import CHARGED, OK, STALE, Outcome
+from mainstay.base.outcome import CANCELLED, CHARGED, OK, STALE, Outcome
 from mainstay.gateway.approach import connect
 from mainstay.gateway.http.asker import Asker
 from mainstay.gateway.http.connection import UpstreamConnection
 from mainstay.gateway.http.grammar import CHUNKED
 from mainstay.gateway.http.request import Request, of_attempt
 from mainstay.gateway.http.rival import Rival
+from mainstay.gateway.table import DRAINING
 from mainstay.tolerance.call import GIVE_UP, GO_ON, PAUSE, TRY, WAIT, Call, Order
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ class Attempts(Asker):
 
     __slots__ = (
         "_answered_at",
-        "_asked_at",
         "_connecting",
         "_connection",
         "_held",
@@ -58,6 +58,7 @@ class Attempts(Asker):
         "call",
         "done",
         "due",
+        "recording",
         "route",
         "slot",
         "trace",
@@ -78,6 +79,7 @@ class Attempts(Asker):
         )
         tracer = client.worker.tracer
         self.trace = tracer.begin(request) if tracer is not None else None
+        self.recording = self.trace.recording if self.trace is not None else None
         self.due = 0.0
         self.slot = 0
         self.done = False
@@ -94,8 +96,6 @@ class Attempts(Asker):
         self._settled = False
         self._outcome: Outcome = OK
         self._started = now
-        # From when on this attempt's answer is waited for.
-        self._asked_at = now
         self._answered_at = now
         # Bytes of the answer's body that were sent to the client while more was to come.
         self._passed = 0
@@ -155,7 +155,8 @@ class Attempts(Asker):
         instance.requests += 1
         if call.attempt > 1:
             self.route.retries += 1
-        self._asked_at = now
+        if self.recording is not None:
+            self.recording.ask(now, instance)
         self._await(now)
         # Where one kept connection had ended, the others have as well: a new one tells.
         connection = (
@@ -209,11 +210,17 @@ class Attempts(Asker):
         if not connection.paused:
             self.client.unpause()
 
-    def head_to(self, instance: "Upstream", left: float) -> bytes:
-        """Write the head of the request as an instance gets it, which has so many seconds left."""
+    def head_to(self, instance: "Upstream", left: float, span: bytes = b"") -> bytes:
+        """Write the head of the request as an instance gets it, which has so many seconds left.
+
+        Args:
+            instance: The instance.
+            left: Seconds.
+            span: The attempt's own id; empty: that of the present one.
+        """
         attempt = of_attempt(self.call.attempt, left)
         if self.trace is not None:
-            attempt = self.trace.told() + attempt
+            attempt = self.trace.told(span) + attempt
         return self.request.head(attempt, instance.authority)
 
     # --- two at the same time ---
@@ -225,16 +232,16 @@ class Attempts(Asker):
 
     def _overdue(self, now: float) -> None:
         """Act on an answer that is late: doubt the instance, and ask another one as well, where that may be."""
-        route, instance, waited = self.route, self._instance, now - self._asked_at
+        route, instance, waited = self.route, self._instance, now - self.call.asked_at
         if instance is not None:
-            if waited >= route.overdue and instance.heard_at < self._asked_at:
+            if waited >= route.overdue and instance.heard_at < self.call.asked_at:
                 route.doubt(now, instance, waited)
             if waited >= route.late:
                 self._hedge(now)
         due = self.call.until
         for limit in (route.late, route.overdue):
-            if waited < limit < due - self._asked_at:
-                due = self._asked_at + limit
+            if waited < limit < due - self.call.asked_at:
+                due = self.call.asked_at + limit
         self._wait(due)
 
     def _hedge(self, now: float) -> None:
@@ -246,25 +253,31 @@ class Attempts(Asker):
             return
         if call.hedge(now):
             assert call.rival is not None
+            instance: Upstream = call.rival.instance
             self.route.hedges += 1
-            self._rival = Rival(self, call.rival.instance, now)  # type: ignore[arg-type] # whoever sends also receives
+            span = self.recording.beside(now, instance) if self.recording is not None else b""
+            self._rival = Rival(self, instance, span)  # type: ignore[arg-type] # it is an `Exchange`
             self._rival.begin(now)
 
     def overtaken(self, now: float) -> None:
         """Leave the present attempt: its rival has the answer."""
-        self.route.waits.learn(now - self._asked_at)
+        self.route.waits.learn(now - self.call.asked_at)
         self.route.hedges_won += 1
+        if self.recording is not None:
+            self.recording.settle(now, self.heard, CANCELLED)
         connection = self._detach()
         if connection is not None:
             connection.abandon()
         self.call.overtake(now)
         self._take_over(now)
 
-    def unrivalled(self, instance: "Upstream", outcome: Outcome, now: float) -> None:
+    def unrivalled(self, instance: "Upstream", outcome: Outcome, status: int, now: float) -> None:
         """Hear that the rival has failed; the present attempt goes on as if there had been none."""
         self._rival = None
         if outcome in CHARGED:
             instance.charge(outcome)
+        if self.recording is not None:
+            self.recording.drop(now, status, outcome)
         self.call.drop(now, outcome)
 
     def _take_over(self, now: float) -> None:
@@ -272,6 +285,8 @@ class Attempts(Asker):
         rival, self._rival = self._rival, None
         assert rival is not None
         rival.over = True
+        if self.recording is not None:
+            self.recording.promote()
         instance = self._instance = rival.instance
         instance.busy.discard(rival)
         instance.busy.add(self)
@@ -280,7 +295,6 @@ class Attempts(Asker):
         if connection is not None:
             connection.exchange = self
         self._outcome = OK
-        self._asked_at = rival.began
         self._response = None
         self._held = False
         self._pending.clear()
@@ -290,10 +304,12 @@ class Attempts(Asker):
             for data in rival.pieces:
                 self.piece(data)
 
-    def _end_rival(self) -> None:
+    def _end_rival(self, now: float) -> None:
         """Leave the rival, whose place in the call is given back."""
         rival, self._rival = self._rival, None
         if rival is not None:
+            if self.recording is not None:
+                self.recording.drop(now, 0, CANCELLED)
             rival.end()
 
     # --- the client's side tells us ---
@@ -324,7 +340,6 @@ class Attempts(Asker):
         if self._connection is not None:
             self._connection.more(b"0\r\n\r\n" if self.request.length == CHUNKED else b"", last=True)
         if self._response is None and not self.done and not self._pausing:
-            self._asked_at = now
             self._await(now)
 
     def hold_back(self) -> None:
@@ -344,14 +359,19 @@ class Attempts(Asker):
     def bereft(self) -> None:
         """Ask elsewhere as well; the end of the connection comes after what the instance said last, if it comes."""
         instance = self._instance
-        if self._response is not None or instance is None or instance.leaving:
-            return
+        if self._response is not None or instance is None or instance.row.state == DRAINING:
+            return  # it is being stopped, and may finish what it has
         now = monotonic()
         if self.call.until > now + _LAST_WORDS:
             self._wait(now + _LAST_WORDS)
         self._hedge(now)
 
     # --- ends ---
+
+    @property
+    def heard(self) -> int:
+        """The status that the instance has answered with; 0: none as yet."""
+        return self._response.status if self._response is not None else 0
 
     def _charge(self, outcome: Outcome) -> None:
         if self._instance is not None and outcome in CHARGED:

@@ -189,7 +189,7 @@ class ClientConnection(Reader):
             self._exchange = None
             answering = exchange.answering
             now = monotonic()
-            exchange.withdraw(now)
+            exchange.withdraw(now, reason)
             if answering:
                 self.abort()
             else:

@@ -12,6 +12,7 @@ from mainstay.base.outcome import FAILED, OK, REFUSED, RESET, STALE, TIMEOUT, Ou
 from mainstay.gateway.http import page
 from mainstay.gateway.http.attempt import Attempts
 from mainstay.gateway.http.response import SWITCHING, Response
+from mainstay.gateway.table import DRAINING
 from mainstay.tolerance.call import GO_ON, PAUSE, TRY, Because
 
 if TYPE_CHECKING:
@@ -35,10 +36,18 @@ class Exchange(Attempts):
         if log is not None:
             status = self._response.status if self._response is not None and self.answering else 0
             self._note(log, status, None, self._passed, now, cancelled=True)
+        if self.recording is not None:
+            self._record(self.heard if self.answering else 0, None, now, cancelled=True)
         self.withdraw(now)
 
-    def withdraw(self, now: float) -> None:
-        """Let go of a request that needs no answer from here."""
+    def withdraw(self, now: float, reason: str | None = None) -> None:
+        """Let go of a request that needs no answer from here; `reason` is what it is answered with."""
+        if self.recording is not None:
+            self._record(
+                self.heard if self.answering else page.REASONS[reason][0] if reason is not None else 0,
+                reason,
+                now,
+            )
         if not self._settled:
             self.call.cancel(now)
         self._leave_all()
@@ -56,7 +65,7 @@ class Exchange(Attempts):
         if instance is not None:
             instance.answers[response.status // 100] += 1
             instance.heard_at = now
-            waited = now - self._asked_at
+            waited = now - self.call.asked_at
             self.route.waits.learn(waited)
             if instance.doubt is not None:
                 self.route.pool.heard(now, instance, in_time=waited < self.route.overdue)
@@ -64,6 +73,8 @@ class Exchange(Attempts):
             self._charge(FAILED)
             order = self.call.settle(now, FAILED, response.status, response.seconds_to_wait())
             if order is TRY or order is PAUSE or order is GO_ON:
+                if self.recording is not None:
+                    self.recording.settle(now, response.status, FAILED)
                 connection = self._detach()
                 if connection is not None:
                     connection.release(now)
@@ -71,7 +82,7 @@ class Exchange(Attempts):
                 return
             self.route.gave_up(self.call.because)
             self._settled = True
-            self._end_rival()
+            self._end_rival(now)
         self._response = response
         self._answered_at = now
         self._held = 0 <= response.length <= self.route.settings.hold
@@ -81,7 +92,7 @@ class Exchange(Attempts):
             self._passed = -len(head)
             if not self._settled:
                 self.call.committed(now)
-                self._end_rival()
+                self._end_rival(now)
 
     def piece(self, data: bytes) -> None:
         """Take a piece of the answer's body; `flush` sends it."""
@@ -119,6 +130,8 @@ class Exchange(Attempts):
         if log is not None and log.wants(response.status, None):
             sent = len(data) - len(self._pending[0]) if self._held else self._passed + len(data)
             self._note(log, response.status, None, sent, now)
+        if self.recording is not None:
+            self._record(response.status, None, now)
         self._end(now)
 
     def failed(self, outcome: Outcome) -> None:
@@ -127,6 +140,8 @@ class Exchange(Attempts):
             return
         now = monotonic()
         self._charge(outcome)
+        if self.recording is not None:
+            self.recording.settle(now, self.heard, outcome)
         if self._settled or self.answering:
             self._break(outcome, now)
             return
@@ -152,6 +167,8 @@ class Exchange(Attempts):
         log = self.client.worker.access_log
         if log is not None:
             self._note(log, response.status, _REASONS.get(outcome, "broken_answer"), self._passed, now)
+        if self.recording is not None:
+            self._record(response.status, _REASONS.get(outcome, "broken_answer"), now)
         self.client.abort(reset=response.length < 0 and not self.request.http11)
         self._end(now)
 
@@ -180,7 +197,11 @@ class Exchange(Attempts):
 
     def _is_late(self, now: float) -> None:
         instance = self._instance
-        if instance is not None and instance.held_by is not self.route.pool and not instance.leaving:
+        if (
+            instance is not None
+            and instance.held_by is not self.route.pool
+            and instance.row.state != DRAINING
+        ):
             # It has gone without the end of its connections: nothing will come.
             self._wait(self.call.until)
             self.leave()
@@ -257,6 +278,8 @@ class Exchange(Attempts):
         if log is not None:
             self._response = None
             self._note(log, status, reason, page.body_size(data), now)
+        if self.recording is not None:
+            self._record(status, reason, now)
         self._end(now)
 
     def _note(  # noqa: PLR0913 - what is known of a request at its end
@@ -298,6 +321,12 @@ class Exchange(Attempts):
             )
         )
 
+    def _record(self, status: int, reason: str | None, now: float, *, cancelled: bool = False) -> None:
+        """Have it recorded: it has ended."""
+        recording, self.recording = self.recording, None
+        if recording is not None:
+            recording.end(self, self._started, status, reason, now, cancelled=cancelled)
+
     def _count(self, status: int, now: float) -> None:
         self.route.count(status, now - self._started)
 
@@ -313,7 +342,7 @@ class Exchange(Attempts):
         self.client.worker.wheel.forget(self)
         self._pending.clear()
         if self._rival is not None:
-            self._end_rival()
+            self._end_rival(monotonic())
         connection = self._detach()
         if connection is not None and connection.exchange is self:
             connection.abandon()

@@ -54,6 +54,8 @@ class Offer(Exchange):
         self._answered_at = now
         instance.seen(now - self.call.sent_at)  # type: ignore[operator] # it was sent
         self._count(response.status, now)
+        if self.recording is not None:
+            self._record(response.status, None, now)
         response.upgrade_to(response.upgrade)
         self.request.keep_alive = True
         client.write(super()._head(response))

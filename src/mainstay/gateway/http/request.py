@@ -479,6 +479,11 @@ class Request:
         """The field lines that an instance gets, but for the host."""
         return self._tail.split(b"\r\n")
 
+    @property
+    def aim(self) -> bytes:
+        """The target that an instance gets."""
+        return self._aim
+
     def retarget(self, target: bytes, line: bytes) -> None:
         """Let an instance have another target than the client asked for, and a line that says so."""
         self._aim = target

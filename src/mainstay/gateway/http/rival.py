@@ -24,13 +24,14 @@ _STATUS_FAILED = 500
 class Rival(Asker):
     """One second attempt, until it has won, lost or become the only one."""
 
-    __slots__ = ("began", "connecting", "connection", "exchange", "instance", "over", "pieces", "response")
+    __slots__ = ("connecting", "connection", "exchange", "instance", "over", "pieces", "response", "span")
 
-    def __init__(self, exchange: "Exchange", instance: "Upstream", now: float) -> None:
+    def __init__(self, exchange: "Exchange", instance: "Upstream", span: bytes) -> None:
         super().__init__(exchange.client, exchange.request)
         self.exchange = exchange
         self.instance = instance
-        self.began = now
+        self.span = span
+        """Its id, where it is recorded."""
         self.connection: UpstreamConnection | None = None
         self.connecting: asyncio.Task[None] | None = None
         self.response: Response | None = None
@@ -71,7 +72,7 @@ class Rival(Asker):
         assert call.rival is not None
         self.connection = connection
         call.rival.sent_at = now
-        head = self.exchange.head_to(self.instance, call.rival.until - now)
+        head = self.exchange.head_to(self.instance, call.rival.until - now, self.span)
         connection.send(self, head, last=True)
 
     # --- the instance's side tells us ---
@@ -86,7 +87,7 @@ class Rival(Asker):
             connection, self.connection = self.connection, None
             if connection is not None:
                 connection.release(now)
-            self._lose(FAILED, now)
+            self._lose(FAILED, response.status, now)
         elif 0 <= response.length <= self.exchange.route.settings.hold:
             self.response = response
         else:
@@ -111,7 +112,7 @@ class Rival(Asker):
         """Lose, without an answer."""
         if not self.over:
             self.connection = None
-            self._lose(outcome, monotonic())
+            self._lose(outcome, self.heard, monotonic())
 
     # --- the others tell us ---
 
@@ -119,7 +120,7 @@ class Rival(Asker):
         """Lose: the instance is down."""
         if not self.over:
             self._cut()
-            self._lose(TIMEOUT, monotonic())
+            self._lose(TIMEOUT, self.heard, monotonic())
 
     def bereft(self) -> None:
         """Wait for the end of the connection: it comes after what the instance said last."""
@@ -131,9 +132,14 @@ class Rival(Asker):
 
     # --- by small steps ---
 
-    def _lose(self, outcome: Outcome, now: float) -> None:
+    @property
+    def heard(self) -> int:
+        """The status that the instance has answered with; 0: none as yet."""
+        return self.response.status if self.response is not None else 0
+
+    def _lose(self, outcome: Outcome, status: int, now: float) -> None:
         self._part()
-        self.exchange.unrivalled(self.instance, outcome, now)
+        self.exchange.unrivalled(self.instance, outcome, status, now)
 
     def _part(self) -> None:
         self.over = True

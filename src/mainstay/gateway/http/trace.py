@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from mainstay.base.dice import Dice
+from mainstay.gateway.otel.recording import Recording
 from mainstay.gateway.table import TraceSettings
 
 if TYPE_CHECKING:
@@ -61,7 +62,18 @@ def named(request_id: bytes) -> bytes:
 class Trace:
     """One request's ids."""
 
-    __slots__ = ("_flags", "attempt", "id", "line", "parent", "request_id", "sampled", "span", "state")
+    __slots__ = (
+        "_flags",
+        "attempt",
+        "id",
+        "line",
+        "parent",
+        "recording",
+        "request_id",
+        "sampled",
+        "span",
+        "state",
+    )
 
     def __init__(self, request_id: bytes, span: bytes, attempt: bytes, *, sampled: bool) -> None:
         """Begin a trace.
@@ -81,6 +93,8 @@ class Trace:
         self.span = span
         self.attempt = attempt
         self.sampled = sampled
+        self.recording: Recording | None = None
+        """What is recorded of the request; None: nothing is."""
         self._flags = b"03" if sampled else b"02"
 
     def follow(self, parent: Parent, state: bytes) -> None:
@@ -95,20 +109,21 @@ class Trace:
         self.request_id = request_id
         self.line = b"X-Request-Id: " + request_id
 
-    def told(self) -> bytes:
-        """Write what an instance is told in an attempt."""
-        head = b"%b\r\ntraceparent: 00-%b-%b-%b\r\n" % (self.line, self.id, self.attempt, self._flags)
+    def told(self, span: bytes = b"") -> bytes:
+        """Write what an instance is told in an attempt; `span` is its id, if it is not the present one."""
+        head = b"%b\r\ntraceparent: 00-%b-%b-%b\r\n" % (self.line, self.id, span or self.attempt, self._flags)
         return head + b"tracestate: " + self.state + b"\r\n" if self.state else head
 
 
 class Tracer:
     """Says what requests are called in one worker, or takes it up from those before us."""
 
-    __slots__ = ("_bits", "_random", "_sample", "settings")
+    __slots__ = ("_bits", "_random", "_records", "_sample", "settings")
 
     def __init__(self, settings: TraceSettings, dice: Dice) -> None:
         self.settings = settings
         self._sample = settings.sample
+        self._records = settings.export is not None
         self._bits = dice.bits
         self._random = dice.random
 
@@ -123,6 +138,11 @@ class Tracer:
         trace = Trace(digits[:32], digits[32:48], digits[48:], sampled=self._random() < self._sample)
         if request.context is not None:
             self._take_up(trace, request.context)
+        if self._records and trace.sampled:
+            trace.recording = Recording(trace, self._bits)
+        elif trace.parent:
+            # Nobody records what we do, so that what the instance does belongs to who sent the request.
+            trace.attempt = trace.parent
         return trace
 
     def _take_up(self, trace: Trace, context: list[tuple[bytes, bytes]]) -> None:
@@ -135,5 +155,3 @@ class Tracer:
         parent = parent_of(parents[0]) if len(parents) == 1 else None
         if parent is not None:
             trace.follow(parent, state_of(told.get(b"tracestate", [])))
-            # Nobody records what we do, so that what the instance does belongs to who sent the request.
-            trace.attempt = parent.span

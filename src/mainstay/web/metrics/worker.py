@@ -12,6 +12,8 @@ _WORKER = ("worker",)
 _SUMS = (
     ("access_log_lines", "Lines that were written to the access log."),
     ("access_log_lines_dropped", "Lines that the access log lacks, because the disk was too slow or full."),
+    ("spans", "Spans that were sent to the collector."),
+    ("spans_dropped", "Spans that were not, because the collector was too slow or away."),
 )
 """What workers count of themselves, by its name here and there."""
 

@@ -1,0 +1,140 @@
+"""What users see when an instance fails: every fault, at every system, round by round.
+
+python -m benchmarks survival [--only mainstay,envoy] [--faults kill,freeze] [--rounds 5] [--work 10,200] [--add]
+"""
+
+import argparse
+import contextlib
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.gateway.yard import machine
+from benchmarks.quiet import Quiet
+from benchmarks.survival import ours, peers, plot, report
+from benchmarks.survival.cell import Times, capacity, play
+from benchmarks.survival.faults import FAULTS, Fault
+from benchmarks.survival.instances import COUNT, node
+from benchmarks.survival.matrix import Results, keep
+from benchmarks.survival.reading import Entry
+from benchmarks.survival.system import Site, System
+from mainstay import __version__
+from mainstay.base.dice import Dice
+from mainstay.supervisor.port import Ports
+
+OURS: dict[str, type[ours.Ours]] = {ours.NAME: ours.Ours, ours.PROXY: ours.Reached}
+CORES = "0,1"
+"""Everybody shares two processors: peers and Mainstay have a worker or a thread for each, as they do by default."""
+
+
+def main(words: list[str]) -> None:
+    """Measure, write down and print."""
+    told = _options(words)
+    node()
+    programs = peers.found()
+    results, quiet, begun = _begun(told, programs), Quiet(), time.monotonic()
+    kept = told.out / "survival.json"
+    told.out.mkdir(parents=True, exist_ok=True)
+    for number in range(told.rounds):
+        for work in told.works:
+            for fault in told.fault_names:
+                for name in told.names:
+                    if name not in OURS and name not in programs:
+                        continue
+                    with _site(work, capacity(FAULTS[fault]), told.extra) as site:
+                        entry = _cell(name, FAULTS[fault], site, programs, number)
+                    keep(results, str(work), fault, name, entry)
+                    # After each: a run that is cut short has lost nothing.
+                    kept.write_text(json.dumps(results, indent=1))
+                    _say(f"round {number + 1}, {work} ms, {fault}, {name}: {report.cell(entry)}")
+    results["disturbed"] = max(results.get("disturbed", 0.0), quiet.disturbed())
+    results["took"] = results.get("took", 0.0) + time.monotonic() - begun
+    kept.write_text(json.dumps(results, indent=1))
+    text = report.text(results)
+    (told.out / "survival.txt").write_text(text + "\n")
+    (told.out / "survival.svg").write_text(plot.svg(results))
+    print(text)
+    print(f"\nraw figures, this text and a plot: {told.out}/survival.*")
+
+
+def _options(words: list[str]) -> argparse.Namespace:
+    names = [*OURS, *peers.PEERS]
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks survival",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rounds", type=int, default=1, help="figures that are quoted are medians of five")
+    parser.add_argument("--only", default="", help=f"of {', '.join(names)}, with commas")
+    parser.add_argument("--faults", default="", help=f"of {', '.join(FAULTS)}, with commas")
+    parser.add_argument("--work", default="10", help="milliseconds that an instance works, with commas")
+    parser.add_argument("--with", dest="extra", action="append", default=[], metavar="LINE",
+                        help="a line of our system file's service, as in 'hold: 0'; may be repeated")  # fmt: skip
+    parser.add_argument(
+        "--add", action="store_true", help="to the results that are there: more rounds or cells"
+    )
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks"))
+    told = parser.parse_args(words)
+    told.names = told.only.split(",") if told.only else names
+    told.fault_names = told.faults.split(",") if told.faults else list(FAULTS)
+    told.works = [int(one) for one in told.work.split(",")]
+    for some, allowed in ((told.names, names), (told.fault_names, FAULTS)):
+        if unknown := [one for one in some if one not in allowed]:
+            parser.error(f"{unknown[0]!r} is none of {', '.join(allowed)}")
+    told.extra = "".join(f"    {line}\n" for line in told.extra)
+    return told
+
+
+def _begun(told: argparse.Namespace, programs: dict[str, str]) -> Results:
+    """Begin a result, or go on with the one that is there."""
+    kept = told.out / "survival.json"
+    results: Results = json.loads(kept.read_text()) if told.add and kept.exists() else {"cells": {}}
+    versions = dict.fromkeys(OURS, __version__) | peers.versions(programs)
+    results["machine"] = machine()
+    results["versions"] = results.get("versions", {}) | {
+        name: versions[name] for name in told.names if name in versions
+    }
+    results["skipped"] = [f"{name} is not installed" for name in told.names if name not in versions]
+    return results
+
+
+def _cell(name: str, fault: Fault, site: Site, programs: dict[str, str], seed: int) -> Entry | None:
+    """Run one cell; None: that cannot happen to this system."""
+    system: System = OURS[name](site) if name in OURS else peers.Peer(name, programs[name], site)
+    if not fault.can(system):
+        return None
+    try:
+        system.start()
+        return play(system, fault, Times(), seed)
+    finally:
+        system.close()
+
+
+@contextlib.contextmanager
+def _site(work: int, each: int, extra: str) -> Iterator[Site]:
+    """Give a folder and ports, fresh, and take them back."""
+    ports = Ports(Dice(time.time_ns()))
+    taken = [ports.reserve() for _ in range(2 + COUNT)]
+    try:
+        with tempfile.TemporaryDirectory(prefix="mainstay-survival-") as folder:
+            front, admin, *behind = [port.number for port in taken]
+            yield Site(
+                folder=Path(folder),
+                port=front,
+                admin=admin,
+                instances=behind,
+                cores=CORES,
+                work=work,
+                capacity=each,
+                extra=extra,
+            )
+    finally:
+        for port in taken:
+            port.release()
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
