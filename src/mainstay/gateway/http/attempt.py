@@ -364,7 +364,8 @@ class Attempts(Asker):
         now = monotonic()
         if self.call.until > now + _LAST_WORDS:
             self._wait(now + _LAST_WORDS)
-        self._hedge(now)
+        if self.route.settings.call.hedge is not None:
+            self._hedge(now)
 
     # --- ends ---
 
