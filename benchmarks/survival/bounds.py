@@ -79,6 +79,6 @@ def _slower(results: Results, fault: str, who: str) -> Iterator[Verdict]:
 
 def _best(results: Results, fault: str, key: str) -> float | None:
     """Give the least of the peers' medians; None: there is no peer in this row."""
-    peers = [name for name in systems(results, WORK) if name not in (NAME, PROXY)]
+    peers = [name for name in systems(results, WORK) if not name.startswith((NAME, PROXY))]
     known = [middle(found, key) for name in peers if (found := entries(results, WORK, fault, name))]
     return min((one for one in known if one is not None), default=None)
