@@ -19,6 +19,10 @@ GOOD = 0.9
 """Goodput under overload, as a share of what the instances can do."""
 PEAK = 300
 """Requests per second that all instances together can do in that row: 100 each."""
+SERVED = 1000
+"""Milliseconds: half of the patience of users in that row, so that what is served is served in time."""
+WELL_AGAIN = 5000
+"""Milliseconds from the beginning of an overload of four seconds: a second later all is as before."""
 
 
 class Verdict(NamedTuple):
@@ -51,6 +55,8 @@ def _row(results: Results, fault: str, who: str) -> Iterator[Verdict]:
     yield Verdict(fault, "acknowledged but lost", total(found, "lost"), 0)
     if FAULTS[fault].overload:
         yield Verdict(fault, "goodput, requests/s", middle(found, "goodput"), GOOD * PEAK, least=True)
+        yield Verdict(fault, "p99 in ms of what is served", middle(found, "p99"), SERVED)
+        yield Verdict(fault, "ms until the last failure", middle(found, "last_failure") or 0, WELL_AGAIN)
         return
     yield Verdict(fault, "GETs failed", total(found, "failed.get"), 0)
     yield Verdict(fault, "keyed POSTs failed", total(found, "failed.keyed"), 0)
@@ -79,6 +85,6 @@ def _slower(results: Results, fault: str, who: str) -> Iterator[Verdict]:
 
 def _best(results: Results, fault: str, key: str) -> float | None:
     """Give the least of the peers' medians; None: there is no peer in this row."""
-    peers = [name for name in systems(results, WORK) if name not in (NAME, PROXY)]
+    peers = [name for name in systems(results, WORK) if not name.startswith((NAME, PROXY))]
     known = [middle(found, key) for name in peers if (found := entries(results, WORK, fault, name))]
     return min((one for one in known if one is not None), default=None)

@@ -66,7 +66,7 @@ class Ours(System):
 
     def worker(self) -> int:
         workers: list[dict[str, int]] = self._ask("GET", "/v1/status")["workers"]
-        return workers[0]["pid"]
+        return max(workers, key=lambda worker: worker["clients"])["pid"]
 
     def roll(self) -> None:
         self._ask("POST", "/v1/services/web/restart")

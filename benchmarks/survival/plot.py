@@ -61,7 +61,7 @@ def _cell(found: list[Entry], x: float, y: float) -> Iterator[str]:
 def _dot(found: list[Entry], name: str, left: float, y: float) -> Iterator[str]:
     p99 = middle(found, "p99")
     if p99 is not None:
-        yield f'<circle cx="{left + _x(p99):.1f}" cy="{y}" r="4" fill="{COLOURS[name]}" fill-opacity="0.8"/>'
+        yield f'<circle cx="{left + _x(p99):.1f}" cy="{y}" r="4" fill="{COLOURS[name.split(maxsplit=1)[0]]}" fill-opacity="0.8"/>'
 
 
 def _axis(left: float, top: float, height: float) -> Iterator[str]:

@@ -5,6 +5,7 @@ python -m benchmarks survival [--only mainstay,envoy] [--faults kill,freeze] [--
 
 import argparse
 import contextlib
+import itertools
 import json
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from mainstay.base.dice import Dice
 from mainstay.supervisor.port import Ports
 
 OURS: dict[str, type[ours.Ours]] = {ours.NAME: ours.Ours, ours.PROXY: ours.Reached}
+KEPT = "survival.json"
 CORES = "0,1"
 """Everybody shares two processors: peers and Mainstay have a worker or a thread for each, as they do by default."""
 
@@ -34,30 +36,39 @@ def main(words: list[str]) -> None:
     """Measure, write down and print."""
     told = _options(words)
     node()
-    programs = peers.found()
+    programs = dict.fromkeys(OURS, "") | peers.found()
     results, quiet, begun = _begun(told, programs), Quiet(), time.monotonic()
-    kept = told.out / "survival.json"
-    told.out.mkdir(parents=True, exist_ok=True)
-    for number in range(told.rounds):
-        for work in told.works:
-            for fault in told.fault_names:
-                for name in told.names:
-                    if name not in OURS and name not in programs:
-                        continue
-                    with _site(work, capacity(FAULTS[fault]), told.extra) as site:
-                        entry = _cell(name, FAULTS[fault], site, programs, number)
-                    keep(results, str(work), fault, name, entry)
-                    # After each: a run that is cut short has lost nothing.
-                    kept.write_text(json.dumps(results, indent=1))
-                    _say(f"round {number + 1}, {work} ms, {fault}, {name}: {report.cell(entry)}")
+    for _ in range(told.rounds):
+        for work, fault, name in itertools.product(told.works, told.fault_names, told.names):
+            if name in programs:
+                _measure(results, told, (str(work), fault, name), programs[name])
     results["disturbed"] = max(results.get("disturbed", 0.0), quiet.disturbed())
     results["took"] = results.get("took", 0.0) + time.monotonic() - begun
-    kept.write_text(json.dumps(results, indent=1))
+    _write(results, told.out)
     text = report.text(results)
     (told.out / "survival.txt").write_text(text + "\n")
     (told.out / "survival.svg").write_text(plot.svg(results))
     print(text)
     print(f"\nraw figures, this text and a plot: {told.out}/survival.*")
+
+
+def _measure(results: Results, told: argparse.Namespace, cell: tuple[str, str, str], program: str) -> None:
+    """Run one cell once more, and keep what came out."""
+    work, fault, name = cell
+    label = name + told.label
+    round_ = len(results["cells"].get(work, {}).get(fault, {}).get(label, []))
+    with _site(int(work), capacity(FAULTS[fault]), told.extra) as site:
+        # The same for all systems of a round: the users of a seed come at the same times.
+        entry = _cell(name, FAULTS[fault], site, program, seed=round_)
+    keep(results, work, fault, label, entry)
+    # After each: a run that is cut short has lost nothing.
+    _write(results, told.out)
+    _say(f"round {round_ + 1}, {work} ms, {fault}, {label}: {report.cell(entry)}")
+
+
+def _write(results: Results, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / KEPT).write_text(json.dumps(results, indent=1))
 
 
 def _options(words: list[str]) -> argparse.Namespace:
@@ -67,12 +78,23 @@ def _options(words: list[str]) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=1, help="figures that are quoted are medians of five")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=1,
+        help="figures that are quoted are medians of five; 0 with --add: only tell what is there",
+    )
     parser.add_argument("--only", default="", help=f"of {', '.join(names)}, with commas")
     parser.add_argument("--faults", default="", help=f"of {', '.join(FAULTS)}, with commas")
     parser.add_argument("--work", default="10", help="milliseconds that an instance works, with commas")
-    parser.add_argument("--with", dest="extra", action="append", default=[], metavar="LINE",
-                        help="a line of our system file's service, as in 'hold: 0'; may be repeated")  # fmt: skip
+    parser.add_argument(
+        "--with",
+        dest="extra",
+        metavar="LINE",
+        action="append",
+        default=[],
+        help="a line of our system file's service, as in 'hold: 0'; may be repeated, and makes a column of its own",
+    )
     parser.add_argument(
         "--add", action="store_true", help="to the results that are there: more rounds or cells"
     )
@@ -84,26 +106,27 @@ def _options(words: list[str]) -> argparse.Namespace:
     for some, allowed in ((told.names, names), (told.fault_names, FAULTS)):
         if unknown := [one for one in some if one not in allowed]:
             parser.error(f"{unknown[0]!r} is none of {', '.join(allowed)}")
+    told.label = "".join(f" {line}" for line in told.extra)
     told.extra = "".join(f"    {line}\n" for line in told.extra)
     return told
 
 
 def _begun(told: argparse.Namespace, programs: dict[str, str]) -> Results:
     """Begin a result, or go on with the one that is there."""
-    kept = told.out / "survival.json"
+    kept = told.out / KEPT
     results: Results = json.loads(kept.read_text()) if told.add and kept.exists() else {"cells": {}}
-    versions = dict.fromkeys(OURS, __version__) | peers.versions(programs)
+    versions = dict.fromkeys(OURS, __version__) | peers.versions(peers.found())
     results["machine"] = machine()
     results["versions"] = results.get("versions", {}) | {
-        name: versions[name] for name in told.names if name in versions
+        name + told.label: versions[name] for name in told.names if name in programs
     }
-    results["skipped"] = [f"{name} is not installed" for name in told.names if name not in versions]
+    results["skipped"] = [f"{name} is not installed" for name in told.names if name not in programs]
     return results
 
 
-def _cell(name: str, fault: Fault, site: Site, programs: dict[str, str], seed: int) -> Entry | None:
+def _cell(name: str, fault: Fault, site: Site, program: str, seed: int) -> Entry | None:
     """Run one cell; None: that cannot happen to this system."""
-    system: System = OURS[name](site) if name in OURS else peers.Peer(name, programs[name], site)
+    system: System = OURS[name](site) if name in OURS else peers.Peer(name, program, site)
     if not fault.can(system):
         return None
     try:

@@ -58,7 +58,7 @@ class System:
         raise NotImplementedError
 
     def worker(self) -> int:
-        """Give the pid of one of its workers."""
+        """Give the pid of the busiest of its workers."""
         raise NotImplementedError
 
     def roll(self) -> None:

@@ -430,6 +430,33 @@ def test_what_an_instance_started_in_a_session_of_its_own_ends_with_the_system(s
     assert left is None or not left.alive
 
 
+def test_several_services_are_restarted_in_turn_until_one_fails(site):
+    quick = "    command: sleep 600\n    instances: 1\n    stop_timeout: 1s\n"
+    site.write("services:\n" + "".join(f"  {name}:\n{quick}" for name in ("one", "two", "three")))
+    site.write(
+        (site.folder / "mainstay.yaml").read_text().replace("sleep", "test ! -e broken && exec sleep", 2)
+    )
+    site.up()
+    pids = {row["service"]: row["pid"] for row in site.status()["instances"]}
+
+    all_done = json.loads(site.done("restart", "three", "one", "--json").stdout)
+    between = {row["service"]: row["pid"] for row in site.status()["instances"]}
+    (site.folder / "broken").touch()
+    failed = site.mainstay("restart", "three", "two", "one")
+    after = {row["service"]: row["pid"] for row in site.status()["instances"]}
+    misspelt = site.mainstay("restart", "three", "tow")
+
+    assert [one["service"] for one in all_done["restarted"]] == ["three", "one"]
+    assert {name for name in pids if pids[name] != between[name]} == {"three", "one"}
+    assert failed.returncode == 1
+    assert "three: every instance has been replaced" in failed.stderr
+    assert "two failed; done before it: three; not begun: one" in failed.stderr
+    assert after["three"] != between["three"]
+    assert after["one"] == between["one"]
+    assert misspelt.returncode == site.mainstay("restart", "one", "one").returncode == 2
+    assert {row["service"]: row["pid"] for row in site.status()["instances"]}["three"] == after["three"]
+
+
 def test_a_service_without_traffic_never_runs_twice_for_a_restart(site):
     once = "test ! -e running || touch twice; touch running; trap 'rm running; exit 0' TERM; sleep 600 & wait"
     site.write(f'services:\n  worker:\n    command: "{once}"\n    instances: 1\n')

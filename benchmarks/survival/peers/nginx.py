@@ -43,5 +43,5 @@ def reload(program: str, arguments: list[str], pid: int, site: Site) -> None:
 
 
 def worker(pid: int) -> int:
-    """Give one of its workers."""
-    return psutil.Process(pid).children()[0].pid
+    """Give the busiest of its workers."""
+    return max(psutil.Process(pid).children(), key=lambda child: child.cpu_times().user).pid

@@ -3,12 +3,14 @@
 import asyncio
 import os
 import select
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mainstay.base.errors import NotRunning, SystemFileError
+from mainstay.base.errors import MainstayError, NotRunning, SystemFileError
 from mainstay.cli import option, show
 from mainstay.cli.talk import ask, left_over
 from mainstay.control import Control
@@ -50,19 +52,35 @@ def reload(
 
 
 def restart(
-    service: Annotated[
-        str, typer.Argument(metavar="SERVICE", help="The service whose instances are to be replaced.")
+    services: Annotated[
+        list[str],
+        typer.Argument(metavar="SERVICE...", help="The services whose instances are to be replaced."),
     ],
     file: option.File = None,
     run_dir: option.Run = None,
     json: option.Json = False,
 ) -> None:
-    """Replace all instances of a service, one after another, each replacement ready first."""
-    answer = ask(option.run_dir(file, run_dir), f"/v1/services/{service}/restart", {}, timeout=None)
+    """Replace all instances of services, one service and one instance after another, each replacement ready first.
+
+    The first service that cannot be restarted ends it: those before it are done, those after it are not begun.
+    """
+    run = option.run_dir(file, run_dir)
+    if len(set(services)) < len(services):
+        raise typer.BadParameter("each service only once")
+    _refuse_unknown(run, services)
+    answers = []
+    for at, service in enumerate(services):
+        try:
+            answers.append(ask(run, f"/v1/services/{service}/restart", {}, timeout=None))
+        except MainstayError:
+            if services[1:]:
+                done, left = (", ".join(some) or "none" for some in (services[:at], services[at + 1 :]))
+                show.news(f"{service} failed; done before it: {done}; not begun: {left}")
+            raise
+        if not json:
+            show.news(f"{service}: every instance has been replaced")
     if json:
-        show.data(answer)
-    else:
-        show.news(f"{service}: every instance has been replaced")
+        show.data({"version": 1, "restarted": answers})
 
 
 def scale(
@@ -78,11 +96,7 @@ def scale(
     wanted = dict(map(_wanted, targets))
     if len(wanted) < len(targets):
         raise typer.BadParameter("each service only once")
-    known = [row["service"] for row in ask(run, "/v1/status")["services"]]
-    for service in wanted:
-        if service not in known:
-            # All are looked at before any is changed.
-            raise typer.BadParameter(f"no service '{service}'; there are: {', '.join(known)}")
+    _refuse_unknown(run, wanted)
     answers = []
     for service, count in wanted.items():
         answers.append(ask(run, f"/v1/services/{service}/scale", {"instances": count}, timeout=None))
@@ -137,6 +151,16 @@ def _stop(run: RunDir, holder: int) -> int:
     finally:
         os.close(watched)
     return 1 + len(state["workers"]) + sum(row["pid"] is not None for row in state["instances"])
+
+
+def _refuse_unknown(run: RunDir, services: Iterable[str]) -> None:
+    """Look at all of them before any is changed."""
+    known = [row["service"] for row in ask(run, "/v1/status")["services"]]
+    for service in services:
+        if service not in known:
+            near = get_close_matches(service, known, 1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise typer.BadParameter(f"no service '{service}'; there are: {', '.join(known)}{hint}")
 
 
 def _wanted(target: str) -> tuple[str, int]:

@@ -77,6 +77,9 @@ def status(state: dict[str, Any]) -> None:
     _table([*_SERVICE, *_TUNNELS] if tunnels else _SERVICE, state["services"])
     out.print()
     _table(_INSTANCE, state["instances"])
+    for row in state["services"]:
+        if row.get("panicking"):
+            out.print(Text(f"{row['service']}: panic: no instance is usable, so all are used", style="red"))
     for row in state["instances"]:
         _troubles(row)
     certificates = state.get("certificates")  # a supervisor of a former version has none
@@ -192,6 +195,9 @@ def _troubles(row: dict[str, Any]) -> None:
     """Say why an instance is not as it should be, or was not."""
     now = time.time()
     last, probe = row["last_exit"], row["last_probe"]
+    if row.get("ejected"):
+        workers = "a gateway worker" if row["ejected"] == 1 else f"{row['ejected']} gateway workers"
+        out.print(Text(f"{row['instance']}: left out by {workers}, for its traffic", style="yellow"))
     if last is not None:
         said = f"{row['instance']}: last exit {span(now - last['at'])} ago: {last['reason']}"
         if row["next_try"] is not None:

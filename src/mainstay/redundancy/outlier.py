@@ -49,8 +49,8 @@ class OutlierSpec:
     cap: float = 30.0
     """Seconds an ejection lasts at most: what is well again is back within half a minute."""
     keep: float = 0.5
-    """Share of the pool's instances that are never ejected (0 to 1, rounded up, at least one instance):
-    half, because the rest must carry all the load."""
+    """Share of the pool's instances that stay (0 to 1, rounded up, at least one instance): half, because none can be
+    sure to bear more than twice its part. Fewer stay only if those were seen to carry what all carry now."""
 
     def __post_init__(self) -> None:
         above("refused", self.refused, 0)
@@ -84,6 +84,7 @@ class Outlier:
         "bad_before",
         "good_before",
         "late",
+        "most",
         "since",
         "streaks",
         "times",
@@ -110,6 +111,8 @@ class Outlier:
         """How long the last good answers took, in seconds, each at the place of its number."""
         self.late = 0
         """Stretches in a row in which it was far slower than the others."""
+        self.most = 0
+        """The most good answers that it gave in one of the former stretches."""
         # What it had answered at the beginnings of this and of earlier stretches.
         self._turns = deque((0,), _TURNS)
 
@@ -117,6 +120,16 @@ class Outlier:
     def good(self) -> int:
         """Good answers in this stretch of time."""
         return self.answered - self.since
+
+    @property
+    def carries(self) -> int:
+        """The most good answers that it was seen to give in one stretch."""
+        return max(self.most, self.good)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it answers, and has not failed since it last did."""
+        return not self.streaks and bool(self.good or self.good_before)
 
     def observe(self, outcome: Outcome, took: float = 0.0) -> bool:
         """Count how an attempt ended, and how many seconds a good answer took; say whether it is an outlier by itself."""
@@ -142,6 +155,7 @@ class Outlier:
     def turn(self) -> None:
         """Begin another stretch of time."""
         self.good_before, self.since = self.good, self.answered
+        self.most = max(self.most, self.good_before)
         self.bad_before, self.bad = self.bad, 0
         self._turns.append(self.answered)
 
@@ -151,7 +165,10 @@ class Outlier:
         return [self.times[number % TIMES] for number in range(self.answered - count, self.answered)]
 
     def configure(self, spec: OutlierSpec) -> None:
-        """Judge by another spec from now on; what was counted still counts."""
+        """Judge by another spec from now on; what was counted in a row still counts."""
+        if spec.window != self._spec.window:
+            self.forget()
+            self.most = 0
         self._spec = spec
         self._limits = _limits(spec)
 

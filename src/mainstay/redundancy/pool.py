@@ -12,7 +12,7 @@ leaving it may cost a user what it knows. When it is neither, another takes its 
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from math import ceil, inf
+from math import inf
 from typing import Generic, Literal
 
 from mainstay.base.dice import Dice
@@ -36,6 +36,7 @@ from mainstay.redundancy.health import DRAINING, SUSPECT, UNKNOWN, UP, HealthSpe
 from mainstay.redundancy.instance import Instance
 from mainstay.redundancy.outlier import TIMES, Outlier, OutlierSpec
 from mainstay.redundancy.peers import Peers, slowest
+from mainstay.redundancy.spare import can_spare
 
 _REMEMBERED = 4096
 """Bonds whose choice is remembered; strangers may make up as many as they like."""
@@ -217,7 +218,7 @@ class Pool(Generic[I]):
         if outlier.observe(outcome):
             self._eject(now, instance, outlier, outcome.name.lower())
         elif spec is not None and peers.outdone(outlier, spec):
-            self._eject(now, instance, outlier, "errors")
+            self._eject(now, instance, outlier, "errors", serves=True)
 
     def _turn(self, now: float) -> None:
         """Begin another stretch of time for comparing members."""
@@ -235,11 +236,13 @@ class Pool(Generic[I]):
         slow = slowest(self._known(), spec)
         if slow is not None:
             instance = next(member for member in self.members if member.outlier is slow)
-            self._eject(now, instance, slow, "slow")
+            self._eject(now, instance, slow, "slow", serves=True)
 
-    def _eject(self, now: float, instance: I, outlier: Outlier, because: str) -> None:
+    def _eject(
+        self, now: float, instance: I, outlier: Outlier, because: str, *, serves: bool = False
+    ) -> None:
         """Leave a member out for a while, if it can be done without."""
-        if not self._may_eject(instance):
+        if not self._may_eject(instance, serves=serves):
             return
         instance.ejected_until = outlier.eject(now, self._dice)
         self._peers.sum_up(self._known())
@@ -356,20 +359,12 @@ class Pool(Generic[I]):
     def _holds(self, instance: I) -> bool:
         return instance.held_by is self
 
-    def _may_eject(self, instance: I) -> bool:
-        """Say whether enough usable members are left without it; late news of a life that is gone says no."""
+    def _may_eject(self, instance: I, *, serves: bool) -> bool:
+        """Say whether it can be spared; late news of a life that is gone says no."""
         spec = self._spec.outlier
         if spec is None or not instance.health.usable or instance.ejected_until is not None:
             return False
-        if not self._holds(instance):
-            return False
-        staying = [member for member in self.members if member.health.state is not DRAINING]
-        left = sum(
-            member.health.usable and member.ejected_until is None
-            for member in staying
-            if member is not instance
-        )
-        return left >= max(1, ceil(spec.keep * len(staying)))
+        return self._holds(instance) and can_spare(self.members, [instance], spec.keep, serves=serves)
 
     def _sort(self, now: float) -> None:
         """Sort all members into ranks."""

@@ -227,7 +227,9 @@ class Outlier(Section):
     """Requests there must be in the window, to the instance and to all others, before a share means anything."""
 
     keep: ShareOrZero = _OUTLIER.keep
-    """The share of instances that are never left out, so that the rest can carry the load."""
+    """The share of instances that stay, at least one. Half: none can be sure to bear more than twice its part. Fewer
+    stay only if those that do have been seen to give as many answers as all give now; who gives none takes nothing
+    from the load that they carry."""
 
     def spec(self) -> OutlierSpec:
         """Build what the outlier detection takes."""
