@@ -207,7 +207,17 @@ def test_every_fact_is_a_sentence_of_its_own():
             at=0.0, collector="http://a:1", lost=7
         ): "system sends spans to http://a:1 again; 7 are missing",
     }
+    of_workers = {
+        facts.ZoneShunned(
+            at=0.0, service="web", zone="a", until=9.0
+        ): "web of zone a asked last by gateway worker 2: instances there failed",
+        facts.ZoneRefilled(
+            at=0.0, service="web", zone="a"
+        ): "web of zone a given its share again by gateway worker 2",
+    }
 
+    for fact, sentence in of_workers.items():
+        assert show.fact(fact.record() | {"worker": 2}) == sentence
     for fact, sentence in told.items():
         assert show.fact(fact.record()) == sentence
 

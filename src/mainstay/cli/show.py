@@ -257,6 +257,12 @@ def fact(record: dict[str, Any]) -> str:
         "ReloadFailed": f"not reloaded: {record.get('reason')}",
         "Upgraded": f"upgraded from {record.get('before')} to {record.get('after')}",
         "UpgradeFailed": f"not upgraded: {record.get('reason')}",
+        "ZoneShunned": (
+            f"of zone {record.get('zone')} asked last by gateway worker {record.get('worker')}: instances there failed"
+        ),
+        "ZoneRefilled": (
+            f"of zone {record.get('zone')} given its share again by gateway worker {record.get('worker')}"
+        ),
         "PanicBegan": "no usable instance is left: all are used",
         "PanicEnded": "has usable instances again",
         "WorkerStarted": f"started, pid {record.get('pid')}",
