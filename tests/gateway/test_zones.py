@@ -46,3 +46,29 @@ async def test_a_zone_that_is_back_gets_requests_again(rig):
 
     assert [fact["zone"] for fact in rig.line.facts("ZoneRefilled")] == ["a"]
     assert sum((await ask(rig, 200))[:3]) > 0
+
+
+async def test_traffic_stays_in_the_gateways_own_zone_and_what_that_lacks_goes_elsewhere(rig):
+    await rig.up(4, pool={"zone": "a", "balance": "power_of_two"})
+    in_zones(rig, "aabb")
+    whole = await ask(rig)
+
+    rig.rows = rig.rows[1:]
+    rig.apply()
+    lacking = await ask(rig, 200)
+
+    assert sum(whole[:2]) == 40
+    assert lacking[0] == 0
+    assert 50 < lacking[1] < 150
+    assert all(lacking[2:])
+
+
+async def test_what_fails_in_the_own_zone_is_tried_again_in_another(rig):
+    first, second, *others = await rig.up(4, pool={"zone": "a"})
+    in_zones(rig, "aabb")
+    first.answer = second.answer = lambda request: rig.DROP
+
+    assert (await rig.ask(rig.get())).status == 200
+
+    assert len(first.requests) + len(second.requests) == 1
+    assert sum(len(origin.requests) for origin in others) == 1

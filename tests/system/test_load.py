@@ -107,6 +107,18 @@ ONE_PROBLEM = [
     ("zones: [1]\n" + service(""), f"1:9: zones[0]: 1 is not a name: {NAME_RULE}"),
     ("zones: a\n" + service(""), "1:8: zones: must be a list, not 'a'"),
     (
+        "zones: [a, b]\ngateway: {zone: c}\n" + service(""),
+        "2:17: gateway.zone: there is no zone c; allowed are a, b",
+    ),
+    (
+        "gateway: {zone: c}\n" + service(""),
+        "1:17: gateway.zone: there is no zone c; the system has none",
+    ),
+    (
+        "zones: [a]\nservices: {pay: {listen: http://127.0.0.1:1, addresses: [{at: http://a, zone: b}]}}",
+        "2:58: services.pay.addresses[0]: there is no zone b; allowed are a",
+    ),
+    (
         "gateway: {workers: 0}\n" + service(""),
         "1:20: gateway.workers: found 0, allowed: auto, or a whole number from 1 to 256",
     ),

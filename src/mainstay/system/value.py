@@ -190,7 +190,8 @@ EnvValue = Annotated[
 """What an environment variable is set to: any single value, taken as it is written."""
 
 
-def _slug(written: object) -> str:
+def slug(written: object) -> str:
+    """Read the name of a system, service or zone."""
     if not isinstance(written, str) or not SLUG.fullmatch(written):
         raise wrong(
             f"{shown(written)} is not a name: allowed are small letters, digits and hyphens, "
@@ -200,7 +201,7 @@ def _slug(written: object) -> str:
 
 
 Slug = Annotated[
-    str, PlainValidator(_slug), WithJsonSchema({"type": "string", "pattern": f"^{SLUG.pattern}$"})
+    str, PlainValidator(slug), WithJsonSchema({"type": "string", "pattern": f"^{SLUG.pattern}$"})
 ]
 """The name of a system, service or zone."""
 
