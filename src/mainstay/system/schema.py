@@ -183,7 +183,7 @@ class Service(Section):
     """Who gets the next request. `power_of_two` takes the less busy of two chosen by lot: nearly as even as
     `least`, and it does not send every worker's traffic to the same newcomer."""
 
-    sticky: Annotated[Sticky | None, OrOff()] = None
+    sticky: Annotated[Sticky | None, OrOff("{ by: session } or { by: client }")] = None
     """What ties requests to one instance, as long as that is in service. `off` by default: whoever is tied to an
     instance feels its death."""
 
