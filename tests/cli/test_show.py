@@ -224,10 +224,12 @@ def test_every_fact_is_a_sentence_of_its_own():
 
 def test_facts_of_certificates_say_which_and_when():
     changed = facts.CertificatesChanged(at=0.0, key="services.web.tls", names=["a.example", "b.example"])
+    nameless = facts.CertificatesChanged(at=0.0, key="services.pay.upstream_tls", names=[])
     soon = facts.CertificateNearedExpiry(at=0.0, key="services.web.tls", name="a", until=93600.0, days=1)
     over = facts.CertificateNearedExpiry(at=9.0, key="services.web.tls", name="a", until=1.0, days=-1)
 
     assert show.fact(changed.record()) == "services.web.tls taken up anew, for a.example, b.example"
+    assert show.fact(nameless.record()) == "services.pay.upstream_tls taken up anew"
     assert show.fact(soon.record()) == "services.web.tls (a) expires in 1d 2h"
     assert show.fact(over.record()) == "services.web.tls (a) has expired"
 

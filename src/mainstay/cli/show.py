@@ -293,7 +293,9 @@ def fact(record: dict[str, Any]) -> str:
 
 
 _OF_CERTIFICATES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "CertificatesChanged": lambda record: f"taken up anew, for {', '.join(record['names']) or 'nobody'}",
+    "CertificatesChanged": lambda record: (
+        f"taken up anew, for {', '.join(record['names'])}" if record["names"] else "taken up anew"
+    ),
     "CertificatesRejected": lambda record: f"goes on as it was: {record['reason']}",
     "CertificateNearedExpiry": lambda record: (
         f"({record['name']}) has expired"

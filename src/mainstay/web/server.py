@@ -1,11 +1,21 @@
-"""Serves the control API on a socket that is already bound."""
+"""Serves the control API, and the admin listener, on sockets that are already bound."""
 
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+
+
+class Line(JSONResponse):
+    """An answer in JSON that is a line, for who asks from a terminal."""
+
+    def render(self, content: Any) -> bytes:
+        """Write it."""
+        return super().render(content) + b"\n"
 
 
 class _Server(uvicorn.Server):
