@@ -3,7 +3,6 @@
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -13,7 +12,7 @@ from starlette.responses import JSONResponse
 class Line(JSONResponse):
     """An answer in JSON that is a line, for who asks from a terminal."""
 
-    def render(self, content: Any) -> bytes:
+    def render(self, content: object) -> bytes:
         """Write it."""
         return super().render(content) + b"\n"
 
