@@ -45,7 +45,7 @@ class Fault:
     can: Callable[[System], bool] = lambda _: True
     """Whether it can happen to a system."""
     waits: bool = False
-    """That it takes long is a part of it: the answer is there, or not to be told from one that will be."""
+    """Whether it takes time by its nature to be told from an answer that will come."""
     overload: bool = False
     """Too many requests, in place of too few instances."""
 
@@ -103,7 +103,7 @@ FAULTS: dict[str, Fault] = {
     "slower": _mode("slower", "one gets slower, up to 2 s", waits=True),
     "closing": _mode("closing", "one closes every connection"),
     "dying": _mode("dying", "one dies in mid-response"),
-    "stalling": _mode("stalling", "one stalls in mid-response", waits=True),
+    "stalling": _mode("stalling", "one stalls in mid-response"),
     "flapping": _mode("flapping", "one flaps: 503 every other 0.5 s"),
     "zone-kill": Fault(
         title="zone killed: two of three",

@@ -42,9 +42,10 @@ def main(words: list[str]) -> None:
         for work, fault, name in itertools.product(told.works, told.fault_names, told.names):
             if name in programs:
                 _measure(results, told, (str(work), fault, name), programs[name])
-    results["disturbed"] = max(results.get("disturbed", 0.0), quiet.disturbed())
-    results["took"] = results.get("took", 0.0) + time.monotonic() - begun
-    _write(results, told.out)
+    if told.rounds:
+        results["disturbed"] = max(results.get("disturbed", 0.0), quiet.disturbed())
+        results["took"] = results.get("took", 0.0) + time.monotonic() - begun
+        _write(results, told.out)
     text = report.text(results)
     (told.out / "survival.txt").write_text(text + "\n")
     (told.out / "survival.svg").write_text(plot.svg(results))

@@ -207,17 +207,29 @@ def test_every_fact_is_a_sentence_of_its_own():
             at=0.0, collector="http://a:1", lost=7
         ): "system sends spans to http://a:1 again; 7 are missing",
     }
+    of_workers = {
+        facts.ZoneShunned(
+            at=0.0, service="web", zone="a", until=9.0
+        ): "web of zone a asked last by gateway worker 2: instances there failed",
+        facts.ZoneRefilled(
+            at=0.0, service="web", zone="a"
+        ): "web of zone a given its share again by gateway worker 2",
+    }
 
+    for fact, sentence in of_workers.items():
+        assert show.fact(fact.record() | {"worker": 2}) == sentence
     for fact, sentence in told.items():
         assert show.fact(fact.record()) == sentence
 
 
 def test_facts_of_certificates_say_which_and_when():
     changed = facts.CertificatesChanged(at=0.0, key="services.web.tls", names=["a.example", "b.example"])
+    nameless = facts.CertificatesChanged(at=0.0, key="services.pay.upstream_tls", names=[])
     soon = facts.CertificateNearedExpiry(at=0.0, key="services.web.tls", name="a", until=93600.0, days=1)
     over = facts.CertificateNearedExpiry(at=9.0, key="services.web.tls", name="a", until=1.0, days=-1)
 
     assert show.fact(changed.record()) == "services.web.tls taken up anew, for a.example, b.example"
+    assert show.fact(nameless.record()) == "services.pay.upstream_tls taken up anew"
     assert show.fact(soon.record()) == "services.web.tls (a) expires in 1d 2h"
     assert show.fact(over.record()) == "services.web.tls (a) has expired"
 

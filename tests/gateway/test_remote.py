@@ -125,3 +125,20 @@ async def test_an_instance_is_told_its_own_host_and_the_clients_beside_it(rig):
     assert other.requests[0].get("host") == "web-2.example"
     assert other.requests[0].all("host") == ["web-2.example"]
     assert other.requests[0].get("x-forwarded-host") == "example.test"
+
+
+def test_an_address_is_in_the_zone_that_is_told():
+    system = System.model_validate(
+        {
+            "zones": ["a"],
+            "services": {
+                "pay": {
+                    "addresses": [{"at": "http://x", "zone": "a"}, "http://y"],
+                    "listen": "http://127.0.0.1:2",
+                }
+            },
+        }
+    )
+
+    assert [row.zone for row in remote.rows(system)] == ["a", ""]
+    assert [line["zone"] for line in remote.status(system, Tally(), {})] == ["a", ""]

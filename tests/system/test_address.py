@@ -23,6 +23,14 @@ def test_an_address_is_read_and_written_alike(written, address, authority):
     assert str(address) == f"http://{authority}"
 
 
+def test_an_address_may_be_in_a_zone():
+    address = READ({"at": "http://10.0.0.7:8080", "zone": "a"})
+
+    assert address == Address("10.0.0.7", 8080, zone="a")
+    assert str(address) == "http://10.0.0.7:8080"
+    assert READ({"at": "http://10.0.0.7:8080"}) == READ("http://10.0.0.7:8080")
+
+
 def test_anything_may_be_spoken_at_an_address():
     written = "tcp://10.0.0.7:6379"
 
@@ -37,6 +45,13 @@ def test_anything_may_be_spoken_at_an_address():
         ("ftp://a", "'ftp://a' is not an address"),
         ("tcp://a", "'tcp://a' has no port: write tcp://HOST:PORT"),
         (8080, "8080 is not an address"),
+        ({"zone": "a"}, "at is missing: write an address, or { at: ADDRESS, zone: NAME }"),
+        (
+            {"at": "http://a", "zon": "a"},
+            "'zon' is unknown: write an address, or { at: ADDRESS, zone: NAME }",
+        ),
+        ({"at": "http://a", "zone": "A"}, "'A' is not a name"),
+        ({"at": {"at": "http://a"}}, "a mapping is not an address"),
         ("http://a:0", "port 0 cannot be: allowed are 1 to 65535"),
         ("http://1.2.3:80", "'1.2.3' is not a host: write a name or an IP address"),
     ],

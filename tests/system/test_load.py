@@ -47,7 +47,35 @@ ONE_PROBLEM = [
     ("~", " must be a mapping of keys, not nothing"),
     ("[]", " must be a mapping of keys, not a list"),
     ("just text", " must be a mapping of keys, not 'just text'"),
-    ("a: b: c", "1:5: is not YAML: mapping values are not allowed here"),
+    (
+        "a: b: c",
+        (
+            "1:5: is not YAML: mapping values are not allowed here;"
+            " a text that has a colon and a space in it must be in quotes, as in 'a: b'"
+        ),
+    ),
+    (
+        "a: {b: c: d}",
+        (
+            "1:9: is not YAML: expected ',' or '}', but got ':' while parsing a flow mapping;"
+            " a text that has a colon and a space in it must be in quotes, as in 'a: b'"
+        ),
+    ),
+    ("a: b\n c: d", "2:3: is not YAML: mapping values are not allowed here"),
+    (
+        "a:\n\tb: c",
+        (
+            "2:1: is not YAML: found character '\\t' that cannot start any token"
+            " while scanning for the next token; indent with spaces"
+        ),
+    ),
+    (
+        "a: @b",
+        (
+            "1:4: is not YAML: found character '@' that cannot start any token"
+            " while scanning for the next token; a text that begins with it must be in quotes"
+        ),
+    ),
     (
         "a: [1",
         "1:6: is not YAML: expected ',' or ']', but got '<stream end>' while parsing a flow sequence",
@@ -64,7 +92,17 @@ ONE_PROBLEM = [
         "4:10: services.web.env: found the tag tag:yaml.org,2002:map, allowed are none",
     ),
     (service("cwd: .\ncwd: ."), "5:5: services.web.cwd: is already on line 4, allowed once"),
-    (service("cwd: *there"), "4:10: *there refers to nothing: there is no &there before it"),
+    (
+        service("cwd: *there"),
+        "4:10: *there refers to nothing: there is no &there before it; a text that begins with * must be in quotes",
+    ),
+    (
+        service("sticky: on"),
+        (
+            "4:13: services.web.sticky: found 'on', allowed: off, or a mapping of its keys,"
+            " as in { by: session } or { by: client }"
+        ),
+    ),
     (service("env: &me {A: *me}"), "4:18: *me contains itself"),
     ("[" * 40, "1:34: is nested more than 32 levels deep"),
     # Keys.
@@ -106,6 +144,18 @@ ONE_PROBLEM = [
     ("zones: [a, a]\n" + service(""), "1:12: zones[1]: the zone a is named twice"),
     ("zones: [1]\n" + service(""), f"1:9: zones[0]: 1 is not a name: {NAME_RULE}"),
     ("zones: a\n" + service(""), "1:8: zones: must be a list, not 'a'"),
+    (
+        "zones: [a, b]\ngateway: {zone: c}\n" + service(""),
+        "2:17: gateway.zone: there is no zone c; allowed are a, b",
+    ),
+    (
+        "gateway: {zone: c}\n" + service(""),
+        "1:17: gateway.zone: there is no zone c; the system has none",
+    ),
+    (
+        "zones: [a]\nservices: {pay: {listen: http://127.0.0.1:1, addresses: [{at: http://a, zone: b}]}}",
+        "2:58: services.pay.addresses[0]: there is no zone b; allowed are a",
+    ),
     (
         "gateway: {workers: 0}\n" + service(""),
         "1:20: gateway.workers: found 0, allowed: auto, or a whole number from 1 to 256",

@@ -51,9 +51,11 @@ def test_each_mechanism_can_be_switched_off():
 
 
 def test_each_comparison_of_instances_can_be_switched_off():
-    service = Service.model_validate({"command": "run", "outlier": {"errors": "off", "slow": "off"}})
+    service = Service.model_validate(
+        {"command": "run", "outlier": {"errors": "off", "slow": "off", "zone": "off"}}
+    )
 
-    assert service.outlier_spec() == OutlierSpec(errors=None, slow=None)
+    assert service.outlier_spec() == OutlierSpec(errors=None, slow=None, zone=None)
 
 
 def test_what_is_told_reaches_the_specs():
@@ -73,6 +75,7 @@ def test_what_is_told_reaches_the_specs():
                 "window": "8s",
                 "minimum": 30,
                 "slow": 3,
+                "zone": 4,
                 "slow_by": "50ms",
             },
             "timeouts": {"attempt": "2s", "request": "5s"},
@@ -95,6 +98,7 @@ def test_what_is_told_reaches_the_specs():
         minimum=30,
         slow=3,
         slow_by=0.05,
+        zone=4,
     )
     assert service.pool_spec() == PoolSpec(balance="least", slow_start=30.0, outlier=service.outlier_spec())
     assert service.call_spec() == CallSpec(attempt=2.0, request=5.0, retry=service.retry_spec())

@@ -494,6 +494,7 @@ async def test_it_is_ready_when_it_runs_and_nothing_is_missing(control):
 
     assert status == 200
     assert json.loads(text) == {"version": 1, "ready": True, "phase": "running", "workers": 2, "missing": []}
+    assert text.endswith("}\n")
 
 
 @pytest.mark.parametrize("phase", ["starting", "stopping"])

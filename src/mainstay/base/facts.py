@@ -115,6 +115,25 @@ class BreakerMoved(InstanceFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneFact(Fact):
+    """Something that happened to the instances that a service has in one zone."""
+
+    service: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneShunned(ZoneFact):
+    """Instances of it failed together: until `until`, or until one is back, the rest of them is asked after all others."""
+
+    until: float
+
+
+class ZoneRefilled(ZoneFact):
+    """It gets its share of the traffic again, by and by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PanicBegan(Fact):
     """No instance of the service looks usable, so all of them are used."""
 

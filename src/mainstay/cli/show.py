@@ -257,6 +257,12 @@ def fact(record: dict[str, Any]) -> str:
         "ReloadFailed": f"not reloaded: {record.get('reason')}",
         "Upgraded": f"upgraded from {record.get('before')} to {record.get('after')}",
         "UpgradeFailed": f"not upgraded: {record.get('reason')}",
+        "ZoneShunned": (
+            f"of zone {record.get('zone')} asked last by gateway worker {record.get('worker')}: instances there failed"
+        ),
+        "ZoneRefilled": (
+            f"of zone {record.get('zone')} given its share again by gateway worker {record.get('worker')}"
+        ),
         "PanicBegan": "no usable instance is left: all are used",
         "PanicEnded": "has usable instances again",
         "WorkerStarted": f"started, pid {record.get('pid')}",
@@ -287,7 +293,9 @@ def fact(record: dict[str, Any]) -> str:
 
 
 _OF_CERTIFICATES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "CertificatesChanged": lambda record: f"taken up anew, for {', '.join(record['names']) or 'nobody'}",
+    "CertificatesChanged": lambda record: (
+        f"taken up anew, for {', '.join(record['names'])}" if record["names"] else "taken up anew"
+    ),
     "CertificatesRejected": lambda record: f"goes on as it was: {record['reason']}",
     "CertificateNearedExpiry": lambda record: (
         f"({record['name']}) has expired"

@@ -99,11 +99,11 @@ def trace(system: System) -> TraceSettings | None:
     return TraceSettings(accept=told.accept, sample=told.sample, export=told.export, system=system.name)
 
 
-def settings(name: str, service: Service, secret: str, trust: Trust) -> Settings:
-    """Say how the gateway is to treat a service's traffic; the secret hides what cookies say."""
+def settings(name: str, service: Service, secret: str, trust: Trust, zone: str | None = None) -> Settings:
+    """Say how the gateway, which may be in a zone, is to treat a service's traffic; the secret hides what cookies say."""
     return Settings(
         health=service.health_spec(),
-        pool=service.pool_spec(),
+        pool=replace(service.pool_spec(), zone=zone or ""),
         call=service.call_spec(),
         breaker=service.breaker_spec(),
         sticky=sticky(name, service.sticky, secret) if service.sticky is not None else None,

@@ -102,7 +102,7 @@ class Traffic:
             trace=trace(self.system),
             doors=self._doors(),
             services={
-                name: settings(name, service, self._secret, self._trust(service))
+                name: settings(name, service, self._secret, self._trust(service), gateway.zone)
                 for name, service in served.items()
             },
             rows=[

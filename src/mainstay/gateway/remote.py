@@ -33,6 +33,7 @@ def rows(system: System) -> list[Row]:
             generation=GENERATION,
             host=address.host,
             port=address.port,
+            zone=address.zone,
             authority=address.authority if service.told_own_host else "",
             path=service.health_path(),
             talk=service.health_talk(),
@@ -85,7 +86,7 @@ def status(system: System, tally: Tally, heard: Heard) -> list[dict[str, Any]]:
         {
             "service": name,
             "instance": address.authority,
-            "zone": "",
+            "zone": address.zone,
             "generation": GENERATION,
             "pid": None,
             "port": address.port,

@@ -251,6 +251,8 @@ class Route:
             member.path = row.path
             member.talk = row.talk
             member.authority = row.authority.encode()
+        if row.zone != member.zone:
+            self.pool.place(now, member, row.zone)
         if row.server_name != member.server_name or row.preamble != member.preamble:
             member.server_name, member.preamble = row.server_name, row.preamble
             member.close()

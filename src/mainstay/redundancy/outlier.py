@@ -44,6 +44,9 @@ class OutlierSpec:
     """Seconds over which instances are held against each other: what is longer ago hides what is so now."""
     minimum: int = 20
     """Attempts in the window, at the instance as well as at all others, below which nothing is made of a share."""
+    zone: int | None = 2
+    """Instances of one zone that fail for certain within seconds (refused, lost, silent, down or dead), after which the rest of
+    the zone is asked last: two, because two at once have one cause; None: zones make no difference."""
     base: float = 1.0
     """Seconds the first ejection lasts: about what a restart takes."""
     cap: float = 30.0
@@ -64,6 +67,8 @@ class OutlierSpec:
         at_least("slow_by", self.slow_by, 0)
         above("window", self.window, 0)
         above("minimum", self.minimum, 0)
+        if self.zone is not None:
+            above("zone", self.zone, 0)
         above("base", self.base, 0)
         at_least("cap", self.cap, self.base)
         between("keep", self.keep, 0, 1)

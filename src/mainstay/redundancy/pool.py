@@ -1,19 +1,14 @@
-"""The instances of one service, and which of them takes the next request.
+"""The instances of one service, and what is known of each; its `lineup` says which of them takes the next request.
 
 Two witnesses speak: health checks (`passed`, `failed`, `drain`) and traffic (`observe`, `doubt`, `heard`). An
-instance is *usable* when it is up, or suspect or in doubt while none is better, and not ejected. When none is usable although some are
-there, all of those are used: that is panic, and it is said. One that has never passed a check, or is
-draining, is never picked, not even in panic.
-
-What is tied to an instance by a `Bond` stays there while it is up or suspect: others might not suspect it, and
-leaving it may cost a user what it knows. When it is neither, another takes its place until it is back.
+instance is *usable* when it is up, or suspect or in doubt while none is better, and not ejected. A third one is the list of
+the members (`replace`): who is gone without having been drained has died.
 """
 
-from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Generic, Literal
+from typing import Literal
 
 from mainstay.base.dice import Dice
 from mainstay.base.facts import (
@@ -21,25 +16,20 @@ from mainstay.base.facts import (
     HealthChanged,
     InstanceDoubted,
     InstanceEjected,
-    InstanceReturned,
-    InstanceTrusted,
-    PanicBegan,
-    PanicEnded,
+    ZoneRefilled,
+    ZoneShunned,
     ignore,
 )
-from mainstay.base.outcome import CHARGED, OK, Outcome
+from mainstay.base.outcome import CHARGED, FAILED, OK, Outcome
 from mainstay.redundancy.balance import BALANCES, I
-from mainstay.redundancy.bond import Bond
 from mainstay.redundancy.bound import at_least, one_of
 from mainstay.redundancy.doubt import Doubt
-from mainstay.redundancy.health import DRAINING, SUSPECT, UNKNOWN, UP, HealthSpec, State
-from mainstay.redundancy.instance import Instance
+from mainstay.redundancy.health import DOWN, DRAINING, UP, HealthSpec, State
+from mainstay.redundancy.lineup import IN_FRONT, Lineup
 from mainstay.redundancy.outlier import TIMES, Outlier, OutlierSpec
 from mainstay.redundancy.peers import Peers, slowest
 from mainstay.redundancy.spare import can_spare
-
-_REMEMBERED = 4096
-"""Bonds whose choice is remembered; strangers may make up as many as they like."""
+from mainstay.redundancy.zone import Zones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,61 +43,24 @@ class PoolSpec:
     runtimes are slow when cold."""
     outlier: OutlierSpec | None = field(default_factory=OutlierSpec)
     """What traffic may find out about an instance; None and only checks decide."""
+    zone: str = ""
+    """The zone that traffic stays in as long as it is whole; empty: all zones are the same."""
 
     def __post_init__(self) -> None:
         one_of("balance", self.balance, tuple(BALANCES))
         at_least("slow_start", self.slow_start, 0)
 
 
-_OUT, _UP, _SUSPECT, _SICK = range(4)
+class Pool(Lineup[I]):
+    """The members of one service, and what is known of them."""
 
-
-def _order(member: Instance) -> int:
-    return member.order
-
-
-class Pool(Generic[I]):
-    """The members of one service, kept sorted into those that may be picked and those that may not."""
-
-    __slots__ = (
-        "_bound",
-        "_by_rank",
-        "_changes_at",
-        "_choose",
-        "_dice",
-        "_emit",
-        "_peers",
-        "_ranks",
-        "_service",
-        "_spec",
-        "_turns_at",
-        "_usable",
-        "members",
-        "panicking",
-    )
+    __slots__ = ("_peers", "_turns_at")
 
     def __init__(self, spec: PoolSpec, service: str, dice: Dice, emit: Emit = ignore) -> None:
-        self._spec = spec
-        self._service = service
-        self._dice = dice
-        self._emit = emit
+        super().__init__(spec, service, dice, emit)
         self._peers = Peers()
         # When the next stretch of time begins over which members are compared.
         self._turns_at = -inf
-        self._choose = BALANCES[spec.balance](spec.slow_start).choose
-        # All members by what they are: out of service, up, suspect, sick; each in the order of the members.
-        self._by_rank: list[list[I]] = [[], [], [], []]
-        # Who may be picked, best first; every rank holds at least one. `_usable` is the first rank.
-        self._ranks: list[list[I]] = []
-        self._usable: list[I] = []
-        # Whom bonds prefer, among all ranks, until something changes; in large pools it takes long to find.
-        self._bound: dict[str | int, I | None] = {}
-        # When the earliest ejection ends: until then, time alone changes nothing.
-        self._changes_at = inf
-        self.members: list[I] = []
-        """All of them, usable or not."""
-        self.panicking = False
-        """Whether none is usable, so that all that may be are used."""
 
     def replace(self, now: float, members: Iterable[I]) -> None:
         """Take these as the members; a life that is a member already goes on as the object that it is.
@@ -122,6 +75,7 @@ class Pool(Generic[I]):
             member.held_by = self
             if member.up_since is None and member.health.usable and member.key not in known:
                 member.up_since = now
+        self._bury(now, known)
         self._peers.sum_up(self._known())
         self._sort(now)
 
@@ -131,6 +85,8 @@ class Pool(Generic[I]):
             self._choose = BALANCES[spec.balance](spec.slow_start).choose
         self._spec = spec
         self._turns_at = -inf
+        if spec.outlier is None or spec.outlier.zone is None:
+            self._zones = Zones()
         for member in self.members:
             if spec.outlier is None:
                 member.outlier = None
@@ -146,44 +102,6 @@ class Pool(Generic[I]):
             before = member.health.state
             if member.health.configure(now, spec):
                 self._moved(now, member, before)
-
-    def pick(self, now: float, tried: Collection[I] = (), bond: Bond | None = None) -> I | None:
-        """Choose a member for an attempt, never one that was tried; None when there is no other.
-
-        One that is up comes before one that is suspect, and another zone before the zones that were tried. The one
-        that a bond prefers comes first of all, and after it those of the same rank and zone that it prefers.
-        """
-        if now >= self._changes_at:
-            self._sort(now)
-        if not tried:
-            if bond is not None:
-                found = self._preferred(bond)
-                if found is not None:
-                    return found
-            return self._choose(self._usable, self._dice, now) if self._usable else None
-        zones = {member.zone for member in tried}
-        for rank in self._ranks:
-            left = [member for member in rank if member not in tried]
-            if left:
-                left = [member for member in left if member.zone not in zones] or left
-                found = bond.choose(left) if bond is not None else None
-                return found if found is not None else self._choose(left, self._dice, now)
-        return None
-
-    def holds(self, now: float, bond: Bond) -> bool:
-        """Tell whether the one that a bond prefers may be picked."""
-        if now >= self._changes_at:
-            self._sort(now)
-        return self._preferred(bond) is not None
-
-    def _preferred(self, bond: Bond) -> I | None:
-        key = bond.key
-        if key not in self._bound:
-            if len(self._bound) >= _REMEMBERED:
-                self._bound.clear()
-            ranks = self._ranks
-            self._bound[key] = bond.choose(ranks[0] + ranks[1] if len(ranks) > 1 else self._usable)
-        return self._bound[key]
 
     def observe(self, now: float, instance: I, outcome: Outcome, took: float = 0.0) -> None:
         """Tell how an attempt at a member ended; it may be ejected for it.
@@ -217,6 +135,8 @@ class Pool(Generic[I]):
         peers.bad += 1
         if outlier.observe(outcome):
             self._eject(now, instance, outlier, outcome.name.lower())
+            if outcome is not FAILED and instance.ejected_until is not None:
+                self._strike(now, [instance])
         elif spec is not None and peers.outdone(outlier, spec):
             self._eject(now, instance, outlier, "errors", serves=True)
 
@@ -275,8 +195,8 @@ class Pool(Generic[I]):
         """
         if now >= self._changes_at:
             self._sort(now)
-        up = self._by_rank[_UP]
-        if not self._holds(instance) or instance.rank != _UP or len(up) <= 1:
+        up = self._by_rank[IN_FRONT]
+        if not self._holds(instance) or instance.rank != IN_FRONT or len(up) <= 1:
             return False
         if instance.doubt is None:
             instance.doubt = Doubt()
@@ -325,18 +245,6 @@ class Pool(Generic[I]):
         if self._holds(instance) and instance.health.drain(now):
             self._moved(now, instance, before)
 
-    def usable(self, now: float) -> list[I]:
-        """Give all who may be picked, best first: in panic those are the sick ones."""
-        if now >= self._changes_at:
-            self._sort(now)
-        return [member for rank in self._ranks for member in rank]
-
-    def up(self, now: float) -> list[I]:
-        """Give all who are up, not ejected and not in doubt; nobody changes the list."""
-        if now >= self._changes_at:
-            self._sort(now)
-        return self._by_rank[_UP]
-
     def _moved(self, now: float, instance: I, before: State) -> None:
         health = instance.health
         if not health.usable:
@@ -355,9 +263,47 @@ class Pool(Generic[I]):
             )
         )
         self._move(now, instance)
+        if health.state is DOWN:
+            self._strike(now, [instance])
+        elif health.state is UP and self._zones.revive(now, instance.zone, instance.name):
+            self._sort(now)
 
-    def _holds(self, instance: I) -> bool:
-        return instance.held_by is self
+    # --- zones ---
+
+    def place(self, now: float, instance: I, zone: str) -> None:
+        """Tell that a member is in another zone."""
+        instance.zone = zone
+        self._changes_at = now  # sorted when somebody is picked: others may have moved as well
+
+    def _bury(self, now: float, known: Mapping[tuple[str, int], I]) -> None:
+        """Take it that these were the members: who is gone without having been drained has died."""
+        gone = [one for one in known.values() if one.held_by is None and one.health.state is not DRAINING]
+        for one in gone:
+            if one.zone and one.zone == self._spec.zone:
+                self._zones.miss(now, one.zone, one.name, one.weight)
+        self._strike(now, gone)
+        for member in self.members:
+            if member.zone and member.health.usable and member.key not in known:
+                self._zones.revive(now, member.zone, member.name)
+
+    def _strike(self, now: float, failed: Iterable[I]) -> None:
+        """Take it that these failed for certain: when several of one zone did, the rest of it is asked last."""
+        spec = self._spec.outlier
+        if spec is None or spec.zone is None:
+            return
+        zones = self._zones
+        failing = {one.zone for one in failed if zones.strike(now, one.zone, one.name, spec.zone)}
+        for zone in sorted(failing):
+            rest = [member for member in self.members if member.zone == zone]
+            if can_spare(self.members, rest, spec.keep, serves=True):
+                until = zones.shun(now, zone)
+                self._emit(ZoneShunned(at=now, service=self._service, zone=zone, until=until))
+                continue
+            # Nobody could stand in for this one as well: then it is no zone, and those shunned are missed.
+            for other in zones.forgive():
+                self._emit(ZoneRefilled(at=now, service=self._service, zone=other))
+        if failing:
+            self._sort(now)
 
     def _may_eject(self, instance: I, *, serves: bool) -> bool:
         """Say whether it can be spared; late news of a life that is gone says no."""
@@ -365,73 +311,3 @@ class Pool(Generic[I]):
         if spec is None or not instance.health.usable or instance.ejected_until is not None:
             return False
         return self._holds(instance) and can_spare(self.members, [instance], spec.keep, serves=serves)
-
-    def _sort(self, now: float) -> None:
-        """Sort all members into ranks."""
-        by_rank: list[list[I]] = [[], [], [], []]
-        self._by_rank = by_rank
-        self._changes_at = inf
-        for order, member in enumerate(self.members):
-            if member.ejected_until is not None and now >= member.ejected_until:
-                self._return(now, member)
-            if member.doubted_until is not None and now >= member.doubted_until:
-                self._trust(now, member)
-            member.order = order
-            member.rank = self._rank_of(member)
-            by_rank[member.rank].append(member)
-        self._line_up(now)
-
-    def _move(self, now: float, member: I) -> None:
-        """Sort one member anew: in a pool of thousands to sort all for each would take the time of all others."""
-        if now >= self._changes_at:
-            self._sort(now)
-            return
-        # Ranks are in the order of the members, so that a member is found by halves.
-        before = self._by_rank[member.rank]
-        del before[bisect_left(before, member.order, key=_order)]
-        member.rank = self._rank_of(member)
-        insort(self._by_rank[member.rank], member, key=_order)
-        self._line_up(now)
-
-    def _rank_of(self, member: I) -> int:
-        state = member.health.state
-        if state is UNKNOWN or state is DRAINING:
-            return _OUT
-        if member.ejected_until is not None:
-            self._changes_at = min(self._changes_at, member.ejected_until)
-            return _SICK
-        if state is UP:
-            if member.doubted_until is None:
-                return _UP
-            self._changes_at = min(self._changes_at, member.doubted_until)
-            return _SUSPECT
-        return _SUSPECT if state is SUSPECT else _SICK
-
-    def _line_up(self, now: float) -> None:
-        """Say who may be picked, best first; and whether that is panic."""
-        _, up, suspect, sick = self._by_rank
-        panicking = not (up or suspect) and bool(sick)
-        self._ranks = [rank for rank in ([sick] if panicking else [up, suspect]) if rank]
-        self._usable = self._ranks[0] if self._ranks else []
-        self._bound.clear()
-        if panicking is not self.panicking:
-            self.panicking = panicking
-            moved = PanicBegan if panicking else PanicEnded
-            self._emit(moved(at=now, service=self._service))
-
-    def _return(self, now: float, member: I) -> None:
-        member.ejected_until = None
-        self._emit(
-            InstanceReturned(
-                at=now, service=self._service, instance=member.name, generation=member.generation
-            )
-        )
-
-    def _trust(self, now: float, member: I) -> None:
-        member.doubted_until = None
-        if member.up_since is not None:
-            # What was silent may have lost its caches: it is given its share by and by, where one has asked for that.
-            member.up_since = now
-        self._emit(
-            InstanceTrusted(at=now, service=self._service, instance=member.name, generation=member.generation)
-        )

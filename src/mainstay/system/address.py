@@ -1,4 +1,7 @@
-"""Where somebody else's instance is reached, as the system file tells it: `http://HOST` or `http://HOST:PORT`."""
+"""Where somebody else's instance is reached, as the system file tells it.
+
+`http://HOST`, `http://HOST:PORT`, or `{ at: http://HOST:PORT, zone: NAME }`.
+"""
 
 import re
 from typing import Annotated, NamedTuple
@@ -6,7 +9,7 @@ from typing import Annotated, NamedTuple
 from pydantic import PlainValidator, WithJsonSchema
 
 from mainstay.system.listener import TCP, is_host
-from mainstay.system.value import shown, wrong
+from mainstay.system.value import shown, slug, wrong
 
 PORTS: dict[str, int | None] = {"http": 80, "https": 443, TCP: None}
 """What can be spoken there, each with its own port, if it has one."""
@@ -24,6 +27,8 @@ class Address(NamedTuple):
     port: int
     scheme: str = "http"
     """One of `PORTS`."""
+    zone: str = ""
+    """The zone that it is in; empty: none."""
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}"
@@ -35,9 +40,22 @@ class Address(NamedTuple):
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
 
+def _placed(written: dict[object, object]) -> Address:
+    unknown = sorted(shown(key) for key in written if key not in ("at", "zone"))
+    if unknown or "at" not in written:
+        found = f"{', '.join(unknown)} is unknown" if unknown else "at is missing"
+        raise wrong(f"{found}: write an address, or {{ at: ADDRESS, zone: NAME }}")
+    address = _written(written["at"])
+    return address._replace(zone=slug(written["zone"])) if "zone" in written else address
+
+
 def _address(written: object) -> Address:
     if isinstance(written, Address):
         return written
+    return _placed(written) if isinstance(written, dict) else _written(written)
+
+
+def _written(written: object) -> Address:
     match = _ADDRESS.fullmatch(written) if isinstance(written, str) else None
     if match is None:
         allowed = " or ".join(f"{scheme}://HOST:PORT" for scheme in PORTS)
@@ -53,11 +71,22 @@ def _address(written: object) -> Address:
     return Address(host, port, match[1])
 
 
+_TEXT = {"type": "string", "pattern": f"^{_ADDRESS.pattern}$", "examples": ["http://10.0.0.7:8080"]}
 At = Annotated[
     Address,
     PlainValidator(_address),
     WithJsonSchema(
-        {"type": "string", "pattern": f"^{_ADDRESS.pattern}$", "examples": ["http://10.0.0.7:8080"]}
+        {
+            "anyOf": [
+                _TEXT,
+                {
+                    "type": "object",
+                    "properties": {"at": _TEXT, "zone": {"type": "string"}},
+                    "required": ["at"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
     ),
 ]
 """Where an instance is reached."""

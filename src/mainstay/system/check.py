@@ -18,6 +18,7 @@ def check(
     names: Iterable[str],
     zones: list[str],
     folder: Path,
+    own: str | None = None,
 ) -> list[Finding]:
     """Check services against one another and against the machine.
 
@@ -26,9 +27,15 @@ def check(
         names: Of all services in the file, so that nobody is told that a wrong one is not there.
         zones: Of the system.
         folder: The system file's.
+        own: The zone of the gateway, if it is told.
     """
     findings = list(_zones(zones))
+    if own is not None and own not in zones:
+        findings.append((("gateway", "zone"), _no_zone(own, zones)))
     for name, service in services.items():
+        for place, address in enumerate(service.addresses):
+            if address.zone and address.zone not in zones:
+                findings.append((("services", name, "addresses", place), _no_zone(address.zone, zones)))
         findings += [(("services", name, *path), message) for path, message in _service(service, folder)]
     return [*findings, *_unknown_needs(services, set(names)), *_circles(services)]
 
@@ -50,6 +57,11 @@ def _zones(zones: list[str]) -> Iterator[Finding]:
         if zone in seen:
             yield ("zones", place), f"the zone {zone} is named twice"
         seen.add(zone)
+
+
+def _no_zone(name: str, zones: list[str]) -> str:
+    allowed = f"allowed are {', '.join(zones)}" if zones else "the system has none"
+    return f"there is no zone {name}; {allowed}"
 
 
 _OF_COMMANDS = (

@@ -95,7 +95,13 @@ def _system(document: Document, file: Path) -> tuple[System | None, list[Problem
     }
     shared = system.listeners if system else _sound_listeners(content)
     findings = [
-        *check(services, {str(name) for name in names}, _zones(content), file.parent),
+        *check(
+            services,
+            {str(name) for name in names},
+            _zones(content),
+            file.parent,
+            _gateway(content, "zone").zone,
+        ),
         *check_openings(
             services, shared, _gateway(content, "admin").admin, trusted=_trusts(content), told=told
         ),

@@ -226,6 +226,11 @@ class Outlier(Section):
     minimum: Annotated[int, Whole(1, 1_000_000)] = _OUTLIER.minimum
     """Requests there must be in the window, to the instance and to all others, before a share means anything."""
 
+    zone: Annotated[int | None, Whole(1, 1000), ValueOrOff()] = _OUTLIER.zone
+    """How many instances of one zone must fail for certain within five seconds (refused, lost, silent, down or dead)
+    for the rest of the zone to be asked last, until one of them is back, or for ten seconds; `off`: any number. Two:
+    what fails at once in one zone has one cause. Means nothing without `zones`."""
+
     keep: ShareOrZero = _OUTLIER.keep
     """The share of instances that stay, at least one. Half: none can be sure to bear more than twice its part. Fewer
     stay only if those that do have been seen to give as many answers as all give now; who gives none takes nothing
@@ -243,6 +248,7 @@ class Outlier(Section):
             slow_by=self.slow_by,
             window=self.window,
             minimum=self.minimum,
+            zone=self.zone,
             keep=self.keep,
         )
 

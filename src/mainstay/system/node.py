@@ -4,6 +4,7 @@ Duplicate keys, tags, several documents and aliases to what is not there are pro
 what the scalars mean are `document`'s business. Nodes that an alias names are shared, not copied.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from ruamel.yaml import YAML
@@ -24,6 +25,8 @@ from mainstay.base.errors import Problem
 from mainstay.system.place import Path, Place, written
 from mainstay.system.scalar import whole_characters
 
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""Ends a line (YAML 1.1 §5.4; in 1.2 the last three no longer do, but the parser counts them)."""
 DEEPEST = 32
 """Levels that a file may nest; a system file needs five."""
 
@@ -78,7 +81,10 @@ def compose(text: str) -> tuple[Node | None, list[Problem]]:
         mark = error.problem_mark or error.context_mark
         place = Place(mark.line + 1, mark.column + 1) if mark else Place(0, 0)
         said = " ".join(str(part) for part in (error.problem, error.context) if part)
-        return None, [*composer.problems, Problem(*place, "", f"is not YAML: {said}")]
+        return None, [
+            *composer.problems,
+            Problem(*place, "", f"is not YAML: {said}{_hint(text, place, said)}"),
+        ]
     # The parser trips over an escape beyond Unicode, and perhaps over more: a text must never be a traceback.
     except (
         YAMLError,
@@ -91,6 +97,19 @@ def compose(text: str) -> tuple[Node | None, list[Problem]]:
     ) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         return None, [*composer.problems, Problem(*composer.place, "", f"is not YAML: {said}")]
+
+
+def _hint(text: str, place: Place, said: str) -> str:
+    """Give what was probably meant, where YAML trips over what people write without a thought."""
+    if said.startswith("found character '\\t'"):
+        return "; indent with spaces"
+    if said.startswith("found character"):
+        return "; a text that begins with it must be in quotes"
+    before = "".join(_BREAK.split(text)[place.line - 1 : place.line])[: place.column - 1]
+    a_second = said.startswith("mapping values are not allowed") and ": " in before
+    if a_second or "but got ':'" in said:
+        return "; a text that has a colon and a space in it must be in quotes, as in 'a: b'"
+    return ""
 
 
 def _unreadable(text: str, error: ReaderError) -> Problem:
@@ -178,7 +197,10 @@ class _Composer:
 
     def _named(self, anchor: str, place: Place) -> Node:
         if anchor not in self._anchors:
-            raise _Unusable(place, f"*{anchor} refers to nothing: there is no &{anchor} before it")
+            raise _Unusable(
+                place,
+                f"*{anchor} refers to nothing: there is no &{anchor} before it; a text that begins with * must be in quotes",
+            )
         node = self._anchors[anchor]
         if node is None:
             raise _Unusable(place, f"*{anchor} contains itself")

@@ -96,7 +96,8 @@ class Service(Section):
     addresses: list[At] = Field(default_factory=list, max_length=1000)
     """Where instances are reached that Mainstay does not run, in place of `command`: another machine's, or
     somebody else's service. They get the same health checks, balancing, failover and time limits. A name is
-    looked up for each new connection."""
+    looked up for each new connection. `{ at: http://HOST:PORT, zone: NAME }` tells in which of the `zones` it is;
+    otherwise it is in none."""
 
     host: OwnHost | None = None
     """What an instance is told as `Host`: `client`, what the client asked for, or `address`, its own. By
@@ -182,7 +183,7 @@ class Service(Section):
     """Who gets the next request. `power_of_two` takes the less busy of two chosen by lot: nearly as even as
     `least`, and it does not send every worker's traffic to the same newcomer."""
 
-    sticky: Annotated[Sticky | None, OrOff()] = None
+    sticky: Annotated[Sticky | None, OrOff("{ by: session } or { by: client }")] = None
     """What ties requests to one instance, as long as that is in service. `off` by default: whoever is tied to an
     instance feels its death."""
 
@@ -356,6 +357,11 @@ class Gateway(Section):
 
     workers: Workers = "auto"
     """How many gateway processes there are, or `auto`: one for each processor that may be used."""
+
+    zone: Slug | None = None
+    """The one of the `zones` that the gateway is in. Its traffic then stays there as long as the zone is whole; of what
+    is missing there, so much of the traffic goes elsewhere. None by default: then all zones get their part, and none has
+    to carry what was meant for all."""
 
     drain: DurationOrZero = 10.0
     """How long requests in progress may take when the gateway stops; as long as an attempt."""

@@ -190,7 +190,8 @@ EnvValue = Annotated[
 """What an environment variable is set to: any single value, taken as it is written."""
 
 
-def _slug(written: object) -> str:
+def slug(written: object) -> str:
+    """Read the name of a system, service or zone."""
     if not isinstance(written, str) or not SLUG.fullmatch(written):
         raise wrong(
             f"{shown(written)} is not a name: allowed are small letters, digits and hyphens, "
@@ -200,7 +201,7 @@ def _slug(written: object) -> str:
 
 
 Slug = Annotated[
-    str, PlainValidator(_slug), WithJsonSchema({"type": "string", "pattern": f"^{SLUG.pattern}$"})
+    str, PlainValidator(slug), WithJsonSchema({"type": "string", "pattern": f"^{SLUG.pattern}$"})
 ]
 """The name of a system, service or zone."""
 
@@ -335,6 +336,10 @@ class OrOff:
 
     _words: tuple[str, ...] = ("off",)
 
+    def __init__(self, example: str = "") -> None:
+        """Show an example to who has written something else, where the keys alone do not tell what to write."""
+        self._example = f", as in {example}" if example else ""
+
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Read `off` before the mechanism's own keys are looked at."""
         inner = handler(source)
@@ -346,7 +351,9 @@ class OrOff:
                 return keys({})
             if isinstance(written, (str, int, float, list)) or written is None:
                 allowed = ", ".join(self._words)
-                raise wrong(f"found {shown(written)}, allowed: {allowed}, or a mapping of its keys")
+                raise wrong(
+                    f"found {shown(written)}, allowed: {allowed}, or a mapping of its keys{self._example}"
+                )
             return keys(written)
 
         return core_schema.no_info_wrap_validator_function(read, inner)

@@ -17,12 +17,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from mainstay.control import Control
 from mainstay.web.metrics import MetricsOf
-from mainstay.web.server import serving
+from mainstay.web.server import Line, serving
 
 _GRACE = 2
 """Seconds that answers have when the system ends; a scraper that does not read must not hold it up."""
@@ -53,7 +53,7 @@ def application(control: Control) -> Starlette:
         served = workers > 0 or not any(service.listen for service in control.system.services.values())
         ready = control.phase == "running" and served and not missing
         said = {"version": 1, "ready": ready, "phase": control.phase, "workers": workers, "missing": missing}
-        return JSONResponse(said, 200 if ready else 503)
+        return Line(said, 200 if ready else 503)
 
     return Starlette(routes=[Route("/metrics", metrics), Route("/livez", livez), Route("/readyz", readyz)])
 

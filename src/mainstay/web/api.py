@@ -21,12 +21,13 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from mainstay.base.errors import MainstayError, SystemFileError
 from mainstay.control import Control
 from mainstay.web import admin
+from mainstay.web.server import Line
 
 _MOST = 1000
 
@@ -58,36 +59,36 @@ def application(
 
     async def status(request: Request) -> Response:
         del request
-        return JSONResponse(control.status())
+        return Line(control.status())
 
     async def facts(request: Request) -> Response:
         del request
-        return JSONResponse({"version": 1, "facts": list(control.facts)})
+        return Line({"version": 1, "facts": list(control.facts)})
 
     async def reload(request: Request) -> Response:
         rehearse = _rehearse(await request.body())
         changes = await control.reload(rehearse=rehearse)
-        return JSONResponse({"version": 1, "reloaded": not rehearse, "changes": changes})
+        return Line({"version": 1, "reloaded": not rehearse, "changes": changes})
 
     async def restart(request: Request) -> Response:
         service = _service(control, request)
         await control.restart(service)
-        return JSONResponse({"version": 1, "service": service, "restarted": True})
+        return Line({"version": 1, "service": service, "restarted": True})
 
     async def scale(request: Request) -> Response:
         service = _service(control, request)
         count = _count(await request.body())
         await control.scale(service, count)
-        return JSONResponse({"version": 1, "service": service, "instances": count})
+        return Line({"version": 1, "service": service, "instances": count})
 
     async def become(request: Request) -> Response:
         del request
-        return JSONResponse(await upgrade())
+        return Line(await upgrade())
 
     async def end(request: Request) -> Response:
         del request
         stop()
-        return JSONResponse({"version": 1, "stopping": True})
+        return Line({"version": 1, "stopping": True})
 
     return Starlette(
         routes=[
@@ -117,7 +118,7 @@ def _told(endpoint: Endpoint) -> Endpoint:
             said = {"version": 1, "error": str(problem), "exit_code": problem.exit_code}
             if isinstance(problem, SystemFileError):
                 said |= {"file": problem.file, "problems": [one._asdict() for one in problem.problems]}
-            return JSONResponse(said, status)
+            return Line(said, status)
 
     return telling
 

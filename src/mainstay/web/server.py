@@ -1,4 +1,4 @@
-"""Serves the control API on a socket that is already bound."""
+"""Serves the control API, and the admin listener, on sockets that are already bound."""
 
 import contextlib
 import socket
@@ -6,6 +6,15 @@ from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+
+
+class Line(JSONResponse):
+    """An answer in JSON that is a line, for who asks from a terminal."""
+
+    def render(self, content: object) -> bytes:
+        """Write it."""
+        return super().render(content) + b"\n"
 
 
 class _Server(uvicorn.Server):
