@@ -27,8 +27,8 @@ async def learn(rig, client, count=120):
     """Have enough answers for anything to be unusual."""
     for _ in range(count):
         await client.ask(rig.request("GET", "/"))
-    rig.route.judge(rig.loop.time())
-    assert rig.route.waits.overdue < 1.0
+    rig.route.load.judge(rig.loop.time())
+    assert rig.route.load.waits.overdue < 1.0
 
 
 async def test_a_late_get_is_asked_elsewhere_as_well_and_the_first_answer_counts(rig):
@@ -357,7 +357,7 @@ async def test_when_all_are_silent_none_is_in_doubt(rig):
     for client in clients:
         client.send(rig.request("GET", "/"))
     await rig.until(lambda: sum(member.in_flight for member in rig.members) == 4)
-    await asyncio.sleep(2 * rig.route.overdue + 0.1)
+    await asyncio.sleep(2 * rig.route.load.overdue + 0.1)
     go.set()
     for client in clients:
         await client.answer()
@@ -369,14 +369,14 @@ async def test_a_check_that_passes_ends_a_first_doubt_and_makes_the_next_less_li
     first, second = await rig.up(2, call=DOUBT, path="/health", health=HealthSpec(every=60.0))
     client = await rig.client()
     await learn(rig, client)
-    before = rig.route.waits.overdue
+    before = rig.route.load.waits.overdue
     first.answer = second.answer = lambda request: never(request) if request.target == b"/hang" else OK
 
     client.send(rig.request("GET", "/hang"))
     await rig.until(lambda: rig.line.facts("InstanceTrusted"))
-    rig.route.judge(rig.loop.time())
+    rig.route.load.judge(rig.loop.time())
 
-    assert rig.route.waits.overdue > before
+    assert rig.route.load.waits.overdue > before
     assert [member.doubted_until for member in rig.members] == [None, None]
 
 

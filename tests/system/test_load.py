@@ -12,7 +12,7 @@ from mainstay.system.schema import System
 from mainstay.system.witness import AccessLog
 
 SERVICE_KEYS = (
-    "command, addresses, host, instances, listen, max_connections, routes, tls, upstream_tls, proxy_protocol, cwd, env, env_file, user, health, timeouts, retry, idempotency, hedge, suspicion, breaker, outlier, balance, sticky, "
+    "command, addresses, host, instances, listen, max_connections, routes, tls, upstream_tls, proxy_protocol, cwd, env, env_file, user, health, timeouts, retry, idempotency, hedge, suspicion, concurrency, breaker, outlier, balance, sticky, "
     "slow_start, failover, upgrade, hold, wait, restart, ready_within, drain, stop_timeout, needs, logs"
 )
 NAME_RULE = "allowed are small letters, digits and hyphens, beginning with a letter, up to 63"
@@ -301,7 +301,7 @@ def test_a_service_whose_routes_cannot_be_read_is_not_said_to_take_the_requests_
     )
 
     assert problems_of(file) == [
-        "4:64: services.api.routes[0].strip: unknown key; allowed: host, path, rewrite"
+        "4:64: services.api.routes[0].strip: unknown key; allowed: host, path, priority, rewrite"
     ]
 
 

@@ -134,6 +134,22 @@ class ZoneRefilled(ZoneFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OverloadBegan(Fact):
+    """The service does not keep up with what is asked of it: it is given less at once, and the rest waits or is refused."""
+
+    service: str
+    limit: int
+    """Requests that a worker gives it at once, to begin with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverloadEnded(Fact):
+    """The service keeps up again."""
+
+    service: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PanicBegan(Fact):
     """No instance of the service looks usable, so all of them are used."""
 

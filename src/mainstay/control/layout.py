@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from mainstay.gateway.crew.place import Address
 from mainstay.gateway.table import (
+    Concurrency,
     Door,
     LogSettings,
     Redirect,
@@ -18,6 +19,7 @@ from mainstay.gateway.tls.keyring import Keyring
 from mainstay.supervisor.rundir import ACCESS, RunDir
 from mainstay.system.entrance import Opening
 from mainstay.system.listener import TCP
+from mainstay.system.mechanism import Concurrency as Limits
 from mainstay.system.schema import Service, System
 from mainstay.system.sticky import Sticky
 
@@ -49,6 +51,7 @@ def doors(system: System, keyring: Keyring) -> dict[str, Door]:
                 host=route.host or "",
                 path=route.path or "",
                 rewrite=route.rewrite or "",
+                importance=_IMPORTANCE[route.priority],
             )
             for route in service.routes
         ] or [Rule(service=name)]
@@ -99,6 +102,22 @@ def trace(system: System) -> TraceSettings | None:
     return TraceSettings(accept=told.accept, sample=told.sample, export=told.export, system=system.name)
 
 
+_IMPORTANCE = {"high": 0, "normal": 1, "low": 2}
+
+
+def concurrency(told: Limits | None) -> Concurrency | None:
+    """Say how much a service is given at once."""
+    if told is None:
+        return None
+    return Concurrency(
+        adaptive=told.limit == "auto",
+        limit=told.limit if isinstance(told.limit, int) else None,
+        per_instance=told.per_instance,
+        queue=told.queue,
+        client_priority=told.client_priority,
+    )
+
+
 def settings(name: str, service: Service, secret: str, trust: Trust, zone: str | None = None) -> Settings:
     """Say how the gateway, which may be in a zone, is to treat a service's traffic; the secret hides what cookies say."""
     return Settings(
@@ -108,6 +127,7 @@ def settings(name: str, service: Service, secret: str, trust: Trust, zone: str |
         breaker=service.breaker_spec(),
         sticky=sticky(name, service.sticky, secret) if service.sticky is not None else None,
         keyed=service.idempotency,
+        concurrency=concurrency(service.concurrency),
         connect=service.timeouts.connect,
         idle=service.timeouts.idle,
         tunnel=service.timeouts.tunnel,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainstay.gateway.reading import AmbiguousError
 from mainstay.gateway.router import AmbiguousHostError, Router, hostname
-from mainstay.gateway.table import Door
+from mainstay.gateway.table import ORDINARY, Door
 from mainstay.gateway.tls.context import Certificates
 from mainstay.gateway.traffic import Traffic
 from mainstay.gateway.way import Way, escaped
@@ -38,6 +38,7 @@ class Entrance:
     """One listening socket, and the rules by which its requests find their service."""
 
     __slots__ = (
+        "_important",
         "_prepared",
         "_router",
         "_ways",
@@ -77,6 +78,8 @@ class Entrance:
         """The line by which browsers are told to use TLS alone."""
         self._ways: Ways = {}
         self._router: Router[Way] = Router()
+        # The class in which requests wait, for rules of which one says so.
+        self._important: Router[int] | None = None
         # Rules that were compiled, and are not followed yet.
         self._prepared: tuple[Door, Ways, Router[Way]] | None = None
 
@@ -103,6 +106,10 @@ class Entrance:
         self._speak(door)
         _, self._ways, self._router = prepared
         self.door = door
+        important = any(rule.importance != ORDINARY for rule in door.rules)
+        self._important = (
+            Router((rule.host, rule.path, rule.importance) for rule in door.rules) if important else None
+        )
         self.name = door.name or self.name
         whole = [routes[rule.service] for rule in door.rules if not rule.host and not rule.path]
         self.sole = whole[0] if whole and len(door.rules) + len(door.redirects) == 1 else None
@@ -136,6 +143,16 @@ class Entrance:
                 request.fault = "no_route"
             return way
         return None
+
+    def importance(self, request: "Request") -> int:
+        """Give the class in which a request waits for room, from 0, which goes first."""
+        if self._important is None:
+            return ORDINARY
+        try:
+            found = self._important.find(request.host, request.target.partition(b"?")[0])
+        except (AmbiguousHostError, AmbiguousError):
+            return ORDINARY
+        return ORDINARY if found is None else found
 
     def to_https(self, request: "Request") -> bytes:
         """Give the same place over TLS, for a request that is for nobody here; empty: there is none."""

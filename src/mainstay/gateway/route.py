@@ -13,6 +13,7 @@ from mainstay.base.facts import Emit
 from mainstay.base.histogram import merged, place
 from mainstay.gateway.http.request import of_attempt
 from mainstay.gateway.http.sticky import Sticky
+from mainstay.gateway.load import Load
 from mainstay.gateway.slices import as_json, mapping_as_json
 from mainstay.gateway.table import DRAINING, Row, Settings
 from mainstay.gateway.tcp.relay import Meter
@@ -21,15 +22,11 @@ from mainstay.redundancy.health import Health
 from mainstay.redundancy.pool import Pool
 from mainstay.tolerance.breaker import Breaker
 from mainstay.tolerance.call import Because, Policy
-from mainstay.tolerance.hedge import Waits
 
 PARKED = 1000
 """Requests that may wait in one worker for an instance of one service, so that an outage does not fill the memory."""
 
 _SERVER_ERROR = 500
-_SMOOTH = 10.0
-_FEW = 32
-_MUCH = 3.0
 _STEP = 50
 
 
@@ -61,15 +58,13 @@ class Route:
         "hedges",
         "hedges_won",
         "in_flight",
-        "late",
         "latency",
+        "load",
         "micros",
         "name",
-        "overdue",
         "own",
         "parked",
         "past",
-        "patience",
         "policy",
         "pool",
         "received",
@@ -78,12 +73,11 @@ class Route:
         "retries",
         "sent",
         "settings",
+        "shed",
         "sticky",
         "tasks",
         "tunnels",
         "upgrades",
-        "usual",
-        "waits",
     )
 
     def __init__(
@@ -107,12 +101,6 @@ class Route:
         self.tasks: set[asyncio.Task[None]] = set()
         self.first_attempt = _first_attempt(settings)
         """What an instance is told of a first attempt at its beginning."""
-        self.waits = Waits()
-        """How long answers are waited for."""
-        self.late = self.overdue = self.patience = inf
-        """Seconds from which on an answer is late, and overdue, and the lesser of the two; infinity: never."""
-        self.usual = 0.0
-        """Requests that are usually under way."""
         # Counted since the worker began; whoever adds up keeps what the dead ones had.
         self.requests = 0
         self.failures = 0
@@ -120,6 +108,8 @@ class Route:
         self.cancelled = 0
         self.refused = 0
         self.retries = 0
+        # Requests for which there was no room.
+        self.shed = 0
         # Second attempts beside a first, and those of them that answered before it.
         self.hedges = 0
         self.hedges_won = 0
@@ -140,7 +130,8 @@ class Route:
         self.because: dict[str, int] = {}
         # By instance: what was counted of lives that have left the pool.
         self.past: dict[str, Counter[str]] = {}
-        self.judge(0.0)
+        self.load = Load(self, settings, emit)
+        self.load.judge(0.0)
 
     def count(self, status: int, seconds: float) -> None:
         """Count an answered request by its status and latency."""
@@ -164,25 +155,9 @@ class Route:
 
     # --- while an answer is late ---
 
-    def judge(self, now: float) -> None:
-        """Find anew what is late and what is overdue; called every second or so."""
-        spec, waits = self.settings.call, self.waits
-        waits.judge(now)
-        self.late = self.overdue = inf
-        if spec.hedge is not None:
-            self.late = waits.late if spec.hedge.after is None else spec.hedge.after
-        if spec.suspicion is not None:
-            self.overdue = max(waits.overdue, spec.suspicion.least)
-        self.patience = min(self.late, self.overdue)
-        self.usual += (self.in_flight - self.usual) / _SMOOTH
-
-    def crowded(self) -> bool:
-        """Tell whether so much is under way that a second attempt would make it worse."""
-        return self.in_flight > max(_FEW, _MUCH * self.usual)
-
     def doubt(self, now: float, member: Upstream, waited: float) -> None:
         """Take it that an instance has been silent for far too long, unless all others are as silent; have it checked."""
-        recently = now - self.overdue / 2
+        recently = now - self.load.overdue / 2
         well = (
             one is not member and (one.heard_at > recently or not one.in_flight) for one in self.pool.up(now)
         )
@@ -283,7 +258,8 @@ class Route:
         self.settings = settings
         self.first_attempt = _first_attempt(settings)
         self.policy.configure(settings.call)
-        self.judge(now)
+        self.load.configure(settings)
+        self.load.judge(now)
         self.pool.configure(now, settings.pool)
         self.pool.check_by(now, settings.health)
         for member in self.pool.members:
@@ -344,10 +320,13 @@ class Route:
             "cancelled": self.cancelled,
             "refused": self.refused,
             "retries": self.retries,
+            "shed": self.shed,
             "hedges": self.hedges,
             "hedges_won": self.hedges_won,
             "in_flight": self.in_flight,
             "parked": len(self.parked),
+            "queued": self.load.queued,
+            "limit": self.load.most if self.load.most < inf else None,
             "tunnels": self.tunnels,
             "received": self.received.bytes,
             "sent": self.sent.bytes,

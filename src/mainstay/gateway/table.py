@@ -120,6 +120,22 @@ class Trust:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Concurrency:
+    """How much a service is given at once."""
+
+    adaptive: bool = True
+    """Whether it is found out what it can do."""
+    limit: int | None = None
+    """Requests at most, over all workers; None: any number."""
+    per_instance: int | None = None
+    """Requests at each instance at most, over all workers; None: any number."""
+    queue: float = 1.0
+    """Seconds that others wait at most."""
+    client_priority: bool = False
+    """Whether clients say how important their requests are (RFC 9218)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How one service's traffic is to be treated."""
 
@@ -139,9 +155,15 @@ class Settings:
     """Seconds in which something must move while two connections are joined."""
     upgrades: tuple[str, ...] = ("websocket",)
     """Protocols, in small letters, to which a connection may go over (RFC 9110 §7.8)."""
+    concurrency: Concurrency | None = field(default_factory=Concurrency)
+    """How much it is given at once; None: whatever comes."""
     hold: int = 65536
     """Answers up to this many bytes are passed on when they are complete."""
     trust: Trust = field(default_factory=Trust)
+
+
+ORDINARY = 1
+"""How important a request is of which nobody has said it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +177,8 @@ class Rule:
     """What the path begins with, by whole segments; empty: every path."""
     rewrite: str = ""
     """What an instance gets in place of `path`; empty: that itself."""
+    importance: int = ORDINARY
+    """The class in which its requests wait for room, from 0, which goes first, to 2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

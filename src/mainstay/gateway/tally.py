@@ -10,7 +10,7 @@ from mainstay.base.histogram import merged, quantile
 from mainstay.base.probe import ProbeResult
 
 _SUMS = (
-    *("requests", "failures", "broken", "cancelled", "refused", "retries", "hedges", "hedges_won"),
+    *("requests", "failures", "broken", "cancelled", "refused", "retries", "hedges", "hedges_won", "shed"),
     *("received", "sent"),
 )
 
@@ -29,7 +29,7 @@ class Totals:
     """All that was ever counted of a service, over all workers; none of it is ever less than it was."""
 
     sums: Counter[str] = field(default_factory=Counter)
-    """`requests`, `failures`, `broken`, `cancelled`, `refused`, `retries`, `hedges` and `hedges_won`; bytes `received` and `sent` in tunnels."""
+    """`requests`, `failures`, `broken`, `cancelled`, `refused`, `retries`, `hedges`, `hedges_won` and `shed`; bytes `received` and `sent` in tunnels."""
     classes: Counter[int] = field(default_factory=Counter)
     """Answered requests by the first digit of the status."""
     durations: dict[int, int] = field(default_factory=dict)
@@ -158,6 +158,9 @@ class Tally:
         sums: dict[str, Any] = {key: past[key] + sum(part.get(key, 0) for part in parts) for key in _SUMS}
         sums["in_flight"] = sum(part["in_flight"] for part in parts)
         sums["parked"] = sum(part.get("parked", 0) for part in parts)
+        sums["queued"] = sum(part.get("queued", 0) for part in parts)
+        limits = [limit for part in parts if (limit := part.get("limit")) is not None]
+        sums["limit"] = sum(limits) if limits else None
         sums["tunnels"] = sum(part.get("tunnels", 0) for part in parts)
         sums["panicking"] = any(part["panicking"] for part in parts)
         return sums | _quantiles(parts)

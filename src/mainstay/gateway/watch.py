@@ -89,7 +89,7 @@ class Watch:
         doubt = member.doubt
         if ok:
             if member.doubted_until is not None and doubt is not None and not doubt.lasts:
-                member.route.waits.excuse()
+                member.route.load.waits.excuse()
             pool.passed(now, member)
             return
         pool.failed(now, member)

@@ -246,6 +246,7 @@ class Worker:
             if route.settings != settings:
                 route.configure(now, settings)
             route.apply(now, rows, members)
+            route.load.share(now, table.workers, self.number)
         for place in list(self.entrances):
             door = table.doors.get(place)
             if door is None:
@@ -511,7 +512,7 @@ class Worker:
             for member in route.pool.members:
                 if member.connections:
                     member.sweep(now)
-            route.judge(now)
+            route.load.judge(now)
             if self._ticks % _WINDOW == 0:
                 route.turn()
         if self._ticks % _DAY == 0:

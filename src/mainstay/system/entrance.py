@@ -1,6 +1,6 @@
 """Listeners that several services share, and which requests are whose."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -8,7 +8,7 @@ from mainstay.system.listener import Listen, Listener
 from mainstay.system.mechanism import Section
 from mainstay.system.pattern import Elsewhere, HostPattern, PathPrefix, RedirectStatus
 from mainstay.system.tls import Tls, ToHttps
-from mainstay.system.value import Switch
+from mainstay.system.value import OneOf, Switch
 
 
 class Redirect(Section):
@@ -63,6 +63,10 @@ class ServiceRoute(Section):
     path: PathPrefix | None = None
     """What the path begins with, by whole segments: `/api` takes `/api` and `/api/users`, not `/apiary`. Of one
     host, the longest comes first. Every path unless told."""
+
+    priority: Annotated[str, OneOf("high", "normal", "low")] = "normal"
+    """Who goes first when there is more to do than the service [can do](#servicesnameconcurrency): `high` before
+    `normal`, and `normal` before `low`."""
 
     rewrite: PathPrefix | None = None
     """What an instance gets in place of `path`: with `/`, `/api/users` becomes `/users`. It is told what was

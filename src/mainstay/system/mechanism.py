@@ -3,7 +3,7 @@
 Defaults are the specs' own, so that the file, a program and a simulator mean the same by silence.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
 
@@ -17,6 +17,7 @@ from mainstay.system.value import (
     Share,
     ShareOrZero,
     Size,
+    Switch,
     ValueOrOff,
     Whole,
     shown,
@@ -141,6 +142,18 @@ class Retry(Section):
         return RetrySpec(attempts=self.attempts, budget=BudgetSpec(share=self.budget))
 
 
+def _limit(written: object) -> int | str | None:
+    if written in ("auto", "off"):
+        return None if written == "off" else "auto"
+    most = 10**6
+    if isinstance(written, bool) or not isinstance(written, int) or not 1 <= written <= most:
+        raise wrong(f"found {shown(written)}, allowed: auto, off, or a whole number from 1 to {most}")
+    return written
+
+
+_LIMIT = {"anyOf": [{"enum": ["auto", "off"]}, {"type": "integer", "minimum": 1, "maximum": 10**6}]}
+
+
 class Hedge(Section):
     """When a second instance is asked as well, because the first takes longer than usual."""
 
@@ -164,6 +177,28 @@ class Suspicion(Section):
     def spec(self) -> SuspicionSpec:
         """Build what the machine for one request takes."""
         return SuspicionSpec(least=self.at_least)
+
+
+class Concurrency(Section):
+    """How much a service is given at once, and what becomes of the rest."""
+
+    limit: Annotated[int | Literal["auto"] | None, PlainValidator(_limit), WithJsonSchema(_LIMIT)] = "auto"
+    """Requests that may wait for an answer of the service at once, over all gateway workers: a number, `auto` or `off`.
+    `auto` is no limit as long as the service keeps up; when requests pile up in it, it is found out how many it works on
+    best. What takes long, but keeps up, is not limited."""
+
+    per_instance: Annotated[int | None, Whole(1, 10**6), ValueOrOff()] = None
+    """Requests that may be in progress at one instance, over all gateway workers: for what has a fixed number of threads
+    or connections. Off by default: most have not."""
+
+    queue: DurationOrZero = 1.0
+    """How long a request waits for room before it is refused with 503, first come first served. A second: a burst is over
+    by then. When the line has not been empty for a tenth of a second it is no burst: then the newest goes first, and
+    nobody waits longer than that. 0 refuses at once."""
+
+    client_priority: Switch = False
+    """Whether clients say by `Priority` (RFC 9218) who goes first: urgencies 0 to 2 before 3, and 3 before 4 to 7. `off` by
+    default: strangers would all be urgent. Without it, `priority` of `routes` decides."""
 
 
 class Breaker(Section):

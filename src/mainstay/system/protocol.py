@@ -12,6 +12,7 @@ _OF_HTTP: Mapping[Path, str] = {
     ("idempotency",): "no headers are read there",
     ("upgrade",): "whatever is spoken there is passed on",
     ("hold",): "what comes is passed on at once",
+    ("concurrency",): "write max_connections",
     ("hedge",): "nobody knows what may be asked twice",
     ("suspicion",): "nobody knows when an answer is due",
     ("health", "path"): "write health.send and health.expect",

@@ -32,6 +32,7 @@ from mainstay.system.limits import Limits
 from mainstay.system.listener import TCP, Listen, ListenAt, Listener
 from mainstay.system.mechanism import (
     Breaker,
+    Concurrency,
     Health,
     Hedge,
     Logs,
@@ -171,6 +172,10 @@ class Service(Section):
     """Doubt in an instance that has answered nothing for twice as long as all but one in a thousand answers take, or
     `off`: it is checked at once, and asked after all others until it is heard of. On: nothing else notices in a tenth of a
     second that a process hangs."""
+
+    concurrency: Annotated[Concurrency | None, AutoOrOff()] = Concurrency()
+    """How much it is given at once, or `off`. `auto` by default: what is asked of a service beyond what it can do is
+    refused early, so that the rest is answered as ever. Health checks are never refused."""
 
     breaker: Annotated[Breaker | None, OrOff()] = Breaker()
     """A circuit breaker for each instance, or `off`. On: asking an instance that fails half of the time

@@ -119,6 +119,7 @@ class Because(Enum):
     """Why a call is not tried (again)."""
 
     NO_INSTANCE = "no instance is usable"
+    FULL = "every usable instance has as many requests as it may have"
     CIRCUIT_OPEN = "every usable instance's circuit breaker is open"
     DEADLINE = "the request's time is over"
     ATTEMPTS = "every attempt that was allowed failed"
@@ -169,12 +170,14 @@ class Rival(Generic[T]):
 class Policy(Generic[T]):
     """What all calls to one service share: the spec, the pool and the retry budget."""
 
-    __slots__ = ("budget", "dice", "pool", "spec")
+    __slots__ = ("budget", "dice", "each", "pool", "spec")
 
     def __init__(self, spec: CallSpec, pool: Pool[T], dice: Dice) -> None:
         self.spec = spec
         self.pool = pool
         self.dice = dice
+        self.each = inf
+        """Attempts that may be under way at one instance."""
         self.budget = Budget(spec.retry.budget) if spec.retry is not None else None
         """What retries may cost; None when nothing is retried."""
 
@@ -416,9 +419,12 @@ class Call(Generic[T]):
 
     def _begin(self, now: float) -> bool:
         """Begin an attempt at an instance that was not tried; say whether there is one that admits it."""
-        pool = self._policy.pool
+        pool, each = self._policy.pool, self._policy.each
         passed_over = self._tried
         while (target := pool.pick(now, passed_over, self.bond)) is not None:
+            if target.in_flight >= each:
+                passed_over = (*passed_over, target)
+                continue
             breaker = target.breaker
             permit = breaker.admit(now) if breaker is not None else 0
             if permit is None:
@@ -545,9 +551,12 @@ class Call(Generic[T]):
 
     def _missing(self, now: float) -> Because:
         """Give why nobody can be asked, and note when that may change."""
-        refusing = [member.breaker for member in self._policy.pool.usable(now)]
-        if not refusing:
+        usable = self._policy.pool.usable(now)
+        if not usable:
             return Because.NO_INSTANCE
+        if any(member.in_flight >= self._policy.each for member in usable):
+            return Because.FULL
+        refusing = [member.breaker for member in usable]
         opening = [now if it is None or it.reopens_at is None else it.reopens_at for it in refusing]
         self.retry_after = max(0.0, min(opening) - now)
         return Because.CIRCUIT_OPEN

@@ -22,7 +22,8 @@ OVERDUE = 0.999
 LEAST = 100
 """Answers that have to be known before anything is called unusual."""
 
-_FRESH = 1000
+_FRESH = 5000
+_SAMPLE = 1000
 _TIMES = 2.0
 _WINDOW = 10.0
 _MOST = 32.0
@@ -73,13 +74,18 @@ class Waits:
         self.overdue = inf
         """Seconds from which on it is overdue; infinity likewise."""
 
-    def judge(self, now: float) -> None:
-        """Find anew what is unusual; to be called every second or so."""
-        counts = self._counts
-        for seconds in self._fresh:
+    def fold(self) -> list[float]:
+        """Take what is new into what is known, and give it: the last thousands of it, in seconds."""
+        fresh, counts = list(self._fresh), self._counts
+        self._fresh.clear()
+        for seconds in fresh[:: max(1, len(fresh) // _SAMPLE)]:
             index = place(int(seconds * 1e6))
             counts[index] = counts.get(index, 0) + 1
-        self._fresh.clear()
+        return fresh
+
+    def judge(self, now: float) -> None:
+        """Find anew what is unusual; to be called every second or so."""
+        self.fold()
         known = merged((self._before, self._counts))
         self._mildness = max(1.0, self._mildness * _FORGIVING)
         if sum(known.values()) < LEAST:

@@ -42,6 +42,7 @@ class Attempts(Asker):
     """The sending half of an `Exchange`: one request, at one instance after another."""
 
     __slots__ = (
+        "_admitted",
         "_answered_at",
         "_connecting",
         "_connection",
@@ -51,6 +52,7 @@ class Attempts(Asker):
         "_passed",
         "_pausing",
         "_pending",
+        "_queued",
         "_response",
         "_rival",
         "_settled",
@@ -94,6 +96,9 @@ class Attempts(Asker):
         self._pausing = False
         # The call has ended; the instance's own failure is being passed on.
         self._settled = False
+        # It counts as under way at the service; or it waits until it may.
+        self._admitted = False
+        self._queued = False
         self._outcome: Outcome = OK
         self._started = now
         self._answered_at = now
@@ -117,9 +122,30 @@ class Attempts(Asker):
         self.route.in_flight += 1
         if self.request.patience is not None:
             self.call.shorten(now, self.request.patience)
+        load = self.route.load
+        if load.under_way < load.guard or load.admits(now):
+            self.enter(now)
+        else:
+            self._queued = self._pausing = True
+            self._wait(min(now + load.patience_of_line(now), self.call.deadline.at))
+            load.line_up(now, self)
+
+    def enter(self, now: float) -> None:
+        """Begin, at once or after a wait: there is room at the service."""
+        self._queued = self._pausing = False
+        self._admitted = True
+        self.route.load.under_way += 1
         if self.request.expects and not self.request.complete:
             self.client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._obey(self.call.start(now), now)
+
+    def importance(self) -> int:
+        """Give the class in which this waits for room, from 0, which goes first."""
+        raise NotImplementedError
+
+    def shed(self, now: float) -> None:
+        """Give up: there is no room at the service, and will be none soon enough."""
+        raise NotImplementedError
 
     def _obey(self, order: Order, now: float) -> None:
         if order is TRY:
@@ -227,19 +253,19 @@ class Attempts(Asker):
 
     def _await(self, now: float) -> None:
         """Wait for the answer, and look after it when it is late."""
-        late, until = now + self.route.patience, self.call.until
+        late, until = now + self.route.load.patience, self.call.until
         self.client.worker.wheel.watch(self, min(until, late))
 
     def _overdue(self, now: float) -> None:
         """Act on an answer that is late: doubt the instance, and ask another one as well, where that may be."""
-        route, instance, waited = self.route, self._instance, now - self.call.asked_at
+        load, instance, waited = self.route.load, self._instance, now - self.call.asked_at
         if instance is not None:
-            if waited >= route.overdue and instance.heard_at < self.call.asked_at:
-                route.doubt(now, instance, waited)
-            if waited >= route.late:
+            if waited >= load.overdue and instance.heard_at < self.call.asked_at:
+                self.route.doubt(now, instance, waited)
+            if waited >= load.late:
                 self._hedge(now)
         due = self.call.until
-        for limit in (route.late, route.overdue):
+        for limit in (load.late, load.overdue):
             if waited < limit < due - self.call.asked_at:
                 due = self.call.asked_at + limit
         self._wait(due)
@@ -249,7 +275,7 @@ class Attempts(Asker):
         request, call = self.request, self.call
         if self._rival is not None or request.method not in _SAFE or request.size or not request.complete:
             return
-        if self._settled or call.bond is not None or request.offers or self.route.crowded():
+        if self._settled or call.bond is not None or request.offers or self.route.load.crowded():
             return
         if call.hedge(now):
             assert call.rival is not None
@@ -261,7 +287,7 @@ class Attempts(Asker):
 
     def overtaken(self, now: float) -> None:
         """Leave the present attempt: its rival has the answer."""
-        self.route.waits.learn(now - self.call.asked_at)
+        self.route.load.waits.learn(now - self.call.asked_at)
         self.route.hedges_won += 1
         if self.recording is not None:
             self.recording.settle(now, self.heard, CANCELLED)

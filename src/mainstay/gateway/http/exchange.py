@@ -12,6 +12,8 @@ from mainstay.base.outcome import FAILED, OK, REFUSED, RESET, STALE, TIMEOUT, Ou
 from mainstay.gateway.http import page
 from mainstay.gateway.http.attempt import Attempts
 from mainstay.gateway.http.response import SWITCHING, Response
+from mainstay.gateway.http.sticky import values
+from mainstay.gateway.http.urgency import urgency
 from mainstay.gateway.table import DRAINING
 from mainstay.tolerance.call import GO_ON, PAUSE, TRY, Because
 
@@ -61,28 +63,21 @@ class Exchange(Attempts):
 
     def answer(self, response: Response, now: float) -> None:
         """Begin the answer, or try elsewhere when it says that the instance cannot."""
-        instance = self._instance
+        instance, load = self._instance, self.route.load
         if instance is not None:
             instance.answers[response.status // 100] += 1
             instance.heard_at = now
             waited = now - self.call.asked_at
-            self.route.waits.learn(waited)
+            load.waits.learn(waited)
             if instance.doubt is not None:
-                self.route.pool.heard(now, instance, in_time=waited < self.route.overdue)
-        if response.status >= _STATUS_FAILED:
-            self._charge(FAILED)
-            order = self.call.settle(now, FAILED, response.status, response.seconds_to_wait())
-            if order is TRY or order is PAUSE or order is GO_ON:
-                if self.recording is not None:
-                    self.recording.settle(now, response.status, FAILED)
-                connection = self._detach()
-                if connection is not None:
-                    connection.release(now)
-                self._obey(order, now)
-                return
-            self.route.gave_up(self.call.because)
-            self._settled = True
-            self._end_rival(now)
+                self.route.pool.heard(now, instance, in_time=waited < load.overdue)
+        if response.status >= _STATUS_FAILED and self._goes_elsewhere(response, now):
+            return
+        if self._admitted and load.early:
+            self._admitted = False
+            load.under_way -= 1
+            if load.queued:
+                load.let_in(now)
         self._response = response
         self._answered_at = now
         self._held = 0 <= response.length <= self.route.settings.hold
@@ -93,6 +88,23 @@ class Exchange(Attempts):
             if not self._settled:
                 self.call.committed(now)
                 self._end_rival(now)
+
+    def _goes_elsewhere(self, response: Response, now: float) -> bool:
+        """Leave an instance that says that it cannot; or tell that this is what the client is told."""
+        self._charge(FAILED)
+        order = self.call.settle(now, FAILED, response.status, response.seconds_to_wait())
+        if order is TRY or order is PAUSE or order is GO_ON:
+            if self.recording is not None:
+                self.recording.settle(now, response.status, FAILED)
+            connection = self._detach()
+            if connection is not None:
+                connection.release(now)
+            self._obey(order, now)
+            return True
+        self.route.gave_up(self.call.because)
+        self._settled = True
+        self._end_rival(now)
+        return False
 
     def piece(self, data: bytes) -> None:
         """Take a piece of the answer's body; `flush` sends it."""
@@ -185,6 +197,8 @@ class Exchange(Attempts):
             return
         if self.answering:
             self._answer_stalls(now)
+        elif self._queued:
+            self.shed(now)
         elif self._pausing:
             self.go_on(now)
         elif not self.request.complete and self._connection is not None:
@@ -250,6 +264,21 @@ class Exchange(Attempts):
         if self._response is None and safe and not self._pausing and not self.done:
             self._cut()
             self.failed(TIMEOUT)
+
+    def importance(self) -> int:
+        """Give the class in which this waits for room, from 0, which goes first."""
+        spec = self.route.settings.concurrency
+        if spec is not None and spec.client_priority:
+            return urgency(values(self.request, b"priority"))
+        return self.client.entrance.importance(self.request)
+
+    def shed(self, now: float) -> None:
+        """Give up: there is no room at the service, and will be none soon enough."""
+        self._queued = self._pausing = False
+        self.route.load.leave(self)
+        self.call.cancel(now)
+        self.route.shed += 1
+        self._answer_ourselves("overloaded", now)
 
     # --- ends ---
 
@@ -336,6 +365,12 @@ class Exchange(Attempts):
 
     def _leave_all(self) -> None:
         self.done = True
+        if self._admitted:
+            self._admitted = False
+            self.route.load.under_way -= 1
+            self.route.load.let_in(monotonic())
+        elif self._queued:
+            self.route.load.leave(self)
         if self._pausing:
             self.route.parked.pop(self, None)
         self.route.in_flight -= 1
@@ -401,4 +436,6 @@ def reason(because: Because | None, outcome: Outcome) -> str:
         return "no_instance"
     if because is Because.CIRCUIT_OPEN and outcome is OK:
         return "circuit_open"
+    if because is Because.FULL and outcome is OK:
+        return "overloaded"
     return _REASONS.get(outcome, "timeout")

@@ -19,6 +19,7 @@ REASONS: dict[str, tuple[int, str]] = {
         "No instance of this service could be reached. Nothing was sent, so it is safe to try again.",
     ),
     "circuit_open": (503, "This service has been failing, so it is left alone for a moment to recover."),
+    "overloaded": (503, "This service has more to do than it can just now; please try again shortly."),
     "crowded": (503, "Too many connections are open just now; please try again shortly."),
     "broken_answer": (502, "The instance that worked on this request ended before its answer was complete."),
     "timeout": (504, "This service did not answer in time."),

@@ -1,6 +1,7 @@
 """Metrics by service: what clients asked, and what they got."""
 
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Any
 
 from prometheus_client import Metric
@@ -22,10 +23,11 @@ _SUMS = (
     ("retries", "retries", "Further attempts at requests, after one that failed."),
     ("hedges", "hedges", "Second attempts at requests, beside one that was late."),
     ("hedges_won", "hedges_won", "Second attempts that had their answer before the one that was late."),
+    ("requests_shed", "shed", "Requests that were refused because there was no room at the service."),
     ("tunnel_received_bytes", "received", "Bytes that came from clients through tunnels: TCP, and upgrades."),
     ("tunnel_sent_bytes", "sent", "Bytes that went to clients through tunnels: TCP, and upgrades."),
 )
-OWN = ("no_instance", "unreachable", "circuit_open", "broken_answer", "timeout", "slow_request")
+OWN = ("no_instance", "unreachable", "circuit_open", "overloaded", "broken_answer", "timeout", "slow_request")
 """Reasons of our own answers once it is known for which service a request is."""
 CAUSES = tuple(because.name.lower() for because in Because if because is not Because.CANCELLED)
 """Why requests are not tried (again)."""
@@ -66,6 +68,13 @@ def requests(totals: Mapping[str, Totals], now: Mapping[str, Mapping[str, Any]])
     )
     yield _now("requests_in_flight", "Requests in progress.", now, "in_flight")
     yield _now("requests_parked", "Requests that wait for an instance.", now, "parked")
+    yield _now("requests_queued", "Requests that wait for room at the service.", now, "queued")
+    yield gauge(
+        "concurrency_limit",
+        "Requests that the service is given at once; +Inf while there is no limit.",
+        _SERVICE,
+        (((name,), inf if one["limit"] is None else one["limit"]) for name, one in now.items()),
+    )
     yield _now("tunnels_open", "Tunnels that are open.", now, "tunnels")
     yield _now("panicking", "1 while a worker finds no usable instance, and uses all.", now, "panicking")
 
