@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.survival.instances import Arrival
 from mainstay.drill.record import POST, UNSENT, Head, Record
 from mainstay.drill.tally import orders, percentile
 
@@ -27,10 +28,8 @@ class Told:
     broken: float
     healed: float
     journal: Sequence[str] = ()
-    arrivals: Sequence[Sequence[float]] | None = None
-    """When something reached each broken instance, if that can be seen."""
-    counted: bool = True
-    """Whether each of these is one request of a user; otherwise checks are among them."""
+    arrivals: Sequence[Sequence[Arrival]] | None = None
+    """What reached each broken instance, if that can be seen."""
     facts: Sequence[Mapping[str, Any]] = field(default=())
     """What Mainstay told, with times of the wall clock."""
 
@@ -56,11 +55,22 @@ def entry(seen: Sequence[tuple[Head, Sequence[Record]]], told: Told) -> Entry:
     }
     made |= _latency(records, since, until) | _troubles(records, since, until)
     if told.arrivals is not None:
-        made["detect"] = _longest([detected(each, told.broken, told.healed) for each in told.arrivals])
-        if told.counted:
-            made["caught"] = sum(told.broken <= at < told.healed for each in told.arrivals for at in each)
+        made |= _reached(told, made["failed"][UNKEYED])
     made["goodput"] = _goodput(records, since, until)
     return made | _facts(told, seen)
+
+
+def _reached(told: Told, failed: int) -> Entry:
+    """Say what reached the broken instances, and how many POSTs failed that need not have been sent there."""
+    assert told.arrivals is not None
+    known = [detected([one.at for one in each], told.broken, told.healed) for each in told.arrivals]
+    made: Entry = {"detect": _longest(known)}
+    within = [one for each in told.arrivals for one in each if told.broken <= one.at < told.healed]
+    if any(one.kind is None for one in within):
+        return made
+    late = max((told.healed - told.broken if one is None else one for one in known), default=0.0)
+    early = sum(one.kind == UNKEYED and one.at <= told.broken + late for one in within)
+    return made | {"caught": len(within), "avoidable": max(0, failed - early)}
 
 
 def detected(arrivals: Sequence[float], broken: float, healed: float) -> float | None:
