@@ -116,8 +116,9 @@ class Courier:
             failed=journey.status >= _SERVER_FAULT or (journey.reason is not None and not journey.cancelled),
             times=(journey.began + shift, journey.ended + shift),
         )
-        for before, values in enumerate(journey.attempts):
-            attempt = Attempt(*values)  # type: ignore[arg-type] # they are its values
+        attempts = [Attempt(*values) for values in journey.attempts]  # type: ignore[arg-type] # they are its values
+        # Of two at once, the second may have ended first.
+        for before, attempt in enumerate(sorted(attempts, key=lambda attempt: attempt.began)):
             yield self._span(
                 f"{_method(journey.method)} {attempt.instance}",
                 _context(journey, attempt.span, state),
