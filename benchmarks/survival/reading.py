@@ -101,21 +101,21 @@ def _failures(records: Iterable[Record]) -> dict[str, int]:
 
 
 def _latency(records: Sequence[Record], since: float, until: float) -> Entry:
-    during = sorted(r.latency for r in records if since <= r.at < until and not r.failed)
+    during = sorted(r.latency for r in records if _meets(r, since, until) and not r.failed)
     return {
         "p50": _ms(percentile(during, 0.5)),
         "p99": _ms(percentile(during, 0.99)),
         "max": _ms(percentile(during, 1.0)),
-        "max_any": _ms(max((r.latency for r in records if since <= r.at < until), default=math.nan)),
+        "max_any": _ms(max((r.latency for r in records if _meets(r, since, until)), default=math.nan)),
     }
 
 
 def _troubles(records: Sequence[Record], since: float, until: float) -> Entry:
     """Say until when users noticed it: by failures, and by answers five times slower than before it began."""
-    before = sorted(r.latency for r in records if r.at < since and not r.failed)
+    before = sorted(r.latency for r in records if r.end < since and not r.failed)
     usual = percentile(before, 0.99)
-    failed = [r.at - since for r in records if r.failed and r.at >= since]
-    slow = [r.at - since for r in records if since <= r.at < until and r.latency > 5 * usual]
+    failed = [max(0.0, r.at - since) for r in records if r.failed and r.end >= since]
+    slow = [r.at - since for r in records if _meets(r, since, until) and r.latency > 5 * usual]
     return {
         "before_p50": _ms(percentile(before, 0.5)),
         "before_p99": _ms(usual),
@@ -123,6 +123,11 @@ def _troubles(records: Sequence[Record], since: float, until: float) -> Entry:
         "last_slow": _ms(max(slow)) if slow else None,
         "slow": len(slow),
     }
+
+
+def _meets(record: Record, since: float, until: float) -> bool:
+    """Tell whether something was broken while it was on its way."""
+    return record.at < until and record.end >= since
 
 
 def _goodput(records: Sequence[Record], since: float, until: float) -> float:
