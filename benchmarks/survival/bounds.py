@@ -63,6 +63,8 @@ def _row(results: Results, fault: str, who: str) -> Iterator[Verdict]:
     best = _best(results, fault, "failed.post")
     if best is not None:
         yield Verdict(fault, "POSTs failed, best peer", middle(found, "failed.post"), best)
+    if (avoidable := middle(found, "avoidable")) is not None:
+        yield Verdict(fault, "POSTs failed although known", avoidable, 0)
     yield from _slower(results, fault, who)
     if fault in KNOWN:
         yield Verdict(fault, "ms until known", middle(found, "detect"), KNOWN[fault])

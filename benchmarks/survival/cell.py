@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.survival import reading
 from benchmarks.survival.faults import QUEUE, TRAFFIC, Fault
+from benchmarks.survival.instances import Arrival
 from benchmarks.survival.queues import Watch
 from benchmarks.survival.system import System, answers
 from benchmarks.survival.users import Users
@@ -53,7 +54,6 @@ def play(system: System, fault: Fault, times: Times, seed: int) -> reading.Entry
         healed=healed,
         journal=system.instances.journal(),
         arrivals=arrivals,
-        counted=fault.seen == TRAFFIC,
         facts=system.told(),
     )
     return reading.entry(seen, told)
@@ -80,7 +80,7 @@ def _come(users: Users, fault: Fault, times: Times, begin: float) -> None:
 
 def _break(
     system: System, fault: Fault, begin: float, times: Times
-) -> tuple[float, float, list[list[float]] | None]:
+) -> tuple[float, float, list[list[Arrival]] | None]:
     """Break it and mend it in time; give when that was, and what reached each broken instance."""
     _until(begin + times.fault)
     broken = fault.who(system)

@@ -31,6 +31,15 @@ class Life(NamedTuple):
     """The port of its control."""
 
 
+class Arrival(NamedTuple):
+    """Something that reached an instance."""
+
+    at: float
+    """On the machine's monotonic clock."""
+    kind: str | None = None
+    """The class of a user's request; None: it may have been a check."""
+
+
 class Instances:
     """Three instances in two zones that somebody runs, and what they write down."""
 
@@ -85,10 +94,9 @@ class Instances:
         """Break it from inside, or mend it."""
         self._control(name, f"/mode/{mode}")
 
-    def arrivals(self, name: str) -> list[float]:
-        """Give when requests of users reached it, on the machine's monotonic clock."""
-        told: list[float] = json.loads(self._control(name, "/arrivals"))
-        return told
+    def arrivals(self, name: str) -> list[Arrival]:
+        """Give the requests of users that reached it."""
+        return [Arrival(*one) for one in json.loads(self._control(name, "/arrivals"))]
 
     def journal(self) -> list[str]:
         """Give the orders that were carried out, a line for each."""

@@ -5,6 +5,8 @@ import struct
 import threading
 import time
 
+from benchmarks.survival.instances import Arrival
+
 _SOCK_DIAG = 4
 _BY_FAMILY = 20
 _DUMP = 0x301
@@ -46,8 +48,8 @@ class Watch:
         self._port = port
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
-        self.arrivals: list[float] = []
-        """When more was waiting than before, on the machine's monotonic clock."""
+        self.arrivals: list[Arrival] = []
+        """When more was waiting than before."""
         self._thread.start()
 
     def close(self) -> None:
@@ -60,5 +62,5 @@ class Watch:
         while not self._over.wait(_LOOK):
             now = unread(self._port)
             if now > before:
-                self.arrivals.append(time.monotonic())
+                self.arrivals.append(Arrival(time.monotonic()))
             before = now

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.survival.instances import Arrival
 from mainstay.drill.record import POST, UNSENT, Head, Record
 from mainstay.drill.tally import orders, percentile
 
@@ -27,10 +28,8 @@ class Told:
     broken: float
     healed: float
     journal: Sequence[str] = ()
-    arrivals: Sequence[Sequence[float]] | None = None
-    """When something reached each broken instance, if that can be seen."""
-    counted: bool = True
-    """Whether each of these is one request of a user; otherwise checks are among them."""
+    arrivals: Sequence[Sequence[Arrival]] | None = None
+    """What reached each broken instance, if that can be seen."""
     facts: Sequence[Mapping[str, Any]] = field(default=())
     """What Mainstay told, with times of the wall clock."""
 
@@ -56,11 +55,22 @@ def entry(seen: Sequence[tuple[Head, Sequence[Record]]], told: Told) -> Entry:
     }
     made |= _latency(records, since, until) | _troubles(records, since, until)
     if told.arrivals is not None:
-        made["detect"] = _longest([detected(each, told.broken, told.healed) for each in told.arrivals])
-        if told.counted:
-            made["caught"] = sum(told.broken <= at < told.healed for each in told.arrivals for at in each)
+        made |= _reached(told, made["failed"][UNKEYED])
     made["goodput"] = _goodput(records, since, until)
     return made | _facts(told, seen)
+
+
+def _reached(told: Told, failed: int) -> Entry:
+    """Say what reached the broken instances, and how many POSTs failed that need not have been sent there."""
+    assert told.arrivals is not None
+    known = [detected([one.at for one in each], told.broken, told.healed) for each in told.arrivals]
+    made: Entry = {"detect": _longest(known)}
+    within = [one for each in told.arrivals for one in each if told.broken <= one.at < told.healed]
+    if any(one.kind is None for one in within):
+        return made
+    late = max((told.healed - told.broken if one is None else one for one in known), default=0.0)
+    early = sum(one.kind == UNKEYED and one.at <= told.broken + late for one in within)
+    return made | {"caught": len(within), "avoidable": max(0, failed - early)}
 
 
 def detected(arrivals: Sequence[float], broken: float, healed: float) -> float | None:
@@ -91,21 +101,21 @@ def _failures(records: Iterable[Record]) -> dict[str, int]:
 
 
 def _latency(records: Sequence[Record], since: float, until: float) -> Entry:
-    during = sorted(r.latency for r in records if since <= r.at < until and not r.failed)
+    during = sorted(r.latency for r in records if _meets(r, since, until) and not r.failed)
     return {
         "p50": _ms(percentile(during, 0.5)),
         "p99": _ms(percentile(during, 0.99)),
         "max": _ms(percentile(during, 1.0)),
-        "max_any": _ms(max((r.latency for r in records if since <= r.at < until), default=math.nan)),
+        "max_any": _ms(max((r.latency for r in records if _meets(r, since, until)), default=math.nan)),
     }
 
 
 def _troubles(records: Sequence[Record], since: float, until: float) -> Entry:
     """Say until when users noticed it: by failures, and by answers five times slower than before it began."""
-    before = sorted(r.latency for r in records if r.at < since and not r.failed)
+    before = sorted(r.latency for r in records if r.end < since and not r.failed)
     usual = percentile(before, 0.99)
-    failed = [r.at - since for r in records if r.failed and r.at >= since]
-    slow = [r.at - since for r in records if since <= r.at < until and r.latency > 5 * usual]
+    failed = [max(0.0, r.at - since) for r in records if r.failed and r.end >= since]
+    slow = [r.at - since for r in records if _meets(r, since, until) and r.latency > 5 * usual]
     return {
         "before_p50": _ms(percentile(before, 0.5)),
         "before_p99": _ms(usual),
@@ -113,6 +123,11 @@ def _troubles(records: Sequence[Record], since: float, until: float) -> Entry:
         "last_slow": _ms(max(slow)) if slow else None,
         "slow": len(slow),
     }
+
+
+def _meets(record: Record, since: float, until: float) -> bool:
+    """Tell whether something was broken while it was on its way."""
+    return record.at < until and record.end >= since
 
 
 def _goodput(records: Sequence[Record], since: float, until: float) -> float:

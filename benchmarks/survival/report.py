@@ -82,6 +82,7 @@ _TABLES: tuple[tuple[str, Callable[[list[Entry]], str]], ...] = (
     ("p50 / longest of the good answers while it was broken, ms", _slowest),
     ("Until nothing more was sent to what was broken, for a while at least, ms", _one("detect", "never")),
     ("Requests that reached what was broken", _one("caught")),
+    ("POSTs without a key that failed after that had been known once", _one("avoidable")),
     ("Until the last failure, ms", _one("last_failure")),
     ("Good answers a second while it was broken", _one("goodput")),
     ("Until the end of a process was told, ms", _one("exit_told")),

@@ -8,7 +8,7 @@
 // It tells where it is in ANNOUNCE/NAME.json: pid, port, zone, and the port of its control, which takes
 //
 //   GET /mode/NAME   one of MODES, from now on
-//   GET /arrivals    when requests of users came, in seconds of the machine's monotonic clock
+//   GET /arrivals    requests of users: when each came, in seconds of the machine's monotonic clock, and of which class it is
 //
 // With CAPACITY, it does one request after another, each for so many ms, and lets the others wait without bound:
 // then it can be overloaded.
@@ -67,7 +67,8 @@ const server = http.createServer((request, response) => {
     answer(response, stopping || mode === 'unavailable' ? 503 : 200, { NAME });
     return;
   }
-  arrivals.push(now());
+  const posted = 'idempotency-key' in request.headers ? 'keyed' : 'post';
+  arrivals.push([now(), request.method === 'POST' ? posted : 'get']);
   // A connection that it destroyed has nothing more to tell.
   if (MODES[mode](request, response) !== false) return;
   if (request.method === 'POST') take(request, response);

@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -36,6 +37,8 @@ def main(words: list[str]) -> None:
     """Measure, write down and print."""
     told = _options(words)
     node()
+    # Whoever ends it must not leave anything running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before its time"))
     programs = dict.fromkeys(OURS, "") | peers.found()
     results, quiet, begun = _begun(told, programs), Quiet(), time.monotonic()
     for _ in range(told.rounds):

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.survival import plot, report
 from benchmarks.survival.bounds import judged
 from benchmarks.survival.faults import FAULTS
-from benchmarks.survival.instances import Herd
+from benchmarks.survival.instances import Arrival, Herd
 from benchmarks.survival.matrix import keep, middle
 from benchmarks.survival.queues import unread
 from benchmarks.survival.reading import Told, detected, entry
@@ -82,8 +82,25 @@ def test_an_instance_is_left_out_when_nothing_comes_to_it_for_a_while(arrivals, 
     assert found == (None if seconds is None else pytest.approx(seconds))
 
 
+def arrived(*times, kind="get"):
+    return [Arrival(at, kind) for at in times]
+
+
+def test_posts_that_fail_after_an_instance_was_left_out_once_need_not_have_failed():
+    early = entry([(head(), users())], Told(**TOLD, arrivals=[arrived(104.1, 104.6, kind="post")]))
+    late = entry(
+        [(head(), users())], Told(**TOLD, arrivals=[[*arrived(104.1), *arrived(104.6, kind="post")]])
+    )
+    checked = entry([(head(), users())], Told(**TOLD, arrivals=[arrived(104.1, kind=None)]))
+
+    assert (early["caught"], early["avoidable"]) == (2, 0)
+    assert (late["caught"], late["avoidable"]) == (2, 1)
+    assert "caught" not in checked
+    assert checked["detect"] == pytest.approx(100)
+
+
 def test_a_zone_is_left_out_when_its_last_instance_is():
-    told = Told(**TOLD, arrivals=[[104.02], [104.2, 104.4]])
+    told = Told(**TOLD, arrivals=[arrived(104.02), arrived(104.2, 104.4)])
 
     made = entry([(head(), users())], told)
 
@@ -185,7 +202,7 @@ def test_the_service_breaks_as_it_is_told_and_counts_what_reaches_it(shop):
             seen.append(type(problem))
 
     assert seen == [200, 503, http.client.RemoteDisconnected, http.client.IncompleteRead, 200]
-    assert len(shop.arrivals(name)) == 5
+    assert [one.kind for one in shop.arrivals(name)] == ["get"] * 5
     assert shop.zone() == ["web-1", "web-3"]
 
 

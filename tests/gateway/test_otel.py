@@ -4,11 +4,13 @@ import asyncio
 import re
 
 import pytest
+from opentelemetry.exporter.otlp.common import http
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from mainstay.gateway.otel import outbox
 from mainstay.gateway.table import Rule, TraceSettings
+from mainstay.tolerance.hedge import HedgeSpec
 
 SERVER, CLIENT = Span.SpanKind.SPAN_KIND_SERVER, Span.SpanKind.SPAN_KIND_CLIENT
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -93,8 +95,8 @@ def soon(monkeypatch):
     monkeypatch.setattr(outbox, "EVERY", 0.01)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    # Shorter than the pause before it would try again.
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+    # Each batch is tried once; otherwise the exporter takes seven seconds until it gives up.
+    monkeypatch.setattr(http, "_MAX_RETRIES", 1)
 
 
 @pytest.fixture
@@ -341,6 +343,77 @@ async def test_a_rewritten_path_is_told_as_each_knows_it(rig, collector):
     assert (told["http.request.method"], told["http.request.method_original"]) == ("_OTHER", "PROPFIND")
 
 
+# --- two attempts at the same time ---
+
+
+async def hedged(rig, collector, count=2):
+    return await up(rig, collector, count, call={"hedge": HedgeSpec(after=0.05), "suspicion": None})
+
+
+async def spans_of_both(rig, collector):
+    """Give the spans of two attempts, in the order in which they were made, and see that they fit together."""
+    await recorded(rig, collector, 3)
+    (server,), attempts = collector.of(SERVER), collector.of(CLIENT)
+    heard = {told(request) for origin in rig.origins for request in origin.requests}
+    assert {ids(span)[:2] for span in attempts} == heard
+    assert {span.parent_span_id for span in attempts} == {server.span_id}
+    first, second = (values(span.attributes) for span in attempts)
+    assert "http.request.resend_count" not in first
+    assert second["http.request.resend_count"] == 1
+    return first, second
+
+
+async def test_an_attempt_that_was_overtaken_is_nobodys_error(rig, collector):
+    silent, _ = await hedged(rig, collector)
+    silent.answer = lambda r: r.reader.read()
+
+    await rig.ask(rig.get())
+    first, second = await spans_of_both(rig, collector)
+
+    assert (first["mainstay.instance"], second["mainstay.instance"]) == ("web-1", "web-2")
+    assert first["mainstay.cancelled"] is True
+    assert second["http.response.status_code"] == 200
+
+
+async def test_a_second_attempt_that_comes_too_late_is_nobodys_error(rig, collector):
+    slow, silent = await hedged(rig, collector)
+    both = asyncio.Event()
+
+    async def late(request):
+        await both.wait()
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+    def note(request):
+        both.set()
+        return request.reader.read()
+
+    slow.answer, silent.answer = late, note
+
+    await rig.ask(rig.get())
+    first, second = await spans_of_both(rig, collector)
+
+    assert first["http.response.status_code"] == 200
+    assert second["mainstay.cancelled"] is True
+
+
+async def test_a_second_attempt_that_fails_before_the_first_has_its_answer_is_the_second_all_the_same(
+    rig, collector
+):
+    slow, dying = await hedged(rig, collector)
+
+    async def late(request):
+        await rig.until(lambda: rig.members[1].failures == 1)
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+    slow.answer, dying.answer = late, lambda r: rig.DROP
+
+    await rig.ask(rig.get())
+    first, second = await spans_of_both(rig, collector)
+
+    assert first["http.response.status_code"] == 200
+    assert second["error.type"] == "reset"
+
+
 # --- who is recorded ---
 
 
@@ -414,17 +487,38 @@ async def test_a_collector_that_is_away_is_told_once_and_requests_go_on(rig, col
     assert (sums["spans"], sums["spans_dropped"]) == (2, 6)
 
 
-async def test_a_collector_that_says_no_is_told_with_what_it_said(rig, collector):
-    collector.status = 401
+async def test_what_was_dropped_before_it_broke_is_not_said_to_be_missing_because_of_that(
+    rig, collector, monkeypatch
+):
+    await up(rig, collector)
+    monkeypatch.setattr(outbox, "MOST", 0)
+    await rig.ask(rig.get())
+    monkeypatch.setattr(outbox, "MOST", 100)
+    await rig.ask(rig.get())
+    await recorded(rig, collector, 2)
+
+    for status, name in ((400, "SpanExportBroke"), (200, "SpanExportMended")):
+        collector.status = status
+        await rig.ask(rig.get())
+        await rig.until(lambda: rig.line.facts(name), 30)  # noqa: B023
+
+    assert rig.line.facts("SpanExportMended")[0]["lost"] == 2
+    assert rig.worker.counted()["sums"]["spans_dropped"] == 4
+
+
+@pytest.mark.parametrize("status", [302, 401, 503])
+async def test_a_collector_that_says_no_is_told_with_what_it_said(rig, collector, status):
+    collector.status = status
     await up(rig, collector)
 
     await rig.ask(rig.get())
     await rig.until(lambda: rig.line.facts("SpanExportBroke"), 30)
 
-    assert rig.line.facts("SpanExportBroke")[0]["because"] == "it answered 401"
+    assert rig.line.facts("SpanExportBroke")[0]["because"] == f"it answered {status}"
 
 
-async def test_a_collector_that_does_not_answer_is_told(rig, collector):
+async def test_a_collector_that_does_not_answer_is_told(rig, collector, monkeypatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.1")
     collector.holds = asyncio.Event()
     await up(rig, collector)
 
@@ -447,6 +541,7 @@ async def test_what_does_not_fit_is_dropped_and_counted_and_no_request_waits(rig
 
 
 async def test_at_the_end_what_waits_is_sent(rig, collector, monkeypatch):
+    monkeypatch.setattr(outbox, "PATIENCE", 30)
     monkeypatch.setattr(outbox, "EVERY", 3600)
     await up(rig, collector)
     client = await rig.client()

@@ -44,12 +44,8 @@ class Exchange(Attempts):
 
     def withdraw(self, now: float, reason: str | None = None) -> None:
         """Let go of a request that needs no answer from here; `reason` is what it is answered with."""
-        if self.recording is not None:
-            self._record(
-                self.heard if self.answering else page.REASONS[reason][0] if reason is not None else 0,
-                reason,
-                now,
-            )
+        if self.recording is not None and reason is not None:
+            self._record(self.heard if self.answering else page.REASONS[reason][0], reason, now)
         if not self._settled:
             self.call.cancel(now)
         self._leave_all()

@@ -31,7 +31,7 @@ KNOWN = frozenset(
 """Methods that are told by their names, as the conventions want it; others are `_OTHER`."""
 LONGEST = 2048
 """Characters of a path that are told."""
-_LONGEST_PROBLEM = 200
+_GOOD = 2
 _SERVER_FAULT, _CLIENT_FAULT = 500, 400
 _NANO = 1_000_000_000
 _UNSET, _ERROR = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
@@ -52,7 +52,9 @@ class Witness(HTTPAdapter):
         except Exception as error:
             self.problem = said(error)
             raise
-        self.problem = None if response.ok else f"it answered {response.status_code}"
+        # The exporter takes 3xx for good, and follows nobody.
+        good = response.status_code // 100 == _GOOD
+        self.problem = None if good else f"it answered {response.status_code}"
         return response
 
 
@@ -94,9 +96,8 @@ class Courier:
         """
         spans = [span for values in journeys for span in self._spans(Journey(*values), shift)]
         self._witness.problem = None
-        if self._exporter.export(spans) is SpanExportResult.SUCCESS:
-            return None
-        return self._witness.problem or "the spans could not be sent"
+        taken = self._exporter.export(spans) is SpanExportResult.SUCCESS
+        return self._witness.problem or (None if taken else "the spans could not be sent")
 
     def close(self) -> None:
         """Wait for no answer any more."""
@@ -116,8 +117,9 @@ class Courier:
             failed=journey.status >= _SERVER_FAULT or (journey.reason is not None and not journey.cancelled),
             times=(journey.began + shift, journey.ended + shift),
         )
-        for before, values in enumerate(journey.attempts):
-            attempt = Attempt(*values)  # type: ignore[arg-type] # they are its values
+        attempts = [Attempt(*values) for values in journey.attempts]  # type: ignore[arg-type] # they are its values
+        # Of two at once, the second may have ended first.
+        for before, attempt in enumerate(sorted(attempts, key=lambda attempt: attempt.began)):
             yield self._span(
                 f"{_method(journey.method)} {attempt.instance}",
                 _context(journey, attempt.span, state),
@@ -230,6 +232,6 @@ def said(error: BaseException) -> str:
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, OSError) and found.strerror:
-            return found.strerror[:_LONGEST_PROBLEM]
+            return found.strerror
         found = found.__cause__ or found.__context__
     return "it does not answer in time" if isinstance(error, requests.Timeout) else type(error).__name__
