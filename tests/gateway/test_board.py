@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from mainstay.gateway.crew.board import SLACK, Board
@@ -58,6 +60,20 @@ def test_who_has_not_told_lately_or_before_a_reboot_is_not_counted_on(boards, to
     one.tell(1000)
 
     assert not one.ahead(100.0)
+
+
+def test_who_cuts_the_file_ends_nobody_and_it_is_as_if_each_were_alone_until_they_tell_again(
+    boards, tmp_path
+):
+    one, other, _ = boards
+    other.beat(100.0)
+    one.tell(1000)
+
+    os.truncate(tmp_path / "board", 0)
+    alone = one.ahead(100.0)
+    other.beat(101.0)
+
+    assert (alone, one.ahead(101.0)) == (False, True)
 
 
 def test_who_closed_is_not_counted_on(tmp_path):

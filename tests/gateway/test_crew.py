@@ -71,14 +71,17 @@ class Stage:
         self.processes.append(process)
         return process
 
-    def crew(self):
+    def door(self):
         door = self.folder / "door"
         with contextlib.suppress(FileNotFoundError):
             door.unlink()
         bound = socket.socket(socket.AF_UNIX)
         bound.bind(str(door))
+        return bound
+
+    def crew(self):
         return Crew(
-            door=bound,
+            door=self.door(),
             spawn=self.spawn,
             emit=lambda fact: self.facts.append(type(fact).__name__),
             clock=SystemClock(),
@@ -210,6 +213,20 @@ async def test_a_worker_that_is_killed_is_replaced_and_no_connection_is_refused(
     assert stage.facts.count("WorkerExited") == 1
     await crew.stop(2.0)
     assert all(process.exited.done() for process in stage.processes)
+
+
+async def test_when_nobody_finds_its_door_any_more_workers_come_to_another_one(rig, stage):
+    crew = await stage.open()
+    former = pids(crew)
+    (stage.folder / "door").unlink()
+    crew.members[1].process.signal(signal.SIGKILL)
+    await rig.until(lambda: pids(crew) != former and len(crew.members) == 2, 20.0)
+
+    await crew.move(stage.door())
+    await rig.until(lambda: all(one.version for one in crew.members.values()), 20.0)
+
+    assert await stage.ask() == 200
+    await crew.stop(1.0)
 
 
 async def test_a_new_crew_adopts_the_same_workers_which_served_all_the_while(rig, stage):

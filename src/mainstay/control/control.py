@@ -392,7 +392,7 @@ class Control:
             self._state.save()
 
     async def _do_chores(self) -> None:
-        """Look at what processes use, and keep our own logs small."""
+        """Look at what processes use, keep our own logs small, and the door for workers where they look for it."""
         while True:
             own = ["supervisor", *{f"gateway-{member.number}" for member in self._crew.all()}]
             self._usage.look(
@@ -400,6 +400,11 @@ class Control:
             )
             if self._traffic.keyring.look():
                 self._traffic.publish()
+            if (
+                not self._rundir.gateway.is_socket()
+            ):  # somebody has tidied up: who is new would never get a table
+                with contextlib.suppress(EnvironmentProblem):
+                    await self._crew.move(self._rundir.bind_unix(GATEWAY))
             for name in own:
                 with contextlib.suppress(OSError):
                     rotate(self._rundir.log(name), _OWN_LOG, _OWN_LOGS_KEPT)

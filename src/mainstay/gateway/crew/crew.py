@@ -75,6 +75,7 @@ class Crew:
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._accepting: asyncio.Task[None] | None = None
         self._table: Table | None = None
         self._idle: dict[LifeKey, set[int]] = {}
         self._news = asyncio.Event()
@@ -90,12 +91,26 @@ class Crew:
 
         They are told nothing before the first table: until then they go on as they were.
         """
-        self._door.listen(64)
-        self._door.setblocking(False)
-        self._keep(self._accept())
+        self._accepting = self._open_door()
         for member in adopted:
             self._take_in(member)
         await self._until(lambda: all(member.writer is not None for member in self.all()), _GREET)
+
+    def _open_door(self) -> asyncio.Task[None]:
+        self._door.listen(64)
+        self._door.setblocking(False)
+        return self._keep(self._accept())
+
+    async def move(self, door: socket.socket) -> None:
+        """Have workers come to another socket from now on: nobody finds the former one any more."""
+        former, self._door = self._door, door
+        try:
+            if self._accepting is not None:
+                self._accepting.cancel()
+                await asyncio.gather(self._accepting, return_exceptions=True)
+                self._accepting = self._open_door()
+        finally:
+            former.close()
 
     async def start(self, size: int, table: Table) -> None:
         """Have `size` workers route by this table, wait until each serves, and part with those that do not fit.
@@ -450,7 +465,8 @@ class Crew:
         with suppress(OSError, MainstayError):
             await self._renew(number)
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
