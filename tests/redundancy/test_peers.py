@@ -333,6 +333,21 @@ def test_all_that_take_alike_stay(times, count):
     assert traffic.out() == []
 
 
+@pytest.mark.parametrize("count", [500, 501, 1200])
+def test_in_a_pool_of_thousands_all_are_looked_at_some_hundreds_at_a_time(count):
+    traffic = Traffic(count)
+    for _ in range(3):
+        for _ in range(10):
+            for member in traffic.members:
+                traffic.pool.observe(traffic.now, member, OK, 0.5 if member is traffic.members[7] else 0.01)
+        traffic.now += 2.5
+
+    for _ in range(10):
+        traffic.pool.observe(traffic.now, traffic.members[0], OK, 0.01)
+    assert traffic.out() == ["web-7"]
+    assert all(member.outlier.good_before >= 8 for member in traffic.members if member.name != "web-7")
+
+
 # --- the measure ---
 
 

@@ -66,10 +66,11 @@ class Lineup(Generic[I]):
         # All members by what they are: out of service, up, suspect, sick; each in the order of the members.
         self._by_rank: list[list[I]] = [[], [], [], []]
         # Who may be picked, best first; every rank holds at least one. `_usable` is the first rank, or what of it is in the
-        # own zone. While zones have other shares than that, `_parts` has the sum of the shares up to each, and its part.
+        # own zone. While zones have other shares than that, `_parts` has the sum of the shares up to each, and its part; none
+        # yet, until somebody is picked after a change. None: they have not.
         self._ranks: list[list[I]] = []
         self._usable: list[I] = []
-        self._parts: list[tuple[float, list[I]]] = []
+        self._parts: list[tuple[float, list[I]]] | None = None
         self._zones = Zones()
         # Whom bonds prefer, among all ranks, until something changes; in large pools it takes long to find.
         self._bound: dict[str | int, I | None] = {}
@@ -93,7 +94,7 @@ class Lineup(Generic[I]):
                 found = self._preferred(bond)
                 if found is not None:
                     return found
-            usable = self._part() if self._parts else self._usable
+            usable = self._usable if self._parts is None else self._part(now, self._parts)
             return self._choose(usable, self._dice, now) if usable else None
         zones = {member.zone for member in tried}
         for rank in self._ranks:
@@ -134,11 +135,23 @@ class Lineup(Generic[I]):
     def _holds(self, instance: I) -> bool:
         return instance.held_by is self
 
-    def _share_out(self, now: float, up: list[I]) -> None:
-        """Say which zone gets which part of the traffic."""
+    def _part(self, now: float, parts: list[tuple[float, list[I]]]) -> list[I]:
+        """Choose a zone, in proportion to their shares, and give who may be picked there."""
+        if not parts:
+            self._share_out(now, parts)
+            if self._parts is None:
+                return self._usable
+        roll = self._dice.random()
+        for total, members in parts:
+            if roll < total:
+                return members
+        return parts[-1][1]
+
+    def _share_out(self, now: float, parts: list[tuple[float, list[I]]]) -> None:
+        """Say which zone gets which part of the traffic; or that one has it all."""
         spec, zones = self._spec, self._zones
         by_zone: dict[str, list[I]] = {}
-        for member in up:
+        for member in self._by_rank[IN_FRONT]:
             by_zone.setdefault(member.zone, []).append(member)
         usable = {
             zone: zones.refilled(now, zone) * sum(it.weight * ramp(it, now, spec.slow_start) for it in its)
@@ -147,26 +160,21 @@ class Lineup(Generic[I]):
         own = [it.weight for it in self.members if it.zone == spec.zone and it.rank != OUT_OF_SERVICE]
         total = 0.0
         for zone, share in shares(usable, spec.zone, sum(own) + zones.missing(now, spec.zone)).items():
-            total += share
             if share == 1.0:
-                self._usable = by_zone[zone]
-                self._parts = []
+                self._usable, self._parts = by_zone[zone], None
                 return
             if share > 0.0:
-                self._parts.append((total, by_zone[zone]))
+                total += share
+                parts.append((total, by_zone[zone]))
         # What grows by and by is looked at again and again.
-        if zones.refilling or any(
-            now < it.up_since + spec.slow_start for it in up if it.up_since is not None
-        ):
+        if zones.refilling or self._warming(now):
             self._changes_at = min(self._changes_at, now + _STEP)
 
-    def _part(self) -> list[I]:
-        """Choose a zone, in proportion to their shares."""
-        roll = self._dice.random()
-        for total, members in self._parts:
-            if roll < total:
-                return members
-        return self._parts[-1][1]
+    def _warming(self, now: float) -> bool:
+        length = self._spec.slow_start
+        return length > 0.0 and any(
+            it.up_since is not None and now < it.up_since + length for it in self._by_rank[IN_FRONT]
+        )
 
     def _sort(self, now: float) -> None:
         """Sort all members into ranks."""
@@ -217,9 +225,7 @@ class Lineup(Generic[I]):
         panicking = not (up or suspect) and bool(sick)
         self._ranks = [rank for rank in ([sick] if panicking else [up, suspect]) if rank]
         self._usable = self._ranks[0] if self._ranks else []
-        self._parts = []
-        if up and (self._spec.zone or self._zones.refilling):
-            self._share_out(now, up)
+        self._parts = [] if up and (self._spec.zone or self._zones.refilling) else None
         self._bound.clear()
         if panicking is not self.panicking:
             self.panicking = panicking

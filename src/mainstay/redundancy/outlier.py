@@ -7,7 +7,6 @@ An ejection lasts `base` seconds, twice as long each time it comes again, up to 
 seconds of good behaviour one of the earlier ejections is forgotten.
 """
 
-from collections import deque
 from dataclasses import dataclass
 
 from mainstay.base.dice import Dice
@@ -16,7 +15,7 @@ from mainstay.redundancy.bound import above, at_least, between
 
 TIMES = 16
 """Answers whose times are kept: enough for a median to mean something, few enough to be sorted in a microsecond."""
-_TURNS = 12
+_KEPT = 12
 """Halves of a window after which a time is forgotten: one that is slow has few answers, since it is asked less."""
 
 
@@ -83,7 +82,6 @@ class Outlier:
         "_limits",
         "_returned_at",
         "_spec",
-        "_turns",
         "answered",
         "bad",
         "bad_before",
@@ -92,6 +90,7 @@ class Outlier:
         "most",
         "since",
         "streaks",
+        "stretches",
         "times",
     )
 
@@ -118,8 +117,8 @@ class Outlier:
         """Stretches in a row in which it was far slower than the others."""
         self.most = 0
         """The most good answers that it gave in one of the former stretches."""
-        # What it had answered at the beginnings of this and of earlier stretches.
-        self._turns = deque((0,), _TURNS)
+        self.stretches: list[tuple[int, int]] = []
+        """The stretches in which it answered lately, by their numbers, and what it had answered when each began."""
 
     @property
     def good(self) -> int:
@@ -157,16 +156,28 @@ class Outlier:
         self._counts.clear()
         self.streaks = False
 
-    def turn(self) -> None:
-        """Begin another stretch of time."""
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was heard of it lately."""
+        return self.answered == self.since and not (self.stretches or self.bad or self.bad_before)
+
+    def turn(self, number: int) -> None:
+        """End the stretch of time that has this number, and begin the next."""
+        stretches = self.stretches
+        if self.answered > self.since:
+            stretches.append((number, self.since))
+        if stretches and stretches[0][0] <= number - _KEPT:
+            del stretches[0]
         self.good_before, self.since = self.good, self.answered
         self.most = max(self.most, self.good_before)
         self.bad_before, self.bad = self.bad, 0
-        self._turns.append(self.answered)
 
     def lately(self) -> list[float]:
         """Give how long its last answers took, not more than `TIMES`, and none that is too old; in no order."""
-        count = min(TIMES, self.answered - self._turns[0])
+        began = self.stretches[0][1] if self.stretches else self.since
+        count = min(TIMES, self.answered - began)
+        if count == TIMES:
+            return self.times
         return [self.times[number % TIMES] for number in range(self.answered - count, self.answered)]
 
     def configure(self, spec: OutlierSpec) -> None:
@@ -195,8 +206,7 @@ class Outlier:
         """Forget what it is held against others by."""
         self.since = self.answered
         self.bad = self.good_before = self.bad_before = self.late = 0
-        self._turns.clear()
-        self._turns.append(self.answered)
+        self.stretches.clear()
 
 
 def _limits(spec: OutlierSpec) -> dict[Outcome, int]:

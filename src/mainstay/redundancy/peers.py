@@ -27,6 +27,8 @@ _ENOUGH = 8
 """Answers below which no median is made of their times."""
 _IN_A_ROW = 2
 """Stretches in which it must be slow: one may end in the middle of something that goes past."""
+_SLICE = 500
+"""Members that are looked at in one go: less than a millisecond."""
 
 
 def stands_out(marked: int, count: int, others_marked: int, others_count: int) -> bool:
@@ -44,7 +46,7 @@ def stands_out(marked: int, count: int, others_marked: int, others_count: int) -
 class Peers:
     """The sums over the members of one pool."""
 
-    __slots__ = ("bad", "bad_before", "good", "good_before")
+    __slots__ = ("bad", "bad_before", "good", "good_before", "number")
 
     def __init__(self) -> None:
         self.good = 0
@@ -55,22 +57,24 @@ class Peers:
         """Good answers in the stretch before."""
         self.bad_before = 0
         """Failures in the stretch before."""
-
-    def turn(self, known: Iterable[Outlier]) -> None:
-        """Begin a stretch; `known` are those of all members."""
-        members = list(known)
-        for one in members:
-            one.turn()
-        self.sum_up(members)
+        self.number = 0
+        """Of this stretch."""
 
     def sum_up(self, known: Iterable[Outlier]) -> None:
-        """Count anew: members came or went, or what was known of one was forgotten."""
+        """Count anew: a stretch has begun, or members came or went."""
         self.good = self.bad = self.good_before = self.bad_before = 0
         for one in known:
             self.good += one.good
             self.bad += one.bad
             self.good_before += one.good_before
             self.bad_before += one.bad_before
+
+    def leave_out(self, one: Outlier) -> None:
+        """Count a member no more, since what is known of it is about to be forgotten."""
+        self.good -= one.good
+        self.bad -= one.bad
+        self.good_before -= one.good_before
+        self.bad_before -= one.bad_before
 
     def outdone(self, one: Outlier, spec: OutlierSpec) -> bool:
         """Tell whether a member fails far more than the others do."""
@@ -91,23 +95,42 @@ def _worse(good: int, bad: int, others_good: int, others_bad: int, spec: Outlier
     return stands_out(bad, count, others_bad, others)
 
 
-def slowest(known: Iterable[Outlier], spec: OutlierSpec) -> Outlier | None:
-    """Give who takes far longer than the others, the slowest of them; to be asked once in each stretch of time."""
-    if spec.slow is None:
-        return None
-    measured = sorted(
-        ((sorted(times)[len(times) // 2], one) for one in known if len(times := one.lately()) >= _ENOUGH),
-        key=_median,
-    )
-    if len(measured) < 2:  # noqa: PLR2004 - it and another one
-        return None
-    # The median of all others, the higher one of two, for each that is above it: half of them must be faster.
-    usual = measured[(len(measured) - 1) // 2][0]
-    bound = max(spec.slow * usual, usual + spec.slow_by)
-    for median, one in measured:
-        one.late = one.late + 1 if median > bound else 0
-    late = [one for _, one in measured if one.late >= _IN_A_ROW]
-    return late[-1] if late and _is_slower(late[-1], measured, bound) else None
+class Look:
+    """The turn of a stretch: a look at all members of whom something was heard, some hundreds at a time.
+
+    In a pool of thousands it would take longer than a request may wait for others.
+    """
+
+    __slots__ = ("_left", "_measured", "_number", "heard")
+
+    def __init__(self, number: int, heard: list[Outlier]) -> None:
+        self.heard = heard
+        self._number = number
+        self._left = list(heard)
+        self._measured: list[tuple[float, Outlier]] = []
+
+    def go_on(self) -> bool:
+        """Look at some; say whether all are looked at."""
+        for one in self._left[-_SLICE:]:
+            one.turn(self._number)
+            times = one.lately()
+            if len(times) >= _ENOUGH:
+                self._measured.append((sorted(times)[len(times) // 2], one))
+        del self._left[-_SLICE:]
+        return not self._left
+
+    def slowest(self, spec: OutlierSpec) -> Outlier | None:
+        """Give who takes far longer than the others, the slowest of them."""
+        measured = sorted(self._measured, key=_median)
+        if spec.slow is None or len(measured) < 2:  # noqa: PLR2004 - it and another one
+            return None
+        # The median of all others, the higher one of two, for each that is above it: half of them must be faster.
+        usual = measured[(len(measured) - 1) // 2][0]
+        bound = max(spec.slow * usual, usual + spec.slow_by)
+        for median, one in measured:
+            one.late = one.late + 1 if median > bound else 0
+        late = [one for _, one in measured if one.late >= _IN_A_ROW]
+        return late[-1] if late and _is_slower(late[-1], measured, bound) else None
 
 
 def _median(measured: tuple[float, Outlier]) -> float:

@@ -5,7 +5,7 @@ instance is *usable* when it is up, or suspect or in doubt while none is better,
 the members (`replace`): who is gone without having been drained has died.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Literal
@@ -27,7 +27,7 @@ from mainstay.redundancy.doubt import Doubt
 from mainstay.redundancy.health import DOWN, DRAINING, UP, HealthSpec, State
 from mainstay.redundancy.lineup import IN_FRONT, Lineup
 from mainstay.redundancy.outlier import TIMES, Outlier, OutlierSpec
-from mainstay.redundancy.peers import Peers, slowest
+from mainstay.redundancy.peers import Look, Peers
 from mainstay.redundancy.spare import can_spare
 from mainstay.redundancy.zone import Zones
 
@@ -54,13 +54,15 @@ class PoolSpec:
 class Pool(Lineup[I]):
     """The members of one service, and what is known of them."""
 
-    __slots__ = ("_peers", "_turns_at")
+    __slots__ = ("_look", "_peers", "_turns_at")
 
     def __init__(self, spec: PoolSpec, service: str, dice: Dice, emit: Emit = ignore) -> None:
         super().__init__(spec, service, dice, emit)
         self._peers = Peers()
         # When the next stretch of time begins over which members are compared.
         self._turns_at = -inf
+        # While that turn is under way.
+        self._look: Look | None = None
 
     def replace(self, now: float, members: Iterable[I]) -> None:
         """Take these as the members; a life that is a member already goes on as the object that it is.
@@ -76,7 +78,7 @@ class Pool(Lineup[I]):
             if member.up_since is None and member.health.usable and member.key not in known:
                 member.up_since = now
         self._bury(now, known)
-        self._peers.sum_up(self._known())
+        self._peers.sum_up(one for member in self.members if (one := member.outlier) is not None)
         self._sort(now)
 
     def configure(self, now: float, spec: PoolSpec) -> None:
@@ -84,7 +86,7 @@ class Pool(Lineup[I]):
         if (spec.balance, spec.slow_start) != (self._spec.balance, self._spec.slow_start):
             self._choose = BALANCES[spec.balance](spec.slow_start).choose
         self._spec = spec
-        self._turns_at = -inf
+        self._turns_at, self._look = -inf, None
         if spec.outlier is None or spec.outlier.zone is None:
             self._zones = Zones()
         for member in self.members:
@@ -134,11 +136,11 @@ class Pool(Lineup[I]):
         spec, peers = self._spec.outlier, self._peers
         peers.bad += 1
         if outlier.observe(outcome):
-            self._eject(now, instance, outlier, outcome.name.lower())
+            self._eject(now, instance, outcome.name.lower())
             if outcome is not FAILED and instance.ejected_until is not None:
                 self._strike(now, [instance])
-        elif spec is not None and peers.outdone(outlier, spec):
-            self._eject(now, instance, outlier, "errors", serves=True)
+        elif spec is not None and self._look is None and peers.outdone(outlier, spec):
+            self._eject(now, instance, "errors", serves=True)
 
     def _turn(self, now: float) -> None:
         """Begin another stretch of time for comparing members."""
@@ -147,25 +149,32 @@ class Pool(Lineup[I]):
             self._turns_at = inf
             return
         stretch = spec.window / 2.0
-        if now >= self._turns_at + stretch:
-            # Nothing was heard for a whole stretch: what was before is too old to be compared with.
-            for outlier in self._known():
-                outlier.forget()
-        self._peers.turn(self._known())
+        look = self._look
+        if look is None:
+            heard = [one for member in self.members if (one := member.outlier) is not None and not one.idle]
+            if now >= self._turns_at + stretch:
+                # Nothing was heard of anybody for a whole stretch: what was before is too old to be compared with.
+                for one in heard:
+                    one.forget()
+            self._peers.number += 1
+            look = self._look = Look(self._peers.number, heard)
+        if not look.go_on():
+            return  # the rest when more is told
+        self._look = None
         self._turns_at = now + stretch
-        slow = slowest(self._known(), spec)
-        if slow is not None:
-            instance = next(member for member in self.members if member.outlier is slow)
-            self._eject(now, instance, slow, "slow", serves=True)
+        self._peers.sum_up(look.heard)
+        slow = look.slowest(spec)
+        for instance in self.members if slow is not None else ():
+            if instance.outlier is slow:
+                self._eject(now, instance, "slow", serves=True)
 
-    def _eject(
-        self, now: float, instance: I, outlier: Outlier, because: str, *, serves: bool = False
-    ) -> None:
+    def _eject(self, now: float, instance: I, because: str, *, serves: bool = False) -> None:
         """Leave a member out for a while, if it can be done without."""
-        if not self._may_eject(instance, serves=serves):
+        outlier = instance.outlier
+        if outlier is None or not self._may_eject(instance, serves=serves):
             return
+        self._peers.leave_out(outlier)
         instance.ejected_until = outlier.eject(now, self._dice)
-        self._peers.sum_up(self._known())
         self._emit(
             InstanceEjected(
                 at=now,
@@ -177,11 +186,6 @@ class Pool(Lineup[I]):
             )
         )
         self._move(now, instance)
-
-    def _known(self) -> Iterator[Outlier]:
-        for member in self.members:
-            if member.outlier is not None:
-                yield member.outlier
 
     def doubt(self, now: float, instance: I, waited: float) -> bool:
         """Tell that an answer of a member is overdue by far; say whether that puts it in doubt.
