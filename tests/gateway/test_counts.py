@@ -31,7 +31,7 @@ async def test_latencies_that_are_forgotten_stay_in_the_sums(rig):
 
 
 async def test_attempts_at_a_life_that_left_are_kept_to_the_last(rig):
-    origin = await rig.up(call={"hedge": None})
+    origin = await rig.up(call={"hedge": None, "retry": None})
     gate = waiting(origin)
     client = await rig.client()
     client.send(rig.get())

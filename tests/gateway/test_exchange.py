@@ -144,15 +144,36 @@ async def test_an_answer_thrown_away_that_never_ends_is_let_go(rig):
     assert connection.closed
 
 
-async def test_a_500_is_the_applications_own_word(rig):
-    origins = await rig.up(2)
+async def test_of_a_500_one_other_is_asked_for_its_opinion(rig):
+    origins = await rig.up(3)
     for origin in origins:
         origin.answer = lambda r: failing(500)
 
     answer = await rig.ask(rig.get())
 
     assert (answer.status, answer.body) == (500, b"fail")
-    assert sum(len(o.requests) for o in origins) == 1
+    assert sum(len(o.requests) for o in origins) == 2
+
+
+async def test_a_500_of_one_alone_is_seen_by_nobody(rig):
+    failing_one, _ = await rig.up(2)
+    failing_one.answer = lambda r: failing(500)
+
+    answers = [await rig.ask(rig.get()) for _ in range(4)]
+
+    assert [answer.status for answer in answers] == [200] * 4
+
+
+@pytest.mark.parametrize(("count", "method"), [(1, "GET"), (3, "POST")])
+async def test_a_500_is_passed_on_where_nobody_else_may_be_asked(rig, count, method):
+    await rig.up(count)
+    for origin in rig.origins:
+        origin.answer = lambda r: failing(500)
+
+    answer = await rig.ask(rig.request(method, "/"))
+
+    assert answer.status == 500
+    assert sum(len(o.requests) for o in rig.origins) == 1
 
 
 async def test_when_all_say_503_the_last_answer_is_passed_on(rig):
@@ -617,17 +638,17 @@ async def test_an_open_breaker_answers_503_with_the_time_to_come_back(rig):
     assert len(origin.requests) == 2
 
 
-async def test_an_instance_that_keeps_failing_is_ejected_and_comes_back(rig):
+async def test_an_instance_that_fails_is_asked_last_then_ejected_and_comes_back(rig):
     first, second = await rig.up(2, pool={"outlier": OutlierSpec(reset=2, base=0.1, cap=0.1)})
     first.answer = lambda r: rig.DROP
     for _ in range(4):
         assert (await rig.ask(rig.get())).status == 200
-    assert rig.line.facts("InstanceEjected")[0]["instance"] == "web-1"
     seen = len(first.requests)
-
-    for _ in range(4):
-        await rig.ask(rig.get())
-    assert len(first.requests) == seen == 2
+    while not rig.line.facts("InstanceEjected"):
+        assert (await rig.ask(rig.get())).status == 200
+        await asyncio.sleep(0.01)
+    assert rig.line.facts("InstanceEjected")[0]["instance"] == "web-1"
+    assert (seen, len(first.requests)) == (1, 2)
 
     first.answer = second.answer
     await rig.until(lambda: rig.members[0].ejected_until < rig.loop.time())

@@ -232,11 +232,12 @@ async def test_a_client_is_reset_when_there_is_no_instance(rig):
 
 
 async def test_an_instance_that_refuses_is_ejected(rig):
-    await rig.tcp(2, pool={"outlier": OutlierSpec(refused=2)})
+    await rig.tcp(2, pool={"outlier": OutlierSpec(refused=2, base=0.1)})
     rig.rows[0] = at(rig.rows[0], await closed_port())
     rig.apply()
 
-    for _ in range(8):
+    while not rig.line.facts("InstanceEjected"):
+        await asyncio.sleep(0.01)
         client = await rig.client()
         client.send(b"p")
         await client.read(1)

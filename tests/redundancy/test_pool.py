@@ -356,7 +356,63 @@ def test_an_outcome_below_its_limit_ejects_nobody():
         stage.pool.observe(1.0, a, outcome)
 
     assert stage.facts == []
-    assert stage.picked(1.0) == {"a", "b"}
+    assert a.ejected_until is None
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, RESET, TIMEOUT])
+def test_one_that_fails_is_asked_last_for_a_moment_and_nobody_is_told(outcome):
+    a = member("a")
+    stage = Stage(a, member("b"), spec=PoolSpec(outlier=OutlierSpec(base=2.0)))
+
+    stage.pool.observe(1.0, a, outcome)
+
+    assert stage.picked(2.9) == {"b"}
+    assert stage.picked(3.0) == {"a", "b"}
+    assert stage.facts == []
+
+
+def test_one_that_answers_badly_twice_in_a_row_is_asked_last():
+    a = member("a")
+    stage = Stage(a, member("b"), spec=PoolSpec(outlier=OutlierSpec(base=2.0)))
+
+    stage.pool.observe(1.0, a, FAILED)
+    once = stage.picked(1.0)
+    stage.pool.observe(1.0, a, FAILED)
+
+    assert (once, stage.picked(1.0)) == ({"a", "b"}, {"b"})
+
+
+def test_one_that_failed_has_its_turn_again_as_soon_as_it_answers():
+    a = member("a")
+    stage = Stage(a, member("b"), spec=PoolSpec(outlier=OutlierSpec(base=2.0)))
+    stage.pool.observe(1.0, a, RESET)
+
+    stage.pool.observe(1.1, a, OK)
+
+    assert stage.picked(1.1) == {"a", "b"}
+    assert not a.on_trial
+
+
+def test_when_all_fail_half_of_them_stay_in_front():
+    members = [member(name) for name in "abcd"]
+    stage = Stage(*members, spec=PoolSpec(outlier=OutlierSpec(base=2.0)))
+
+    for one in members:
+        stage.pool.observe(1.0, one, RESET)
+
+    assert len(stage.pool.up(1.0)) == 2
+
+
+def test_who_comes_back_is_on_trial_until_it_has_answered(loaded):
+    a = member("a")
+    stage = Stage(a, member("b"), dice=loaded(0.5))
+    stage.pool.observe(10.0, a, REFUSED)
+
+    stage.pool.pick(12.0)
+    before = a.on_trial
+    stage.pool.observe(12.1, a, OK)
+
+    assert (before, a.on_trial) == (True, False)
 
 
 def test_a_second_ejection_lasts_longer(loaded):

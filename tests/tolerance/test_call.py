@@ -320,13 +320,38 @@ def test_an_answer_that_another_might_not_give_goes_to_another(status):
     assert call.instance.name == "b"
 
 
-def test_the_applications_own_failure_is_passed_on():
+@pytest.mark.parametrize("status", [501, 505])
+def test_the_applications_own_failure_is_passed_on(status):
     call = Stage().call()
 
-    order = call.settle(0.1, FAILED, 500, 7.0)
+    order = call.settle(0.1, FAILED, status, 7.0)
 
     assert order is DONE
     assert (call.because, call.retry_after, call.state) == (Because.STATUS, 7.0, ENDED)
+
+
+def test_of_what_may_be_its_own_failure_one_other_is_asked():
+    stage = Stage()
+    call = stage.call()
+
+    orders = [call.settle(0.1, FAILED, 500)]
+    call.sent(0.1)
+    orders.append(call.settle(0.2, FAILED, 500))
+
+    assert orders == [TRY, DONE]
+    assert (call.because, call.attempt, call.instance) == (Because.STATUS, 2, stage.targets[1])
+
+
+@pytest.mark.parametrize("why", ["nobody else", "not idempotent", "budget"])
+def test_where_no_other_may_be_asked_it_is_passed_on_at_once(why):
+    stage = Stage(
+        size=1 if why == "nobody else" else 3,
+        spec=spec(budget=BudgetSpec(share=0.0, floor=0.0)) if why == "budget" else SPEC,
+    )
+    call = stage.call(idempotent=why != "not idempotent")
+
+    assert call.settle(0.1, FAILED, 500) is DONE
+    assert stage.in_flight() == [0] * len(stage.targets)
 
 
 def test_a_status_that_was_not_told_is_passed_on():
@@ -979,9 +1004,51 @@ def test_the_applications_own_failure_needs_no_rival():
     call = stage.call()
     call.hedge(0.5)
 
-    assert call.settle(0.6, FAILED, 500) is DONE
+    assert call.settle(0.6, FAILED, 501) is DONE
 
     assert stage.in_flight() == [0, 0, 0]
+
+
+def test_one_instance_on_trial_gets_one_request_that_may_be_repeated():
+    stage = Stage(size=2)
+    stage.targets[0].on_trial = True
+    one = stage.policy.call(0.0, idempotent=False)
+    one.start(0.0)
+    others = [stage.policy.call(0.0, idempotent=True) for _ in range(3)]
+    for call in others:
+        call.start(0.0)
+
+    assert one.instance is stage.targets[1]
+    assert stage.in_flight() == [1, 3]
+
+
+def test_who_is_on_trial_is_asked_when_there_is_nobody_else():
+    stage = Stage(size=1)
+    stage.targets[0].on_trial = True
+
+    calls = [stage.policy.call(0.0, idempotent=False) for _ in range(2)]
+
+    assert [call.start(0.0) for call in calls] == [TRY, TRY]
+
+
+def test_a_good_answer_ends_a_trial():
+    stage = Stage(size=1, outlier=OutlierSpec())
+    stage.targets[0].on_trial = True
+
+    stage.call().settle(0.1, OK)
+
+    assert not stage.targets[0].on_trial
+
+
+def test_an_instance_has_no_more_attempts_than_it_may_have():
+    stage = Stage(size=2)
+    stage.policy.each = 1
+
+    calls = [stage.policy.call(0.0, idempotent=True) for _ in range(3)]
+
+    assert [call.start(0.0) for call in calls] == [TRY, TRY, GIVE_UP]
+    assert calls[2].because is Because.FULL
+    assert stage.in_flight() == [1, 1]
 
 
 def test_a_rival_that_fails_is_charged_and_the_attempt_goes_on():

@@ -21,6 +21,7 @@ def test_the_defaults_are_three_attempts_and_the_answers_of_gateways():
 
     assert spec.attempts == 3
     assert spec.statuses == {502, 503, 504}
+    assert spec.second == {500}
     assert spec.budget == BudgetSpec()
     assert spec.backoff == BackoffSpec()
 

@@ -27,6 +27,7 @@ PARKED = 1000
 """Requests that may wait in one worker for an instance of one service, so that an outage does not fill the memory."""
 
 _SERVER_ERROR = 500
+_SEVERAL = 3
 _STEP = 50
 
 
@@ -161,7 +162,9 @@ class Route:
         well = (
             one is not member and (one.heard_at > recently or not one.in_flight) for one in self.pool.up(now)
         )
-        if any(well) and self.pool.doubt(now, member, waited) and member.watch is not None:
+        # One request may just take its time; several of which none is answered do not.
+        firm = member.in_flight >= _SEVERAL
+        if any(well) and self.pool.doubt(now, member, waited, firm=firm) and member.watch is not None:
             member.watch.hurry()
 
     # --- while there is nobody to ask ---

@@ -33,6 +33,7 @@ _PARTS: dict[str, Callable[[Any], Any]] = {
     "hedge": lambda told: _read(HedgeSpec, told),
     "suspicion": lambda told: _read(SuspicionSpec, told),
     "statuses": frozenset,
+    "second": frozenset,
 }
 """What the parts of a spec that are no plain values are made of."""
 

@@ -20,11 +20,16 @@ class Doubt:
         self.streak = 0
         """Doubts in a row, with no answer in time in between."""
 
-    def begin(self, now: float) -> float:
-        """Doubt it, and give the time at which that ends if nothing ends it before."""
+    def begin(self, now: float, *, firm: bool = False) -> float:
+        """Doubt it, and give the time at which that ends if nothing ends it before.
+
+        Args:
+            now: The time.
+            firm: As if it had come again.
+        """
         # The exponent is bounded because an instance may be silent for months, and 2.0**1024 overflows.
         length = min(_CAP, _BASE * 2.0 ** min(self.streak, 64))
-        self.streak += 1
+        self.streak += 2 if firm and not self.streak else 1
         return now + length
 
     @property

@@ -25,6 +25,7 @@ class Instance:
         "in_flight",
         "key",
         "name",
+        "on_trial",
         "order",
         "outlier",
         "place",
@@ -73,6 +74,9 @@ class Instance:
         """What its silences were; its pool gives it one when there is something to remember."""
         self.doubted_until: float | None = None
         """When the doubt about it ends; None while there is none."""
+        self.on_trial = False
+        """Whether it was left out, or asked last, and has not given a good answer since: one request that may be repeated
+        finds out."""
         self.credit = 0.0
         """What round robin owes it."""
         self.place = 0

@@ -186,8 +186,10 @@ class Lineup(Generic[I]):
         for order, member in enumerate(self.members):
             if member.ejected_until is not None and now >= member.ejected_until:
                 self._return(now, member)
+                member.on_trial = True
             if member.doubted_until is not None and now >= member.doubted_until:
                 self._trust(now, member)
+                member.on_trial = True
             member.order = order
             member.rank = self._rank_of(member)
             by_rank[member.rank].append(member)
@@ -242,6 +244,8 @@ class Lineup(Generic[I]):
 
     def _trust(self, now: float, member: I) -> None:
         member.doubted_until = None
+        if member.doubt is None or not member.doubt.streak:
+            return  # it only failed lately, and nobody was told
         if member.up_since is not None:
             # What was silent may have lost its caches: it is given its share by and by, where one has asked for that.
             member.up_since = now

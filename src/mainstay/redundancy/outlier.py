@@ -151,6 +151,10 @@ class Outlier:
         count = self._counts[outcome] = self._counts.get(outcome, 0) + 1
         return count >= limit
 
+    def failing(self, outcome: Outcome) -> bool:
+        """Tell whether, after this failure, others are the better choice for now."""
+        return outcome is not FAILED or self._counts.get(FAILED, 0) > 1
+
     def clear(self) -> None:
         """Forget the failures in a row, as a good answer does."""
         self._counts.clear()

@@ -129,6 +129,9 @@ class Pool(Lineup[I]):
             outlier.answered += 1
             if outlier.streaks:
                 outlier.clear()
+                self._clear(now, instance)
+            if instance.on_trial:
+                instance.on_trial = False
         elif outcome in CHARGED and self._holds(instance):
             self._charge(now, instance, outlier, outcome)
 
@@ -141,6 +144,25 @@ class Pool(Lineup[I]):
                 self._strike(now, [instance])
         elif spec is not None and self._look is None and peers.outdone(outlier, spec):
             self._eject(now, instance, "errors", serves=True)
+        elif outlier.failing(outcome):
+            self._put_behind(now, instance)
+
+    def _put_behind(self, now: float, instance: I) -> None:
+        """Ask a member after all others for a moment, because it fails; nobody is told of it."""
+        spec = self._spec.outlier
+        if spec is None or instance.rank != IN_FRONT or instance.ejected_until is not None:
+            return
+        behind = [member for member in self.members if member.doubted_until is not None]
+        if can_spare(self.members, [*behind, instance], spec.keep, serves=True):
+            instance.doubted_until = now + spec.base
+            self._move(now, instance)
+
+    def _clear(self, now: float, instance: I) -> None:
+        """Take it that a member which failed answers again."""
+        silent = instance.doubt is not None and instance.doubt.streak
+        if instance.doubted_until is not None and not silent and self._holds(instance):
+            instance.doubted_until = None
+            self._move(now, instance)
 
     def _turn(self, now: float) -> None:
         """Begin another stretch of time for comparing members."""
@@ -187,7 +209,7 @@ class Pool(Lineup[I]):
         )
         self._move(now, instance)
 
-    def doubt(self, now: float, instance: I, waited: float) -> bool:
+    def doubt(self, now: float, instance: I, waited: float, *, firm: bool = False) -> bool:
         """Tell that an answer of a member is overdue by far; say whether that puts it in doubt.
 
         Not the last one that is up: when all are late, it is not the instance.
@@ -196,6 +218,7 @@ class Pool(Lineup[I]):
             now: The time.
             instance: The member.
             waited: Seconds for which the answer has been waited for.
+            firm: It takes more than a sign of life to end the doubt, as if it had come again.
         """
         if now >= self._changes_at:
             self._sort(now)
@@ -204,7 +227,7 @@ class Pool(Lineup[I]):
             return False
         if instance.doubt is None:
             instance.doubt = Doubt()
-        instance.doubted_until = instance.doubt.begin(now)
+        instance.doubted_until = instance.doubt.begin(now, firm=firm)
         self._emit(
             InstanceDoubted(
                 at=now,

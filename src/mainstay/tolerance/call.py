@@ -34,7 +34,7 @@ from mainstay.tolerance.breaker import Breaker
 from mainstay.tolerance.budget import Budget
 from mainstay.tolerance.deadline import Deadline
 from mainstay.tolerance.hedge import HedgeSpec, SuspicionSpec
-from mainstay.tolerance.retry import IDEMPOTENT, UNKNOWN, UNSENT, RetrySpec, proof
+from mainstay.tolerance.retry import IDEMPOTENT, UNKNOWN, UNSENT, Proof, RetrySpec, proof
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -417,13 +417,21 @@ class Call(Generic[T]):
             self._give_back(now, self.instance, self._permit, CANCELLED, self._cut, self.asked_at)
         self._end(Because.CANCELLED)
 
-    def _begin(self, now: float) -> bool:
-        """Begin an attempt at an instance that was not tried; say whether there is one that admits it."""
+    def _begin(self, now: float, *, careful: bool = True) -> bool:
+        """Begin an attempt at an instance that was not tried; say whether there is one that admits it.
+
+        Args:
+            now: The time.
+            careful: Leave those that are on trial to one request that may be repeated, if there is anybody else.
+        """
         pool, each = self._policy.pool, self._policy.each
-        passed_over = self._tried
+        passed_over, spared = self._tried, False
         while (target := pool.pick(now, passed_over, self.bond)) is not None:
             if target.in_flight >= each:
                 passed_over = (*passed_over, target)
+                continue
+            if target.on_trial and careful and (target.in_flight or not (self._idempotent or self._keyed)):
+                passed_over, spared = (*passed_over, target), True
                 continue
             breaker = target.breaker
             permit = breaker.admit(now) if breaker is not None else 0
@@ -439,7 +447,7 @@ class Call(Generic[T]):
             self.state = TRYING
             self._limit(now)
             return True
-        return False
+        return spared and self._begin(now, careful=False)
 
     def _limit(self, now: float) -> None:
         attempt = self._policy.spec.attempt
@@ -471,7 +479,7 @@ class Call(Generic[T]):
     def _may_pass(self, status: int) -> bool:
         """Tell whether another instance might not give the answer of this status."""
         retry = self._policy.spec.retry
-        return retry is not None and status in retry.statuses
+        return retry is not None and (status in retry.statuses or status in retry.second)
 
     def _next(self, now: float, outcome: Outcome, status: int) -> Because | None:
         """Try again or pause; or give why it is over."""
@@ -480,17 +488,32 @@ class Call(Generic[T]):
             return Because.COMMITTED
         if retry is None or budget is None:
             return Because.ATTEMPTS
-        if outcome is FAILED and status not in retry.statuses:
+        opinion = outcome is FAILED and status not in retry.statuses
+        if opinion and (status not in retry.second or self.attempt > 1):
             return Because.STATUS
         proved = proof(outcome, sent=self.sent_at is not None, idempotent=self._idempotent, keyed=self._keyed)
         if proved is UNKNOWN:
             return Because.UNPROVED
         if proved is not UNSENT and not self._repeatable:
             return Because.UNREPEATABLE
+        return self._ask_for_another(now, budget) if opinion else self._try_again(now, outcome, proved)
+
+    def _try_again(self, now: float, outcome: Outcome, proved: Proof) -> Because | None:
+        retry, budget = self._policy.spec.retry, self._policy.budget
+        assert retry is not None
+        assert budget is not None
         # What never arrived cost nobody anything, and a stale connection says nothing of the instance.
         free = proved is UNSENT or (proved is IDEMPOTENT and outcome is STALE)
         because = self._afford(now, retry, budget, free=free)
         return because or self._again(now, outcome, retry, unsent=proved is UNSENT)
+
+    def _ask_for_another(self, now: float, budget: Budget) -> Because | None:
+        """Ask one other instance whether it says the same, if there is one and it can be afforded."""
+        self._tried = (*self._tried, self.instance)
+        if self.deadline.passed(now) or not budget.affords(now) or not self._begin(now):
+            return Because.STATUS
+        budget.withdraw(now)
+        return None
 
     def _afford(self, now: float, retry: RetrySpec, budget: Budget, *, free: bool) -> Because | None:
         """Take what another attempt costs; or give what is used up."""

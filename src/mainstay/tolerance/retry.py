@@ -31,13 +31,17 @@ class RetrySpec:
     backoff: BackoffSpec = field(default_factory=BackoffSpec)
     """How long to wait once every instance was tried; another instance is tried at once."""
     statuses: frozenset[int] = frozenset({502, 503, 504})
-    """Answers that another instance might not give (RFC 9110 §15.6.3 to §15.6.5); a 500 is the
-    application's own word."""
+    """Answers that another instance might not give (RFC 9110 §15.6.3 to §15.6.5)."""
+    second: frozenset[int] = frozenset({500})
+    """Answers of which one other instance is asked for its opinion. A 500 may be the application's own word, the same from
+    all of them; or one instance's trouble, that no user need see."""
 
     def __post_init__(self) -> None:
         above("attempts", self.attempts, 0)
         for status in sorted(self.statuses):
             between("statuses", status, 500, 599)
+        for status in sorted(self.second):
+            between("second", status, 500, 599)
 
 
 class Proof(Enum):

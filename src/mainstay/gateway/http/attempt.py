@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 """Methods that change nothing (RFC 9110 §9.2.1), so that two at the same time cannot disturb each other; two `PUT`
 may, when the one that came too late meets the client's next."""
+_LOST = 3.0
+"""How many times as long as makes a doubt what may be repeated stays at an instance that is in doubt."""
 _LAST_WORDS = 1.0
 """Seconds in which the last words of an instance that has gone arrive, and the end of its connections."""
 
@@ -264,8 +266,12 @@ class Attempts(Asker):
                 self.route.doubt(now, instance, waited)
             if waited >= load.late:
                 self._hedge(now)
+            if waited >= _LOST * load.overdue and instance.doubted_until is not None and self._rival is None:
+                self._wait(self.call.until)
+                self.leave()
+                return
         due = self.call.until
-        for limit in (load.late, load.overdue):
+        for limit in (load.late, load.overdue, _LOST * load.overdue):
             if waited < limit < due - self.call.asked_at:
                 due = self.call.asked_at + limit
         self._wait(due)

@@ -62,11 +62,7 @@ class Exchange(Attempts):
         instance, load = self._instance, self.route.load
         if instance is not None:
             instance.answers[response.status // 100] += 1
-            instance.heard_at = now
-            waited = now - self.call.asked_at
-            load.waits.learn(waited)
-            if instance.doubt is not None:
-                self.route.pool.heard(now, instance, in_time=waited < load.overdue)
+            load.waits.learn(now - self.call.asked_at)
         if response.status >= _STATUS_FAILED and self._goes_elsewhere(response, now):
             return
         if self._admitted and load.early:
@@ -80,6 +76,7 @@ class Exchange(Attempts):
         head = self._head(response)
         self._pending.append(head)
         if not self._held:
+            self._heard(now)
             self._passed = -len(head)
             if not self._settled:
                 self.call.committed(now)
@@ -133,6 +130,7 @@ class Exchange(Attempts):
         self.client.write(data)
         if self._instance is not None:
             self._instance.seen(now - self.call.sent_at)  # type: ignore[operator] # it was sent
+            self._heard(now)
         self._count(response.status, now)
         log = self.client.worker.access_log
         if log is not None and log.wants(response.status, None):
@@ -141,6 +139,15 @@ class Exchange(Attempts):
         if self.recording is not None:
             self._record(response.status, None, now)
         self._end(now)
+
+    def _heard(self, now: float) -> None:
+        """Take it that the instance is not silent: it has answered, or is passing on an answer."""
+        instance = self._instance
+        if instance is not None:
+            instance.heard_at = now
+            if instance.doubt is not None:
+                in_time = now - self.call.asked_at < self.route.load.overdue
+                self.route.pool.heard(now, instance, in_time=in_time)
 
     def failed(self, outcome: Outcome) -> None:
         """Take the end of an attempt without a complete answer."""
@@ -257,7 +264,7 @@ class Exchange(Attempts):
         """Go elsewhere if that is safe: the instance is down, and would let this wait for its whole timeout."""
         request = self.request
         safe = request.idempotent or (request.keyed and self.route.settings.keyed)
-        if self._response is None and safe and not self._pausing and not self.done:
+        if safe and not (self.answering or self._settled or self._pausing or self.done):
             self._cut()
             self.failed(TIMEOUT)
 
