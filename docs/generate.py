@@ -82,8 +82,8 @@ the request's `Accept` names `text/html`, and otherwise with JSON:
 {"status": 503, "error": "no_instance", "message": "No instance of this service is ready to answer. …"}
 ```
 
-The header `Mainstay-Reason` carries the same word as `error`. An answer with 429 or 503 carries `Retry-After`, in
-seconds. Nothing of the request is ever repeated in the answer.
+The header `Mainstay-Reason` carries the same word as `error`. An answer with 429 or 503, or of `key_in_use`, carries
+`Retry-After`, in seconds. Nothing of the request is ever repeated in the answer.
 
 If the last attempt got an answer from an instance, that answer is passed on as it is, whatever its status: a 500 of
 your service stays your service's. What may be tried again before that is told in
@@ -92,6 +92,8 @@ your service stays your service's. What may be tried again before that is told i
 """
 
 _ANSWERS_END = """
+Those that speak of an `Idempotency-Key` are given where the gateway [looks after keys](../how-to/make-writes-safe-to-repeat.md).
+
 If an instance dies after the first bytes of a long answer have gone to the client, no status can be sent any more.
 The gateway then cuts the connection, so that the client sees that the answer is incomplete.
 """

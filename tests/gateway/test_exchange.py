@@ -644,9 +644,10 @@ async def test_an_instance_that_fails_is_asked_last_then_ejected_and_comes_back(
     for _ in range(4):
         assert (await rig.ask(rig.get())).status == 200
     seen = len(first.requests)
-    while not rig.line.facts("InstanceEjected"):
-        assert (await rig.ask(rig.get())).status == 200
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        while not rig.line.facts("InstanceEjected"):
+            assert (await rig.ask(rig.get())).status == 200
+            await asyncio.sleep(0.01)
     assert rig.line.facts("InstanceEjected")[0]["instance"] == "web-1"
     assert (seen, len(first.requests)) == (1, 2)
 

@@ -236,12 +236,13 @@ async def test_an_instance_that_refuses_is_ejected(rig):
     rig.rows[0] = at(rig.rows[0], await closed_port())
     rig.apply()
 
-    while not rig.line.facts("InstanceEjected"):
-        await asyncio.sleep(0.01)
-        client = await rig.client()
-        client.send(b"p")
-        await client.read(1)
-        client.close()
+    async with asyncio.timeout(10):
+        while not rig.line.facts("InstanceEjected"):
+            client = await rig.client()
+            client.send(b"p")
+            await client.read(1)
+            client.close()
+            await asyncio.sleep(0.02)
 
     assert rig.line.facts("InstanceEjected")[0]["instance"] == "web-1"
     assert rig.members[0].failures == 2

@@ -412,7 +412,7 @@ def test_who_comes_back_is_on_trial_until_it_has_answered(loaded):
     before = a.on_trial
     stage.pool.observe(12.1, a, OK)
 
-    assert (before, a.on_trial) == (True, False)
+    assert (before, a.on_trial) == (13.0, 0.0)
 
 
 def test_a_second_ejection_lasts_longer(loaded):

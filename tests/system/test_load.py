@@ -406,6 +406,16 @@ def test_an_access_log_that_cannot_be_is_told(write, log, message):
     assert told.partition("gateway.access_log")[2] == (message if message[0] == "." else f": {message}")
 
 
+@pytest.mark.parametrize("written", ["on", "gatewy", "3", "[gateway]", "true"])
+def test_who_knows_idempotency_keys_is_one_of_the_words_or_a_mapping(write, written):
+    file = write(f"services: {{web: {{command: run, listen: http://127.0.0.1:1, idempotency: {written}}}}}")
+
+    with pytest.raises(SystemFileError) as refusal:
+        load(file, {})
+
+    assert "allowed: service, gateway, off, or a mapping of its keys" in str(refusal.value)
+
+
 def test_an_access_log_is_off_unless_told_and_on_is_all_defaults(write):
     plain = load(write("services: {web: {command: run}}"), {})
     on = load(write("gateway: {access_log: on}\nservices: {web: {command: run}}"), {})
@@ -756,6 +766,6 @@ def test_wrong_trusted_proxies_are_told_once(tmp_path):
     )
 
     with pytest.raises(SystemFileError) as refused:
-        load(file)
+        load(file, {})
 
     assert [problem.path for problem in refused.value.problems] == ["gateway.trusted_proxies[0]"]

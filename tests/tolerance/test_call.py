@@ -1011,7 +1011,7 @@ def test_the_applications_own_failure_needs_no_rival():
 
 def test_one_instance_on_trial_gets_one_request_that_may_be_repeated():
     stage = Stage(size=2)
-    stage.targets[0].on_trial = True
+    stage.targets[0].on_trial = 1.0
     one = stage.policy.call(0.0, idempotent=False)
     one.start(0.0)
     others = [stage.policy.call(0.0, idempotent=True) for _ in range(3)]
@@ -1022,9 +1022,20 @@ def test_one_instance_on_trial_gets_one_request_that_may_be_repeated():
     assert stage.in_flight() == [1, 3]
 
 
+def test_when_nothing_comes_that_may_be_repeated_something_else_finds_out():
+    stage = Stage(size=2)
+    stage.targets[0].on_trial = 1.0
+    calls = [stage.policy.call(1.0, idempotent=False) for _ in range(2)]
+
+    for call in calls:
+        call.start(1.0)
+
+    assert stage.in_flight() == [1, 1]
+
+
 def test_who_is_on_trial_is_asked_when_there_is_nobody_else():
     stage = Stage(size=1)
-    stage.targets[0].on_trial = True
+    stage.targets[0].on_trial = 1.0
 
     calls = [stage.policy.call(0.0, idempotent=False) for _ in range(2)]
 
@@ -1033,7 +1044,7 @@ def test_who_is_on_trial_is_asked_when_there_is_nobody_else():
 
 def test_a_good_answer_ends_a_trial():
     stage = Stage(size=1, outlier=OutlierSpec())
-    stage.targets[0].on_trial = True
+    stage.targets[0].on_trial = 1.0
 
     stage.call().settle(0.1, OK)
 

@@ -27,7 +27,19 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 STATE_OF_WEB_2 = ("mainstay_instance_state", "web", "web-2")
 LABELS = (
-    *("listener", "service", "instance", "class", "outcome", "because", "reason", "state", "le", "worker"),
+    *(
+        "listener",
+        "service",
+        "instance",
+        "class",
+        "outcome",
+        "because",
+        "event",
+        "reason",
+        "state",
+        "le",
+        "worker",
+    ),
     *("version", "python", "key", "name"),
 )
 
@@ -364,6 +376,16 @@ async def test_workers_are_told_over_their_deaths(control):
     assert seen["mainstay_worker_cpu_seconds_total", "2"] == 1.5
     assert seen["mainstay_worker_loop_lag_seconds", "2"] == 0.25
     assert seen[("mainstay_access_log_lines_total",)] == 24
+
+
+async def test_what_became_of_keys_is_told_by_event(control):
+    control.tally.take(11, told(keys={"taken": 3, "answer": 2, "doubt": 1, "replayed": 4}))
+    control.tally.take(12, told(keys={"taken": 1}))
+
+    seen = await scrape(control)
+
+    found = {key[2]: value for key, value in seen.items() if key[0] == "mainstay_idempotency_keys_total"}
+    assert found == {"taken": 4, "answer": 2, "outgrow": 0, "doubt": 1, "release": 0, "replayed": 4}
 
 
 async def test_what_workers_of_a_former_version_tell_is_enough(control):

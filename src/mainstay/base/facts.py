@@ -275,6 +275,23 @@ class AccessLogMended(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyStoreBroke(Fact):
+    """Idempotency keys of a service can no longer be written down; requests that carry one are refused."""
+
+    service: str
+    path: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyStoreMended(Fact):
+    """Idempotency keys of a service can be written down again."""
+
+    service: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpanExportBroke(Fact):
     """The collector takes no spans any more; requests are answered as before."""
 

@@ -270,6 +270,10 @@ def fact(record: dict[str, Any]) -> str:
         "AccessLogBroke": (
             f"cannot write '{record.get('path')}': {record.get('because')}; requests are answered as before"
         ),
+        "KeyStoreBroke": (
+            f"cannot write '{record.get('path')}': {record.get('because')}; writes with an idempotency key are refused"
+        ),
+        "KeyStoreMended": f"writes '{record.get('path')}' again",
         "SpanExportBroke": (
             f"cannot send spans to {record.get('collector')}: {record.get('because')}; requests are answered as before"
         ),

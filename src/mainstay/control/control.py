@@ -114,6 +114,7 @@ class Control:
             secret=self._state.secret,
             lives=self._lives,
             log=self._log,
+            key_store=rundir.keys,
         )
         self._supervisor = Supervisor(
             system,

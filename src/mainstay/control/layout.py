@@ -1,6 +1,7 @@
 """What a system file says, as the gateway is told it: pure."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from mainstay.gateway.crew.place import Address
 from mainstay.gateway.table import (
@@ -118,15 +119,35 @@ def concurrency(told: Limits | None) -> Concurrency | None:
     )
 
 
-def settings(name: str, service: Service, secret: str, trust: Trust, zone: str | None = None) -> Settings:
-    """Say how the gateway, which may be in a zone, is to treat a service's traffic; the secret hides what cookies say."""
+def settings(  # noqa: PLR0913 - all that it depends on
+    name: str,
+    service: Service,
+    secret: str,
+    trust: Trust,
+    zone: str | None = None,
+    *,
+    key_store: Path = Path(),
+) -> Settings:
+    """Say how the gateway is to treat a service's traffic.
+
+    Args:
+        name: The service's.
+        service: What the system file says of it.
+        secret: Hides what cookies say.
+        trust: How its instances are believed.
+        zone: The gateway's own.
+        key_store: The file for what carries an idempotency key, if anything is kept of that.
+    """
+    keys = service.key_spec()
     return Settings(
         health=service.health_spec(),
         pool=replace(service.pool_spec(), zone=zone or ""),
         call=service.call_spec(),
         breaker=service.breaker_spec(),
         sticky=sticky(name, service.sticky, secret) if service.sticky is not None else None,
-        keyed=service.idempotency,
+        keyed=service.idempotency == "service",
+        keys=keys,
+        key_store=str(key_store) if keys is not None else "",
         concurrency=concurrency(service.concurrency),
         connect=service.timeouts.connect,
         idle=service.timeouts.idle,

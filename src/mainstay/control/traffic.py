@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.base.probe import ProbeResult
@@ -29,6 +30,7 @@ class Traffic:
         secret: str,
         lives: Callable[[], list[Life]],
         log: Callable[[System], LogSettings | None],
+        key_store: Callable[[str], Path],
     ) -> None:
         """Route nothing, until `publish` or `table`.
 
@@ -39,6 +41,7 @@ class Traffic:
             secret: Hides what cookies say.
             lives: Gives the lives that can have traffic.
             log: Says how requests of a system are written down.
+            key_store: Says in which file a service's idempotency keys are kept.
         """
         self.system = system
         self.routed = system
@@ -52,6 +55,7 @@ class Traffic:
         self._secret = secret
         self._lives = lives
         self._log = log
+        self._key_store = key_store
 
     # --- the supervisor asks ---
 
@@ -102,7 +106,14 @@ class Traffic:
             trace=trace(self.system),
             doors=self._doors(),
             services={
-                name: settings(name, service, self._secret, self._trust(service), gateway.zone)
+                name: settings(
+                    name,
+                    service,
+                    self._secret,
+                    self._trust(service),
+                    gateway.zone,
+                    key_store=self._key_store(name),
+                )
                 for name, service in served.items()
             },
             rows=[

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from math import inf
 from time import monotonic
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Emit
@@ -22,6 +22,9 @@ from mainstay.redundancy.health import Health
 from mainstay.redundancy.pool import Pool
 from mainstay.tolerance.breaker import Breaker
 from mainstay.tolerance.call import Because, Policy
+
+if TYPE_CHECKING:
+    from mainstay.gateway.keys.keeper import Keeper
 
 PARKED = 1000
 """Requests that may wait in one worker for an instance of one service, so that an outage does not fill the memory."""
@@ -59,6 +62,8 @@ class Route:
         "hedges",
         "hedges_won",
         "in_flight",
+        "keeper",
+        "keys",
         "latency",
         "load",
         "micros",
@@ -129,6 +134,10 @@ class Route:
         # Answers of our own by their reason, and requests that were not tried (again) by why.
         self.own: dict[str, int] = {}
         self.because: dict[str, int] = {}
+        self.keeper: Keeper | None = None
+        """What knows the keys of writes that came before; None: nobody is asked."""
+        # What became of such writes.
+        self.keys: dict[str, int] = {}
         # By instance: what was counted of lives that have left the pool.
         self.past: dict[str, Counter[str]] = {}
         self.load = Load(self, settings, emit)
@@ -148,6 +157,10 @@ class Route:
     def answered_by_us(self, reason: str) -> None:
         """Count an answer of our own."""
         self.own[reason] = self.own.get(reason, 0) + 1
+
+    def note_key(self, event: str) -> None:
+        """Count what became of a write with a key."""
+        self.keys[event] = self.keys.get(event, 0) + 1
 
     def gave_up(self, because: Because | None) -> None:
         """Count a request that is not tried (again)."""
@@ -339,6 +352,7 @@ class Route:
             "micros": self.micros,
             "own": self.own,
             "because": self.because,
+            "keys": self.keys,
             "panicking": self.pool.panicking,
         }
 

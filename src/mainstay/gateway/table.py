@@ -17,6 +17,7 @@ from mainstay.tolerance.breaker import BreakerSpec
 from mainstay.tolerance.budget import BudgetSpec
 from mainstay.tolerance.call import CallSpec
 from mainstay.tolerance.hedge import HedgeSpec, SuspicionSpec
+from mainstay.tolerance.key import KeySpec
 from mainstay.tolerance.retry import RetrySpec
 
 UP = "up"
@@ -64,6 +65,7 @@ _HEALTH = PlainValidator(partial(_read, HealthSpec))
 _POOL = PlainValidator(partial(_read, PoolSpec))
 _CALL = PlainValidator(partial(_read, CallSpec))
 _BREAKER = PlainValidator(partial(_read, BreakerSpec))
+_KEYS = PlainValidator(partial(_read, KeySpec))
 
 
 @dataclass(slots=True)
@@ -148,6 +150,10 @@ class Settings:
     """What ties requests to an instance, if anything does."""
     keyed: bool = False
     """The service honours idempotency keys: what carries one may be sent again."""
+    keys: Annotated[KeySpec | None, _KEYS, _AS_DICT] = None
+    """How the first answers to writes that carry a key are kept here; None: they are not."""
+    key_store: str = ""
+    """The file that they are kept in."""
     connect: float = 1.0
     """Seconds for making a connection to an instance."""
     idle: float = 60.0

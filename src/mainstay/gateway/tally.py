@@ -40,6 +40,8 @@ class Totals:
     """Our own answers by their reason."""
     because: Counter[str] = field(default_factory=Counter)
     """Requests that were not tried (again) by why."""
+    keys: Counter[str] = field(default_factory=Counter)
+    """What became of writes with an idempotency key that the gateway looks after."""
     scores: dict[str, Counter[str]] = field(default_factory=dict)
     """By instance, over all of its lives: `attempts`, and what else `Upstream.counted` has."""
 
@@ -52,6 +54,7 @@ class Totals:
         self.micros += counts.get("micros", 0)
         self.own.update(counts.get("own", {}))
         self.because.update(counts.get("because", {}))
+        self.keys.update(counts.get("keys", {}))
         for instance, score in counts.get("scores", {}).items():
             self.scores.setdefault(instance, Counter()).update(score)
 

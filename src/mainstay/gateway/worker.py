@@ -40,6 +40,7 @@ from mainstay.gateway.http.client import ClientConnection
 from mainstay.gateway.http.hop import name_of
 from mainstay.gateway.http.request import PLAIN, TRACED
 from mainstay.gateway.http.trace import Tracer
+from mainstay.gateway.keys.keeper import Keeper
 from mainstay.gateway.log.accesslog import AccessLog
 from mainstay.gateway.otel.outbox import Outbox
 from mainstay.gateway.proxies import Proxies
@@ -148,6 +149,8 @@ class Worker:
         # All that there were, for what they have counted.
         self._logs: list[AccessLog] = []
         self._outboxes: list[Outbox] = []
+        # By their files; one that is no longer asked has perhaps something to write down.
+        self._keepers: dict[str, Keeper] = {}
 
     async def run(self, address: str) -> None:
         """Serve until told to stop."""
@@ -167,6 +170,8 @@ class Worker:
         await self._end_records()
         if self._timer is not None:
             self._timer.cancel()
+        for keeper in self._keepers.values():
+            keeper.end()
         ends: list[asyncio.Task[None]] = []
         for intake in (*self._intakes.values(), *self._closed):
             ends.extend(intake.tasks)
@@ -177,6 +182,8 @@ class Worker:
         for task in ends:
             task.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
+        for keeper in self._keepers.values():
+            await keeper.ended()
         self.wheel.close()
         await self.watches.close()
         await self.accepting.stopped()
@@ -245,6 +252,7 @@ class Worker:
             self.routes[route.name] = route
             if route.settings != settings:
                 route.configure(now, settings)
+            self._keep_keys(route)
             route.apply(now, rows, members)
             route.load.share(now, table.workers, self.number)
         for place in list(self.entrances):
@@ -267,6 +275,19 @@ class Worker:
                 self.loop.call_exception_handler(
                     {"message": f"{place} goes on as it was", "exception": error}
                 )
+
+    def _keep_keys(self, route: Route) -> None:
+        """Keep the first answers to a service's writes, if they are kept."""
+        spec, path = route.settings.keys, route.settings.key_store
+        if spec is None:
+            route.keeper = None  # who asks it already is told
+            return
+        keeper = self._keepers.get(path)
+        if keeper is None:
+            keeper = Keeper(route.name, Path(path), spec, self.loop, self._clock, self.tell)
+            self._keepers[path] = keeper
+        keeper.spec = spec
+        route.keeper = keeper
 
     def _log(self, settings: LogSettings | None) -> None:
         """Write requests down like this from now on."""
@@ -439,7 +460,8 @@ class Worker:
     def _end_when_idle(self) -> None:
         if self.stopped.done():
             return
-        if not (self.clients or self.greetings) or self.loop.time() >= self._ends_at:
+        holding = any(keeper.holding for keeper in self._keepers.values())
+        if not (self.clients or self.greetings or holding) or self.loop.time() >= self._ends_at:
             for client in list(self.clients):
                 client.abort()
             for greeting in list(self.greetings):

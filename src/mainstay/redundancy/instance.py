@@ -74,9 +74,9 @@ class Instance:
         """What its silences were; its pool gives it one when there is something to remember."""
         self.doubted_until: float | None = None
         """When the doubt about it ends; None while there is none."""
-        self.on_trial = False
-        """Whether it was left out, or asked last, and has not given a good answer since: one request that may be repeated
-        finds out."""
+        self.on_trial = 0.0
+        """When it was left out, or asked last, and has not given a good answer since: one request finds out, which is one
+        that may be repeated, until this moment; 0 when it has."""
         self.credit = 0.0
         """What round robin owes it."""
         self.place = 0

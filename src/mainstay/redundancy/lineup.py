@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 4096
 """Bonds whose choice is remembered; strangers may make up as many as they like."""
+TRIAL = 1.0
+"""Seconds for which one that comes back waits for a request that may be repeated."""
 _STEP = 0.25
 """Seconds between two looks at shares that grow."""
 
@@ -186,10 +188,10 @@ class Lineup(Generic[I]):
         for order, member in enumerate(self.members):
             if member.ejected_until is not None and now >= member.ejected_until:
                 self._return(now, member)
-                member.on_trial = True
+                member.on_trial = now + TRIAL
             if member.doubted_until is not None and now >= member.doubted_until:
                 self._trust(now, member)
-                member.on_trial = True
+                member.on_trial = now + TRIAL
             member.order = order
             member.rank = self._rank_of(member)
             by_rank[member.rank].append(member)

@@ -131,7 +131,7 @@ class Pool(Lineup[I]):
                 outlier.clear()
                 self._clear(now, instance)
             if instance.on_trial:
-                instance.on_trial = False
+                instance.on_trial = 0.0
         elif outcome in CHARGED and self._holds(instance):
             self._charge(now, instance, outlier, outcome)
 

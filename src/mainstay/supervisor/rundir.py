@@ -9,6 +9,7 @@
     ├── control.sock    the commands speak here
     ├── gateway.sock    the gateway's workers listen to the supervisor here
     ├── gateway.board   the gateway's workers see here how many clients each has
+    ├── keys/           one file for each service whose idempotency keys the gateway keeps
     └── logs/           one file for each instance
 """
 
@@ -57,6 +58,10 @@ class RunDir:
     def log(self, name: str) -> Path:
         """Give the file that takes the output of an instance or a worker."""
         return self.logs / f"{name}.log"
+
+    def keys(self, service: str) -> Path:
+        """Give the file in which the gateway keeps a service's idempotency keys."""
+        return self.path / "keys" / f"{service}.db"
 
     def take(self) -> None:
         """Make it if need be, take it for this process, and clean up after one that was killed.

@@ -17,6 +17,7 @@ from mainstay.system.value import (
     Share,
     ShareOrZero,
     Size,
+    SizeOrZero,
     Switch,
     ValueOrOff,
     Whole,
@@ -27,6 +28,7 @@ from mainstay.system.wire import WireBytes
 from mainstay.tolerance.breaker import BreakerSpec
 from mainstay.tolerance.budget import BudgetSpec
 from mainstay.tolerance.hedge import HedgeSpec, SuspicionSpec
+from mainstay.tolerance.key import KeySpec
 from mainstay.tolerance.retry import RetrySpec
 
 _HEALTH = HealthSpec()
@@ -34,6 +36,7 @@ _RETRY = RetrySpec()
 _BREAKER = BreakerSpec()
 _SUSPICION = SuspicionSpec()
 _OUTLIER = OutlierSpec()
+_KEYS = KeySpec()
 
 
 class Section(BaseModel):
@@ -286,6 +289,30 @@ class Outlier(Section):
             zone=self.zone,
             keep=self.keep,
         )
+
+
+class Idempotency(Section):
+    """How the gateway keeps the first answers to writes that carry an `Idempotency-Key`."""
+
+    keep: Duration = _KEYS.keep
+    """How long an answer is kept, and with it that the request was carried out. A day, as large payment services do:
+    who repeats a write later than that means a new one."""
+
+    answer: SizeOrZero = _KEYS.answer
+    """Up to which size the body of an answer is kept. Answers to writes are short. A longer one is passed on, and a
+    repetition is told that it was given (`answer_not_kept`), and not carried out."""
+
+    body: SizeOrZero = _KEYS.body
+    """How long the body of a request with a key may be; a longer one is refused with 413. All of it has to be there, in
+    memory, before it is known whether it is the same as before."""
+
+    size: Size = _KEYS.size
+    """How large the file may become in which a service's keys are kept. When it is full, answers are no longer kept, and
+    then requests with new keys are refused with 503: to forget what was promised to be known would be worse."""
+
+    def spec(self) -> KeySpec:
+        """Build what the gateway takes."""
+        return KeySpec(keep=self.keep, answer=self.answer, body=self.body, size=self.size)
 
 
 class Restart(Section):

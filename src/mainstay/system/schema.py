@@ -16,7 +16,7 @@ All of it is frozen. The published JSON Schema and the reference are generated f
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
@@ -35,6 +35,7 @@ from mainstay.system.mechanism import (
     Concurrency,
     Health,
     Hedge,
+    Idempotency,
     Logs,
     Outlier,
     Restart,
@@ -54,7 +55,6 @@ from mainstay.system.value import (
     EnvValue,
     File,
     Files,
-    Honoured,
     Network,
     OneOf,
     OnOrOff,
@@ -65,6 +65,7 @@ from mainstay.system.value import (
     Switch,
     Text,
     Whole,
+    WordOrOff,
     Workers,
     wrong,
 )
@@ -72,6 +73,7 @@ from mainstay.system.wire import Upgrades
 from mainstay.system.witness import AccessLog, Tracing
 from mainstay.tolerance.breaker import BreakerSpec
 from mainstay.tolerance.call import CallSpec
+from mainstay.tolerance.key import KeySpec
 from mainstay.tolerance.retry import RetrySpec
 
 PREAMBLES = ("v1", "v2")
@@ -159,9 +161,13 @@ class Service(Section):
     retry: Annotated[Retry | None, OrOff()] = Retry()
     """Retries on another instance, or `off`. On: only what is proved to be safe is tried again."""
 
-    idempotency: Honoured = False
-    """`service`: it honours the `Idempotency-Key` header, so that a POST which carries one is done once
-    however often it is sent, and is retried like a GET. `off` by default: only the service can promise that."""
+    idempotency: Annotated[
+        Idempotency | Literal["service"] | None, WordOrOff(Idempotency, theirs="service", mine="gateway")
+    ] = None
+    """Who sees to it that a POST or PATCH which carries an `Idempotency-Key` is done once, however often it is sent.
+    `service`: it does so itself, and such requests are retried like a GET. `gateway`, or a mapping: the gateway keeps the
+    first answer, and gives it to whoever sends the same again; nothing is sent to the service twice. `off` by default: only
+    the service can promise the one, and the other writes to the disk twice for each such request."""
 
     hedge: Annotated[Hedge | None, AutoOrOff()] = Hedge()
     """A second attempt at another instance beside one that takes longer than usual, or `off`; whichever answers first
@@ -336,6 +342,10 @@ class Service(Section):
     def breaker_spec(self) -> BreakerSpec | None:
         """Build what the circuit breakers take; None when they are off."""
         return self.breaker.spec() if self.breaker is not None else None
+
+    def key_spec(self) -> KeySpec | None:
+        """Build what the gateway takes to keep first answers; None when it does not."""
+        return self.idempotency.spec() if isinstance(self.idempotency, Idempotency) else None
 
     def outlier_spec(self) -> OutlierSpec | None:
         """Build what the outlier detection takes; None when it is off."""

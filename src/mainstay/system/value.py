@@ -307,9 +307,6 @@ BALANCES = ("power_of_two", "round_robin", "least")
 Balance = Annotated[Literal["power_of_two", "round_robin", "least"], OneOf(*BALANCES)]
 """How the next instance is chosen."""
 
-Honoured = Annotated[bool, Either("service", "off", true="service")]
-"""Who honours idempotency keys."""
-
 OwnHost = Annotated[bool, Either("client", "address", true="address")]
 """Whose idea of its host an instance is told; true means its own."""
 
@@ -342,21 +339,19 @@ class OrOff:
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Read `off` before the mechanism's own keys are looked at."""
-        inner = handler(source)
+        return core_schema.no_info_wrap_validator_function(self._read, handler(source))
 
-        def read(written: object, keys: core_schema.ValidatorFunctionWrapHandler) -> object:
-            if written == "off":
-                return None
-            if written in self._words:
-                return keys({})
-            if isinstance(written, (str, int, float, list)) or written is None:
-                allowed = ", ".join(self._words)
-                raise wrong(
-                    f"found {shown(written)}, allowed: {allowed}, or a mapping of its keys{self._example}"
-                )
-            return keys(written)
-
-        return core_schema.no_info_wrap_validator_function(read, inner)
+    def _read(self, written: object, keys: core_schema.ValidatorFunctionWrapHandler) -> object:
+        if written == "off":
+            return None
+        if written in self._words:
+            return keys({})
+        if isinstance(written, (str, int, float, list)) or written is None:
+            allowed = ", ".join(self._words)
+            raise wrong(
+                f"found {shown(written)}, allowed: {allowed}, or a mapping of its keys{self._example}"
+            )
+        return keys(written)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -377,6 +372,33 @@ class AutoOrOff(OrOff):
     """Likewise for what finds out itself what nobody tells it: `auto` is the mechanism with all its defaults."""
 
     _words = ("auto", "off")
+
+
+class WordOrOff(OrOff):
+    """Likewise for what somebody else may do as well: a word of theirs is read as it is.
+
+    `mine` is the mechanism with all its defaults.
+    """
+
+    def __init__(self, section: type, *, theirs: str, mine: str) -> None:
+        super().__init__()
+        self._section = section
+        self._theirs = theirs
+        self._words = (theirs, mine, "off")
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read the words before the mechanism's own keys are looked at."""
+        # By the mechanism alone: what is wrong with a mapping is not told once for each thing that it might be.
+        return super().__get_pydantic_core_schema__(self._section, handler.generate_schema)  # type: ignore[arg-type] # called, and no more
+
+    def _read(self, written: object, keys: core_schema.ValidatorFunctionWrapHandler) -> object:
+        return written if written == self._theirs else super()._read(written, keys)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Publish the words beside the mechanism."""
+        return {"anyOf": [*({"const": word} for word in self._words), handler(schema)]}
 
 
 class ValueOrOff:

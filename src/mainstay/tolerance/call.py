@@ -430,7 +430,7 @@ class Call(Generic[T]):
             if target.in_flight >= each:
                 passed_over = (*passed_over, target)
                 continue
-            if target.on_trial and careful and (target.in_flight or not (self._idempotent or self._keyed)):
+            if target.on_trial and careful and (target.in_flight or self._spares(now, target)):
                 passed_over, spared = (*passed_over, target), True
                 continue
             breaker = target.breaker
@@ -448,6 +448,10 @@ class Call(Generic[T]):
             self._limit(now)
             return True
         return spared and self._begin(now, careful=False)
+
+    def _spares(self, now: float, target: T) -> bool:
+        """Tell whether this is not the request to try somebody out: it may not be repeated, and such may still come."""
+        return not self._idempotent and not self._keyed and now < target.on_trial
 
     def _limit(self, now: float) -> None:
         attempt = self._policy.spec.attempt

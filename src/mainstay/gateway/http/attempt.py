@@ -128,9 +128,14 @@ class Attempts(Asker):
         if load.under_way < load.guard or load.admits(now):
             self.enter(now)
         else:
-            self._queued = self._pausing = True
-            self._wait(min(now + load.patience_of_line(now), self.call.deadline.at))
-            load.line_up(now, self)
+            self._line_up(now)
+
+    def _line_up(self, now: float) -> None:
+        """Wait for room at the service."""
+        load = self.route.load
+        self._queued = self._pausing = True
+        self._wait(min(now + load.patience_of_line(now), self.call.deadline.at))
+        load.line_up(now, self)
 
     def enter(self, now: float) -> None:
         """Begin, at once or after a wait: there is room at the service."""

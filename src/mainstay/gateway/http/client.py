@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mainstay.gateway.http import page
 from mainstay.gateway.http.exchange import Exchange
+from mainstay.gateway.http.keyed import Keyed, carries_key
 from mainstay.gateway.http.offer import Offer
 from mainstay.gateway.http.pace import Pace
 from mainstay.gateway.http.reader import Reader
@@ -383,6 +384,8 @@ class ClientConnection(Reader):
             if route is None:
                 return
         self.route = route
+        if route.keeper is not None and carries_key(request):
+            work = Keyed
         exchange = self._exchange = work(self, request, now)
         exchange.begin(now)
 

@@ -33,6 +33,11 @@ class Exchange(Attempts):
 
     def client_gone(self, now: float) -> None:
         """Let go: the client left, which proves nothing against the instance."""
+        self._gone(now)
+        self.withdraw(now)
+
+    def _gone(self, now: float) -> None:
+        """Count a request that nobody waits for any more."""
         self.route.cancelled += 1
         log = self.client.worker.access_log
         if log is not None:
@@ -40,7 +45,6 @@ class Exchange(Attempts):
             self._note(log, status, None, self._passed, now, cancelled=True)
         if self.recording is not None:
             self._record(self.heard if self.answering else 0, None, now, cancelled=True)
-        self.withdraw(now)
 
     def withdraw(self, now: float, reason: str | None = None) -> None:
         """Let go of a request that needs no answer from here; `reason` is what it is answered with."""
@@ -126,11 +130,15 @@ class Exchange(Attempts):
             self._pending.append(b"0\r\n\r\n")
         if not self._settled:
             self.call.settle(now, OK, response.status)
-        data = b"".join(self._pending)
-        self.client.write(data)
         if self._instance is not None:
             self._instance.seen(now - self.call.sent_at)  # type: ignore[operator] # it was sent
             self._heard(now)
+        self._deliver(response, now)
+
+    def _deliver(self, response: Response, now: float) -> None:
+        """Send what is left of a complete answer, and be done."""
+        data = b"".join(self._pending)
+        self.client.write(data)
         self._count(response.status, now)
         log = self.client.worker.access_log
         if log is not None and log.wants(response.status, None):

@@ -38,12 +38,32 @@ REASONS: dict[str, tuple[int, str]] = {
     "head_too_large": (431, "The header of this request is too large."),
     "method": (501, "This method is not supported here."),
     "coding": (501, "This transfer coding is not supported here."),
+    "bad_key": (
+        400,
+        "The Idempotency-Key is one text of 1 to 255 visible ASCII characters, with quotes around it or without.",
+    ),
+    "key_reused": (422, "This Idempotency-Key was used before, for another request or by somebody else."),
+    "key_in_use": (409, "The first request with this Idempotency-Key is still being worked on."),
+    "key_in_doubt": (
+        409,
+        "It is not known whether the first request with this Idempotency-Key was carried out. It is not done again.",
+    ),
+    "answer_not_kept": (
+        409,
+        "The first request with this Idempotency-Key was answered, by more than is kept. It is not done again.",
+    ),
+    "keys_unavailable": (
+        503,
+        "It cannot be looked up just now whether this request came before. Nothing was sent, so it is safe to try again.",
+    ),
     "version": (505, "Only HTTP/1.0 and HTTP/1.1 are spoken here."),
 }
 """Every reason for which the gateway itself answers, with its status and what a person is told."""
 
 RETRIED = (429, 503)
 """Statuses that mean "later", so that such an answer says when (RFC 9110 §10.2.3, RFC 6585 §4)."""
+LATER = ("key_in_use",)
+"""Reasons that mean the same, with statuses that do not."""
 REST = 1.0
 """Seconds after which to ask again when nothing better is known: about a restart."""
 
@@ -77,7 +97,7 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
         html: The client prefers a page to JSON.
         close: Announce that the connection ends with this answer.
         retry_after: Seconds after which another try makes sense, if that is known; told where the status is
-            one of `RETRIED`.
+            one of `RETRIED`, or the reason one of `LATER`.
         head: The request was HEAD, so the body is left out (RFC 9110 §9.3.2).
         date: The `Date` line (RFC 9110 §6.6.1).
         more: Other lines; empty ones are none.
@@ -97,7 +117,7 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
         "Cache-Control: no-store",
         f"Mainstay-Reason: {reason}",
     ]
-    if status in RETRIED:
+    if status in RETRIED or reason in LATER:
         rest = REST if retry_after is None else retry_after
         lines.append(f"Retry-After: {max(1, math.ceil(rest))}")
     if close:

@@ -8,6 +8,7 @@ from prometheus_client import Metric
 
 from mainstay.gateway.tally import Totals
 from mainstay.tolerance.call import Because
+from mainstay.tolerance.key import ANSWER, DOUBT, OUTGROW, RELEASE
 from mainstay.web.metrics.family import BOUNDS, Samples, counter, gauge, histogram
 
 _SERVICE = ("service",)
@@ -29,6 +30,8 @@ _SUMS = (
 )
 OWN = ("no_instance", "unreachable", "circuit_open", "overloaded", "broken_answer", "timeout", "slow_request")
 """Reasons of our own answers once it is known for which service a request is."""
+KEYS = ("taken", ANSWER.value, OUTGROW.value, DOUBT.value, RELEASE.value, "replayed")
+"""What becomes of writes with an idempotency key."""
 CAUSES = tuple(because.name.lower() for because in Because if because is not Because.CANCELLED)
 """Why requests are not tried (again)."""
 
@@ -58,6 +61,12 @@ def requests(totals: Mapping[str, Totals], now: Mapping[str, Mapping[str, Any]])
             for name, one in totals.items()
             for word in {*CAUSES, *one.because}
         ),
+    )
+    yield counter(
+        "idempotency_keys",
+        "What became of writes with an idempotency key that the gateway looks after.",
+        (*_SERVICE, "event"),
+        (((name, word), one.keys[word]) for name, one in totals.items() for word in KEYS),
     )
     yield histogram(
         "request_duration_seconds",
