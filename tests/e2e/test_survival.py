@@ -1,10 +1,15 @@
 """What the product is for: parts die under load, and users see nothing."""
 
+import os
+import socket
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 
 from e2e.conftest import kill
+from mainstay.supervisor import procfs
 
 pytestmark = pytest.mark.e2e
 
@@ -130,6 +135,112 @@ def test_a_gateway_worker_killed_under_load_loses_only_what_it_worked_on(node):
     load = node.load(rate=300, seconds=8)
     load.seconds(2)
     kill(victim)
+    after = node.until(
+        lambda status: (
+            len(status["workers"]) == len(before["workers"])
+            and victim not in [worker["pid"] for worker in status["workers"]]
+        )
+    )
+    seen, records = load.end()
+
+    kinds = {record.outcome for record in records if record.failed}
+    assert kinds <= {"reset", "truncated"}, seen.failures
+    assert seen.failed <= 20
+    span = [record.at for record in records if record.failed]
+    assert not span or max(span) - min(span) < 1.0
+    assert pids(after)[0] == pids(before)[0]
+
+
+@pytest.mark.timeout(180)
+def test_a_supervisor_killed_twice_and_taken_down_leaves_nothing(node):
+    node.up()
+    kill(node.status()["supervisor_pid"])
+
+    ended = node.mainstay("down")
+    again = node.mainstay("down")
+
+    assert ended.returncode == 0, ended.stderr
+    assert "stopped 5 processes" in ended.stderr
+    assert again.returncode == 4
+
+
+@pytest.mark.timeout(180)
+def test_a_takeover_that_fails_takes_nothing_away_from_users(node):
+    node.up()
+    before = node.status()
+    file = node.folder / "mainstay.yaml"
+    good = file.read_text()
+    kill(before["supervisor_pid"])
+    file.write_text(good.replace("node server.js", "nonesuch server.js"))
+    refused = node.mainstay("up", "--detach")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        other = good + f"\n  more: {{ command: sleep 60, listen: 'http://127.0.0.1:{number}' }}\n"
+        file.write_text(other)
+        in_use = node.mainstay("up", "--detach")
+    load = node.load(rate=50, seconds=1)
+    seen, _ = load.end()
+    file.write_text(good)
+    node.up()
+
+    assert (refused.returncode, in_use.returncode) == (6, 6), (refused.stderr, in_use.stderr)
+    assert seen.failed == 0
+    assert pids(node.status())[0] == pids(before)[0]
+
+
+def marked(site):
+    """Give the living processes that bear the mark of a system."""
+    return {row["pid"] for row in site.status()["instances"]} | set(pids(site.status())[1])
+
+
+@pytest.mark.parametrize("damage", ["{", None], ids=["damaged", "deleted"])
+def test_a_state_that_was_lost_is_no_reason_to_start_beside_what_still_runs(node, damage):
+    node.up()
+    before = marked(node)
+    kill(node.status()["supervisor_pid"])
+    state = node.folder / ".mainstay" / "state.json"
+    state.unlink()
+    if damage is not None:
+        state.write_text(damage)
+
+    node.up()
+
+    assert not before & marked(node)
+    assert everyone_up(3)(node.status())
+    assert all(not (now := procfs.stat(pid)) or not now.alive for pid in before)
+
+
+def test_down_ends_what_runs_even_when_the_state_is_lost(node):
+    node.up()
+    before = marked(node)
+    kill(node.status()["supervisor_pid"])
+    (node.folder / ".mainstay" / "state.json").unlink()
+
+    node.done("down")
+
+    assert all(not (now := procfs.stat(pid)) or not now.alive for pid in before)
+
+
+def test_two_starts_at_once_make_one_system(node):
+    command = [sys.executable, "-m", "mainstay", "up", "--detach"]
+    both = [
+        subprocess.Popen(command, cwd=node.folder, env=node.env, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=60)[1] for process in both]
+
+    assert sorted(process.returncode for process in both) == [0, 5], said
+    assert len(node.status()["instances"]) == 3
+
+
+def test_who_deletes_the_gateways_socket_and_cuts_its_board_harms_nobody(node):
+    node.up()
+    former = [worker["pid"] for worker in node.status()["workers"]]
+    (node.folder / ".mainstay/gateway.sock").unlink()
+    os.truncate(node.folder / ".mainstay/gateway.board", 0)
+
+    kill(former[0])
+
     after = node.until(
         lambda status: (
             len(status["workers"]) == len(former)
