@@ -126,6 +126,11 @@ class Lineup(Generic[I]):
             self._sort(now)
         return [member for rank in self._ranks for member in rank]
 
+    @property
+    def shunned(self) -> list[str]:
+        """The zones whose members are picked after all others."""
+        return sorted(self._zones.shunned)
+
     def up(self, now: float) -> list[I]:
         """Give all who are up, not ejected, not in doubt and in no shunned zone; nobody changes the list."""
         if now >= self._changes_at:
