@@ -141,6 +141,8 @@ class Pool(Lineup[I]):
                 self._strike(now, [instance])
         elif spec is not None and self._look is None and peers.outdone(outlier, spec):
             self._eject(now, instance, "errors", serves=True)
+            if instance.ejected_until is not None:
+                outlier.trusted_at = outlier.answered + spec.minimum
 
     def _turn(self, now: float) -> None:
         """Begin another stretch of time for comparing members."""
