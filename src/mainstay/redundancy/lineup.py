@@ -117,7 +117,9 @@ class Lineup(Generic[I]):
             if len(self._bound) >= _REMEMBERED:
                 self._bound.clear()
             ranks = self._ranks
-            self._bound[key] = bond.choose([member for rank in ranks for member in rank])
+            self._bound[key] = bond.choose(
+                ranks[0] if len(ranks) == 1 else [it for rank in ranks for it in rank]
+            )
         return self._bound[key]
 
     def usable(self, now: float) -> list[I]:
@@ -147,10 +149,11 @@ class Lineup(Generic[I]):
             if self._parts is None:
                 return self._usable
         roll = self._dice.random()
-        for total, members in parts:
+        members: list[I] = []
+        for total, members in parts:  # noqa: B007 - where it ends is what is sought
             if roll < total:
-                return members
-        return parts[-1][1]
+                break
+        return members
 
     def _share_out(self, now: float, parts: list[tuple[float, list[I]]]) -> None:
         """Say which zone gets which part of the traffic; or that one has it all."""
