@@ -125,12 +125,13 @@ def test_bytes_are_written_as_people_count_them(count, said):
 def test_panic_is_shown_and_so_is_who_is_left_out(terminal):
     heard = terminal()
     panicking = state(row(ejected=1), row(instance="web-2", ejected=2), row(instance="web-3", ejected=0))
-    panicking["services"][0]["panicking"] = True
+    panicking["services"][0] |= {"panicking": True, "shunned": ["a"]}
 
     show.status(panicking)
 
     lines = heard.getvalue().splitlines()
     assert "web: panic: no instance is usable, so all are used" in lines
+    assert "web: zone a is asked last: instances there failed" in lines
     assert "web-1: left out by a gateway worker, for its traffic" in lines
     assert "web-2: left out by 2 gateway workers, for its traffic" in lines
     assert not any("web-3" in line and "left out" in line for line in lines)

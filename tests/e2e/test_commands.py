@@ -219,7 +219,7 @@ def test_every_example_starts_and_survives_a_kill(site, example):
 BAD = {
     "unknown key": (PLAIN + "    helth: {}\n", 3, "unknown key; did you mean health?"),
     "wrong unit": (PLAIN + "    drain: 5 parsecs\n", 3, "services.web.drain"),
-    "not built yet": (PLAIN + "    hedge: auto\n", 3, "services.web.hedge: unknown key"),
+    "not built yet": (PLAIN + "    queue: on\n", 3, "services.web.queue: unknown key"),
     "two listeners on one port": (
         PLAIN + "  api: { command: 'true', listen: 'http://127.0.0.1:PORT_HERE' }\n",
         3,
@@ -474,11 +474,12 @@ def test_each_file_of_a_folder_is_a_system_of_its_own(site):
     other = site.folder / "other.yaml"
     other.write_text("name: other\nservices: { job: { command: sleep 600, instances: 1 } }\n")
     site.up()
-    site.done("up", "--detach", "--file", "other.yaml")
+    other_up = site.done("up", "--detach", "--file", "other.yaml").stderr
 
     both = site.status(), json.loads(site.done("status", "--json", "--file", "other.yaml").stdout)
     site.done("down", "--file", "other.yaml")
 
+    assert "`mainstay logs -f --file other.yaml`, `mainstay down --file other.yaml`" in other_up
     assert [status["system"] for status in both] == ["plain", "other"]
     assert site.status()["system"] == "plain"
     assert site.mainstay("status", "--file", "nope.yaml").returncode == 3

@@ -29,6 +29,17 @@ def counts(requests, failures=0, latency=None, generation=1):
     return {"clients": 3, "services": {"web": service}}
 
 
+def test_a_zone_that_any_worker_shuns_is_told_once():
+    tally = Tally()
+    for worker, shunned in ((1, ["b", "a"]), (2, ["b"]), (3, [])):
+        told = counts(1, 0, {})
+        told["services"]["web"]["shunned"] = shunned
+        tally.take(worker, told)
+    tally.take(4, counts(1, 0, {}))
+
+    assert tally.service("web")["shunned"] == ["a", "b"]
+
+
 def test_workers_are_added_up():
     tally = Tally()
 

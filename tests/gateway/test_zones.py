@@ -32,6 +32,7 @@ async def test_when_two_instances_of_a_zone_die_the_rest_of_it_is_asked_last(rig
     assert (first, second, rest) == (0, 0, 0)
     assert all(others)
     assert [fact["zone"] for fact in rig.line.facts("ZoneShunned")] == ["a"]
+    assert rig.route.counted()["shunned"] == ["a"]
 
 
 async def test_a_zone_that_is_back_gets_requests_again(rig):

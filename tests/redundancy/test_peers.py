@@ -165,6 +165,44 @@ def test_with_an_ejection_all_that_was_known_is_forgotten_and_it_may_return():
     assert traffic.members[0] in traffic.pool.usable(traffic.now)
 
 
+def returned(count=3):
+    """Give traffic to one that was ejected for its errors and is back."""
+    traffic = Traffic(count)
+    while not traffic.out():
+        traffic.go(3, THIRD, *[WELL] * (count - 1))
+    traffic.now = traffic.members[0].ejected_until
+    traffic.pool.usable(traffic.now)
+    return traffic
+
+
+def test_one_that_is_back_and_fails_again_is_ejected_for_that_alone_and_for_longer():
+    traffic = returned()
+    traffic.go(20, [CANCELLED], WELL, WELL)
+
+    traffic.go(3, [OK, OK, FAILED], WELL, WELL)
+
+    assert traffic.out() == ["web-0", "web-0"]
+    assert traffic.members[0].ejected_until - traffic.now == pytest.approx(2.0, abs=0.3)
+
+
+def test_one_that_is_back_and_has_answered_well_for_a_while_is_trusted():
+    traffic = returned()
+
+    traffic.go(25, WELL, WELL, WELL)
+    traffic.go(1, [FAILED], WELL, WELL)
+
+    assert traffic.out() == ["web-0"]
+
+
+def test_one_that_is_back_and_fails_as_the_others_do_by_now_is_not_ejected_for_it():
+    traffic = returned()
+
+    traffic.go(20, [CANCELLED], [OK, OK, OK, FAILED], [OK, OK, OK, FAILED])
+    traffic.go(60, [OK, OK, OK, FAILED], [OK, OK, OK, FAILED], [OK, OK, OK, FAILED])
+
+    assert traffic.out() == ["web-0"]
+
+
 def test_a_new_life_is_not_held_against_what_the_former_did():
     traffic = Traffic(2, keep=1.0)
     traffic.go(200, THIRD, WELL)

@@ -274,11 +274,36 @@ def test_when_every_zone_fails_it_is_no_zone_and_nobody_is_last():
     assert stage.told(ZoneRefilled) == [(50.0, "a")]
 
 
+def test_whoever_is_last_already_stands_in_for_nobody():
+    stage = Stage("abc", each=4, keep=0.0)
+
+    stage.down("a-0", "a-1", "b-0", "b-1")
+    two = stage.asked()
+    stage.down("c-0", "c-1")
+
+    assert {name[0] for name in two} == {"c"}
+    assert {name[0] for name in stage.asked()} == {"a", "b", "c"}
+    assert len(stage.told(ZoneShunned)) == len(stage.told(ZoneRefilled)) == 2
+
+
+def test_a_shunned_zone_is_told_and_none_of_it_is_up():
+    stage = Stage()
+
+    stage.down("a-0", "a-1")
+
+    assert stage.pool.shunned == ["a"]
+    assert {one.name for one in stage.pool.up(stage.now)} == {"b-0", "b-1", "b-2"}
+    assert len(stage.pool.usable(stage.now)) == 4
+    assert {one.name for one in stage.pool.up(stage.now + 11.0)} == {"a-2", "b-0", "b-1", "b-2"}
+    assert stage.pool.shunned == []
+
+
 def test_what_is_tied_stays_in_a_shunned_zone():
     stage = Stage()
 
     stage.down("a-0", "a-1")
 
+    assert stage.pool.holds(stage.now + 11.0, Named("a-2"))
     assert stage.pool.pick(stage.now, (), Named("a-2")).name == "a-2"
 
 

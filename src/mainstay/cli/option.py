@@ -1,5 +1,6 @@
 """Options that several commands share, and where a system's run directory is."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,15 @@ Run = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def again(file: Path | None, told: Path | None) -> str:
+    """Give the options by which another command means the same system, with a space before each."""
+    words = [
+        *(("--file", str(file)) if file is not None else ()),
+        *(("--run-dir", str(told)) if told is not None else ()),
+    ]
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def run_dir(file: Path | None, told: Path | None) -> RunDir:

@@ -80,6 +80,10 @@ def status(state: dict[str, Any]) -> None:
     for row in state["services"]:
         if row.get("panicking"):
             out.print(Text(f"{row['service']}: panic: no instance is usable, so all are used", style="red"))
+        for zone in row.get("shunned", ()):
+            out.print(
+                Text(f"{row['service']}: zone {zone} is asked last: instances there failed", style="yellow")
+            )
     for row in state["instances"]:
         _troubles(row)
     certificates = state.get("certificates")  # a supervisor of a former version has none

@@ -37,6 +37,8 @@ class _Manner(NamedTuple):
     keep_going: bool
     watch: bool
     as_json: bool
+    again: str = ""
+    """Options by which other commands mean the same system, with a space before each."""
 
     def options(self) -> list[str]:
         """Write it as a command line, but for how it is printed."""
@@ -64,8 +66,9 @@ def up(  # noqa: PLR0913, PLR0917 - its options
 
     What a killed supervisor left running is taken over as it is, not started again.
     """
-    ready, manner, legacy = _Ready(), _Manner(keep_going, watch, json), inherited()
+    ready, legacy = _Ready(), inherited()
     attended = legacy.attended if legacy is not None else not ready.awaited
+    manner = _Manner(keep_going, watch, json, option.again(file, run_dir) if attended else "")
     if not attended:
         sys.stderr = Stamped(sys.stderr)
     try:
@@ -76,7 +79,7 @@ def up(  # noqa: PLR0913, PLR0917 - its options
         holder = run.holder()
         if holder is not None and not run.taken:
             raise AlreadyRunning(
-                f"'{system.name}' is already running, pid {holder}; `mainstay status` shows it"
+                f"'{system.name}' is already running, pid {holder}; `mainstay status{manner.again}` shows it"
             )
         if detach:
             _detached(system, run, manner)
@@ -156,20 +159,19 @@ def _detached(system: System, run: RunDir, manner: _Manner) -> None:
     if manner.as_json:
         show.data(status)
     else:
-        _notes(status)
-        show.news(
-            f"{system.name} is up, supervisor {child.pid}; `mainstay status`, `mainstay logs -f`, `mainstay down`"
-        )
+        _notes(status, manner.again)
+        further = ", ".join(f"`mainstay {words}{manner.again}`" for words in ("status", "logs -f", "down"))
+        show.news(f"{system.name} is up, supervisor {child.pid}; {further}")
 
 
-def _notes(status: dict[str, Any]) -> None:
+def _notes(status: dict[str, Any], again: str) -> None:
     """Say what is not as the system file has it, although the system is up."""
     for service in status["services"]:
         name = service["service"]
         rows = [row for row in status["instances"] if row["service"] == name]
         if any(row["outdated"] for row in rows):
             show.news(
-                f"{name} still runs as the system file was before; `mainstay restart {name}` applies the change"
+                f"{name} still runs as the system file was before; `mainstay restart {name}{again}` applies the change"
             )
         # Not `service["up"]`, for suspects are among them: so is, at first, an address that does not answer.
         up, count = sum(row["state"] == "up" for row in rows), service["instances"]
@@ -178,7 +180,7 @@ def _notes(status: dict[str, Any]) -> None:
                 row["last_probe"]["said"] for row in rows if not (row["last_probe"] or {"ok": True})["ok"]
             }
             because = f" ({', '.join(sorted(failed))})" if failed else ""
-            show.news(f"{name}: {up} of {count} up{because}; `mainstay status` tells why")
+            show.news(f"{name}: {up} of {count} up{because}; `mainstay status{again}` tells why")
 
 
 async def _serve(  # noqa: PLR0913 - all that is known of how
@@ -214,6 +216,8 @@ async def _serve(  # noqa: PLR0913 - all that is known of how
 
         def started() -> None:
             ready.tell({"ok": True})
+            show.news(f"{system.name} is up")
+            _notes(control.status(), manner.again)
             if legacy is not None:
                 begin(handover.complete(legacy.version))
 
@@ -288,8 +292,6 @@ async def _run(
         raise
     if not stopped_early:
         ready()
-        show.news(f"{control.system.name} is up")
-        _notes(control.status())
         await stop
     if handover.asked:
         show.news(f"{control.system.name} goes on under what is installed now")

@@ -354,6 +354,7 @@ class Route:
             "because": self.because,
             "keys": self.keys,
             "panicking": self.pool.panicking,
+            "shunned": self.pool.shunned,
         }
 
     def _lives(self) -> Iterator[dict[str, Any]]:

@@ -166,6 +166,7 @@ class Tally:
         sums["limit"] = sum(limits) if limits else None
         sums["tunnels"] = sum(part.get("tunnels", 0) for part in parts)
         sums["panicking"] = any(part["panicking"] for part in parts)
+        sums["shunned"] = sorted({zone for part in parts for zone in part.get("shunned", ())})
         return sums | _quantiles(parts)
 
     def instance(self, service: str, name: str, generation: int) -> dict[str, Any]:

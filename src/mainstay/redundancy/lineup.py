@@ -119,7 +119,9 @@ class Lineup(Generic[I]):
             if len(self._bound) >= _REMEMBERED:
                 self._bound.clear()
             ranks = self._ranks
-            self._bound[key] = bond.choose([member for rank in ranks for member in rank])
+            self._bound[key] = bond.choose(
+                ranks[0] if len(ranks) == 1 else [it for rank in ranks for it in rank]
+            )
         return self._bound[key]
 
     def usable(self, now: float) -> list[I]:
@@ -127,6 +129,11 @@ class Lineup(Generic[I]):
         if now >= self._changes_at:
             self._sort(now)
         return [member for rank in self._ranks for member in rank]
+
+    @property
+    def shunned(self) -> list[str]:
+        """The zones whose members are picked after all others."""
+        return sorted(self._zones.shunned)
 
     def up(self, now: float) -> list[I]:
         """Give all who are up, not ejected, not in doubt and in no shunned zone; nobody changes the list."""
@@ -144,10 +151,11 @@ class Lineup(Generic[I]):
             if self._parts is None:
                 return self._usable
         roll = self._dice.random()
-        for total, members in parts:
+        members: list[I] = []
+        for total, members in parts:  # noqa: B007 - where it ends is what is sought
             if roll < total:
-                return members
-        return parts[-1][1]
+                break
+        return members
 
     def _share_out(self, now: float, parts: list[tuple[float, list[I]]]) -> None:
         """Say which zone gets which part of the traffic; or that one has it all."""

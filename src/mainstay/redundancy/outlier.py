@@ -92,6 +92,7 @@ class Outlier:
         "streaks",
         "stretches",
         "times",
+        "trusted_at",
     )
 
     def __init__(self, spec: OutlierSpec) -> None:
@@ -117,6 +118,8 @@ class Outlier:
         """Stretches in a row in which it was far slower than the others."""
         self.most = 0
         """The most good answers that it gave in one of the former stretches."""
+        self.trusted_at = 0
+        """What it must have answered for a failure to be no relapse any more."""
         self.stretches: list[tuple[int, int]] = []
         """The stretches in which it answered lately, by their numbers, and what it had answered when each began."""
 

@@ -77,12 +77,15 @@ class Peers:
         self.bad_before -= one.bad_before
 
     def outdone(self, one: Outlier, spec: OutlierSpec) -> bool:
-        """Tell whether a member fails far more than the others do."""
+        """Tell whether a member fails far more than the others do, or has a relapse while they are well."""
         good, bad = self.good - one.good, self.bad - one.bad
         if _worse(one.good, one.bad, good, bad, spec):
             return True
         good += self.good_before - one.good_before
         bad += self.bad_before - one.bad_before
+        if one.answered < one.trusted_at and spec.errors is not None and good + bad >= spec.minimum:
+            # That it is a bad one has been proved, and nothing has been proved since but that it still fails.
+            return bad <= spec.errors / _TWICE * (good + bad)
         return _worse(one.good + one.good_before, one.bad + one.bad_before, good, bad, spec)
 
 

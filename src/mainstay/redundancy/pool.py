@@ -144,6 +144,8 @@ class Pool(Lineup[I]):
                 self._strike(now, [instance])
         elif spec is not None and self._look is None and peers.outdone(outlier, spec):
             self._eject(now, instance, "errors", serves=True)
+            if instance.ejected_until is not None:
+                outlier.trusted_at = outlier.answered + spec.minimum
         elif outlier.failing(outcome):
             self._put_behind(now, instance)
 
@@ -321,13 +323,14 @@ class Pool(Lineup[I]):
         zones = self._zones
         failing = {one.zone for one in failed if zones.strike(now, one.zone, one.name, spec.zone)}
         for zone in sorted(failing):
-            rest = [member for member in self.members if member.zone == zone]
+            last = {zone, *zones.shunned}
+            rest = {member for member in self.members if member.zone in last}
             if can_spare(self.members, rest, spec.keep, serves=True):
                 until = zones.shun(now, zone)
                 self._emit(ZoneShunned(at=now, service=self._service, zone=zone, until=until))
                 continue
-            # Nobody could stand in for this one as well: then it is no zone, and those shunned are missed.
-            for other in zones.forgive():
+            # Too few could stand in for this one as well: then it is no zone, and those shunned are missed.
+            for other in zones.forgive(now):
                 self._emit(ZoneRefilled(at=now, service=self._service, zone=other))
         if failing:
             self._sort(now)

@@ -25,6 +25,9 @@ MISSED = 60.0
 """Seconds for which an instance that died counts as a part of what its zone ought to have: twice the longest pause before
 it is started again."""
 _FIRST = 0.1
+"""The part of its share that a zone gets at first."""
+_MOMENT = 1.0
+"""Seconds for which it is no zone when many fail everywhere: to weigh all of them for each failure takes long."""
 
 
 def spread(count: int, zones: Sequence[str]) -> list[str]:
@@ -61,7 +64,7 @@ def shares(usable: Mapping[str, float], own: str, whole: float) -> dict[str, flo
 class Zones:
     """What is known of the zones of one pool, beside what is known of their instances."""
 
-    __slots__ = ("_missed", "_refilled", "_strikes", "shunned")
+    __slots__ = ("_forgiven_until", "_missed", "_refilled", "_strikes", "shunned")
 
     def __init__(self) -> None:
         # By zone: when which of its instances failed, lately.
@@ -70,6 +73,8 @@ class Zones:
         """Zones whose instances are asked last, each with the time at which that ends."""
         # When zones that are refilled began to be.
         self._refilled: dict[str, float] = {}
+        # Until when nobody is shunned.
+        self._forgiven_until = -inf
         # Instances that died and are not back: zone, weight, and until when they are missed.
         self._missed: dict[str, tuple[str, float, float]] = {}
 
@@ -85,14 +90,15 @@ class Zones:
         if not zone:
             return False
         strikes = self._strikes.setdefault(zone, {})
+        # The latest last, so that those that are too old are the first ones.
+        strikes.pop(name, None)
         strikes[name] = now
-        for other, at in list(strikes.items()):
-            if at <= now - WITHIN and zone not in self.shunned:
-                del strikes[other]
         if zone in self.shunned:
             self.shunned[zone] = now + REST
             return False
-        return len(strikes) >= limit
+        while strikes[oldest := next(iter(strikes))] <= now - WITHIN:
+            del strikes[oldest]
+        return len(strikes) >= limit and now >= self._forgiven_until
 
     def shun(self, now: float, zone: str) -> float:
         """Have a zone asked last, and give until when if nothing else happens."""
@@ -100,8 +106,9 @@ class Zones:
         self.shunned[zone] = now + REST
         return self.shunned[zone]
 
-    def forgive(self) -> list[str]:
-        """Shun nobody any more; give who was."""
+    def forgive(self, now: float) -> list[str]:
+        """Shun nobody any more, nor anybody new for a moment; give who was."""
+        self._forgiven_until = now + _MOMENT
         forgiven = list(self.shunned)
         self.shunned.clear()
         return forgiven

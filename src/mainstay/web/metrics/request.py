@@ -85,6 +85,12 @@ def requests(totals: Mapping[str, Totals], now: Mapping[str, Mapping[str, Any]])
         (((name,), inf if one["limit"] is None else one["limit"]) for name, one in now.items()),
     )
     yield _now("tunnels_open", "Tunnels that are open.", now, "tunnels")
+    yield gauge(
+        "zones_shunned",
+        "Zones whose instances a worker asks last, because others there failed.",
+        _SERVICE,
+        (((name,), len(one["shunned"])) for name, one in now.items()),
+    )
     yield _now("panicking", "1 while a worker finds no usable instance, and uses all.", now, "panicking")
 
 
