@@ -60,6 +60,15 @@ def test_the_logs_command_finds_a_log_that_is_elsewhere(site):
     assert site.mainstay("logs", "acces").returncode == 2
 
 
+def test_that_no_access_log_is_asked_for_is_told(site):
+    site.write(SITE.replace("LOG_HERE", "off"))
+
+    ran = site.mainstay("logs", "access")
+
+    assert ran.returncode == 2
+    assert "no access log is asked for" in " ".join(ran.stderr.replace("│", " ").split())
+
+
 def until_it_shows(site, words):
     """Wait until the access log has the line, which is written a moment later, and give what is shown."""
     deadline = time.monotonic() + PATIENCE

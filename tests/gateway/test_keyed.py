@@ -1,6 +1,7 @@
 """Writes that carry an Idempotency-Key, for services that do not know such keys."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sqlite3
@@ -8,7 +9,7 @@ import sys
 
 import pytest
 
-from mainstay.gateway.table import Limits, LogSettings, StickySettings, TraceSettings
+from mainstay.gateway.table import Concurrency, Limits, LogSettings, StickySettings, TraceSettings
 from mainstay.tolerance.key import KeySpec
 
 CREATED = b"HTTP/1.1 201 Created\r\nLocation: /orders/1\r\nContent-Length: 5\r\n\r\nfirst"
@@ -47,6 +48,16 @@ def post(rig, *headers, key="k1", target="/orders", body=b"one", method="POST"):
 
 def told(answer):
     return answer.status, answer.get("mainstay-reason"), answer.get("idempotent-replayed")
+
+
+@contextlib.contextmanager
+def closed(store):
+    """Keep everybody from writing, as a process does that hangs while it writes."""
+    db = sqlite3.connect(store, isolation_level=None)
+    try:
+        yield db
+    finally:
+        db.close()
 
 
 def states(store):
@@ -377,6 +388,31 @@ async def test_without_an_instance_the_key_is_free_again(rig, up):
         assert told(await rig.ask(post(rig))) == (503, "no_instance", None)
 
 
+async def test_what_is_refused_for_want_of_room_leaves_its_key_free_and_a_replay_needs_none(rig, up):
+    origin = await up(concurrency=Concurrency(adaptive=False, limit=1, queue=0.05))
+    await rig.ask(post(rig, key="known"))
+    go = asyncio.Event()
+
+    async def answer(request):
+        await go.wait()
+        return CREATED
+
+    origin.answer = answer
+    busy = await rig.client()
+    busy.send(post(rig, key="busy"))
+    await rig.until(lambda: len(origin.requests) == 2)
+
+    refused = await rig.ask(post(rig))
+    replayed = await rig.ask(post(rig, key="known"))
+    go.set()
+    await busy.answer()
+
+    assert told(refused) == (503, "overloaded", None)
+    assert told(replayed) == (200, None, "true")
+    assert told(await rig.ask(post(rig))) == (201, None, None)
+    assert rig.route.load.under_way == 0
+
+
 async def test_what_was_never_sent_goes_elsewhere(rig, up):
     gone, other = await up(2)
     gone.refuse()
@@ -611,6 +647,60 @@ async def test_a_client_that_leaves_while_its_answer_streams_does_not_hold_up_th
     assert (len(again.body), again.get("idempotent-replayed")) == (size, "true")
 
 
+@pytest.mark.parametrize("keys", [KeySpec(answer=4), KeySpec()])
+async def test_an_endless_answer_that_nobody_waits_for_is_ended(rig, up, keys):
+    origin = await up(keys=keys, call={"attempt": 0.2, "request": 0.2})
+
+    async def stream(request):
+        request.writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            request.writer.write(b"1\r\na\r\n")
+            await request.writer.drain()
+            await asyncio.sleep(0.01)
+
+    origin.answer = stream
+    client = await rig.client()
+    client.send(post(rig))
+    await client.reader.readuntil(b"\r\n\r\n")
+    client.abort()
+
+    await rig.until(lambda: not origin.open and rig.route.in_flight == 0)
+    assert told(await rig.ask(post(rig))) == (409, "key_in_doubt", None)
+
+
+async def test_so_is_one_that_was_too_long_already_when_the_client_left(rig, up):
+    origin = await up(keys=KeySpec(answer=4))
+
+    async def stream(request):
+        request.writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n")
+        await request.reader.read()
+
+    origin.answer = stream
+    client = await rig.client()
+    client.send(post(rig))
+    await client.reader.readuntil(b"abcde")
+    client.abort()
+
+    await rig.until(lambda: not origin.open)
+    assert rig.route.keys == {"taken": 1, "doubt": 1}
+
+
+async def test_a_client_that_leaves_while_its_key_is_looked_up_leaves_nothing(rig, up, store):
+    origin = await up()
+    await rig.ask(post(rig, key="other"))
+    with closed(store) as db:
+        db.execute("BEGIN IMMEDIATE")
+        client = await rig.client()
+        client.send(post(rig))
+        await rig.until(lambda: rig.route.in_flight == 1)
+        client.abort()
+        await rig.until(lambda: rig.route.in_flight == 0)
+
+    await rig.until(lambda: states(store) == ["answered"])
+    assert told(await rig.ask(post(rig))) == (200, None, None)
+    assert len(origin.requests) == 2
+
+
 async def test_an_answer_that_breaks_when_nobody_waits_for_it_leaves_doubt(rig, up):
     origin = await up()
     go = asyncio.Event()
@@ -631,6 +721,27 @@ async def test_an_answer_that_breaks_when_nobody_waits_for_it_leaves_doubt(rig, 
     again = await rig.ask(post(rig))
 
     assert told(again) == (409, "key_in_doubt", None)
+
+
+async def test_so_does_one_that_breaks_when_a_part_of_it_has_been_passed_on(rig, up):
+    origin = await up(hold=0)
+    go = asyncio.Event()
+
+    async def die(request):
+        request.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+        await go.wait()
+        return rig.DROP
+
+    origin.answer = die
+    client = await rig.client()
+    client.send(post(rig))
+    await client.reader.readuntil(b"half")
+    client.abort()
+    await rig.until(lambda: rig.route.cancelled == 1)
+    go.set()
+    await rig.until(lambda: rig.route.in_flight == 0)
+
+    assert told(await rig.ask(post(rig))) == (409, "key_in_doubt", None)
 
 
 async def test_a_client_that_leaves_before_anything_was_sent_leaves_nothing(rig, up):
@@ -756,7 +867,61 @@ async def test_when_nothing_can_be_written_nothing_is_sent(rig, up, store):
     await rig.until(lambda: rig.line.facts("KeyStoreBroke"))
 
 
-async def test_it_goes_on_when_it_can_be_written_again(rig, up, store):
+async def test_a_request_waits_for_its_key_no_longer_than_for_anything(rig, up, store):
+    origin = await up(call={"attempt": 0.2, "request": 0.3})
+    await rig.ask(post(rig, key="other"))
+    with closed(store) as db:
+        db.execute("BEGIN IMMEDIATE")
+        refused = await rig.ask(post(rig))
+
+    assert told(refused) == (503, "keys_unavailable", None)
+    assert told(await rig.ask(post(rig))) == (200, None, None)
+    assert len(origin.requests) == 2
+
+
+async def test_an_answer_that_cannot_be_written_down_is_given_and_its_request_is_not_carried_out_again(
+    rig, up, store, monkeypatch
+):
+    monkeypatch.setattr("mainstay.gateway.keys.store.BUSY", 0.05)
+    origin = await up()
+    await rig.ask(post(rig, key="other"))
+    with closed(store) as db:
+
+        def answer(request):
+            db.execute("BEGIN IMMEDIATE")
+            return CREATED
+
+        origin.answer = answer
+        first = await rig.ask(post(rig))
+        refused = await rig.ask(post(rig))
+
+    assert told(first) == (201, None, None)
+    assert told(refused) == (503, "keys_unavailable", None)
+    await rig.until(lambda: states(store) == ["answered", "outgrown"])
+    assert told(await rig.ask(post(rig))) == (409, "answer_not_kept", None)
+    assert len(origin.requests) == 2
+
+
+@pytest.mark.interpreted
+async def test_bodies_take_up_no_more_than_there_is_for_them(rig, up, monkeypatch):
+    monkeypatch.setattr("mainstay.gateway.http.keyed.HEAVY", 3)
+    origin = await up()
+    first, second = await rig.client(), await rig.client()
+    first.send(post(rig, key="a")[:-1])
+    await rig.until(lambda: rig.route.keeper.weight == 2)
+
+    second.send(post(rig, key="b")[:-1])
+    refused = await second.answer()
+    first.send(b"e")
+
+    assert told(refused) == (503, "keys_unavailable", None)
+    assert (await first.answer()).status == 200
+    assert rig.route.keeper.weight == 0
+    assert len(origin.requests) == 1
+
+
+async def test_it_goes_on_when_it_can_be_written_again(rig, up, store, monkeypatch):
+    monkeypatch.setattr("mainstay.gateway.keys.keeper.CALM", 0.0)
     store.parent.write_text("a file where a folder should be")
     await up()
     await rig.ask(post(rig))

@@ -214,7 +214,8 @@ async def until(condition):
             await asyncio.sleep(0.002)
 
 
-async def test_what_could_not_be_written_is_written_when_that_can_be(keeper):
+async def test_what_could_not_be_written_is_written_when_that_can_be(keeper, monkeypatch):
+    monkeypatch.setattr(keeping, "CALM", 0.0)
     request = Request()
     name = keeper.take(b"k", b"f", request)
     await until(lambda: request.verdicts)
@@ -234,7 +235,23 @@ async def test_what_could_not_be_written_is_written_when_that_can_be(keeper):
             await until(lambda: again[-1].verdicts)
 
     assert again[-1].verdicts == [(Verdict.LOST, Answer())]
+    keeper.take(b"new", b"f", Request())
     await until(lambda: [type(fact).__name__ for fact in keeper.facts] == ["KeyStoreBroke", "KeyStoreMended"])
+
+
+async def test_a_file_that_takes_one_thing_and_not_the_next_is_told_of_once(keeper):
+    keeper.spec = KeySpec(size=32 * 1024)
+    requests = [Request() for _ in range(100)]
+
+    for number, request in enumerate(requests):
+        name = keeper.take(b"%d" % number, b"f", request)
+        await until(lambda one=request: one.verdicts)
+        if request.verdicts[0][0] is Verdict.RUN:
+            keeper.settle(b"%d" % number, name, ANSWER, Answer(b"head", b"x" * 8192), request)
+            await until(lambda one=request: one.ends)
+
+    assert {request.verdicts[0][0] for request in requests} == {Verdict.RUN, None}
+    assert [fact.because for fact in keeper.facts] == ["database or disk is full"]
 
 
 async def test_more_than_may_wait_for_the_disk_is_refused_at_once(keeper, monkeypatch):

@@ -44,7 +44,12 @@ def logs(  # noqa: PLR0913, PLR0917 - its options
     if not found:
         there = ", ".join(files(run, ())) or "none"
         if wanted:
-            raise typer.BadParameter(f"no logs of {', '.join(wanted)}; there are: {there}")
+            off = (
+                "; no access log is asked for, see gateway.access_log"
+                if ACCESS in wanted and access is None
+                else ""
+            )
+            raise typer.BadParameter(f"no logs of {', '.join(wanted)}; there are: {there}{off}")
         raise NotRunning(f"no logs in '{run.logs}': nothing has run here")
     printer = Printer(as_json=json)
     if follow_:

@@ -13,6 +13,7 @@ A client that leaves while its request runs does not end it: the answer is there
 
 import re
 from hashlib import sha256
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ _COMING, _ASKING, _RUNNING, _SETTLING, _OVER = range(5)
 
 _PATIENCE = 5.0
 """Seconds that the disk has to take an answer; after them it is given all the same."""
+HEAVY = 256 * 2**20
+"""Bytes of all bodies that one worker has in memory for one service before they are sent; more is refused."""
 _NAME = b"idempotency-key:"
 # A string of RFC 8941 §3.3.3, as the draft has it; or what many clients send, such as a UUID without quotes.
 _QUOTED = re.compile(rb'"((?:[ !\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
@@ -65,12 +68,12 @@ def key_of(lines: list[bytes]) -> bytes | None:
     return found[0] if _BARE.fullmatch(found[0]) else None
 
 
-def fingerprint(request: Request) -> bytes:
-    """Give what tells a request, all of which is there, from every other; whose it is, too."""
+def fingerprint(request: Request, body: bytes) -> bytes:
+    """Give what tells a request with a body of that digest from every other; whose it is, too."""
     told = [line for line in request.lines if line.lower().startswith(_TELLING)]
     parts = [request.method, request.host.lower(), request.target, *told]
     # No part of a head has a NUL in it, and what comes last has always the same length.
-    return sha256(b"\0".join([*parts, sha256(b"".join(request.body)).digest()])).digest()
+    return sha256(b"\0".join([*parts, body])).digest()
 
 
 class Keyed(Exchange):
@@ -80,10 +83,13 @@ class Keyed(Exchange):
         "_alone",
         "_copied",
         "_copy",
+        "_digest",
         "_exposed",
         "_kept",
         "_key",
         "_phase",
+        "_until",
+        "_weight",
         "_why",
         "keeper",
         "name",
@@ -97,10 +103,14 @@ class Keyed(Exchange):
         """Under which it holds its key."""
         self._key = b""
         self._phase = _COMING
+        # Of its body: what tells it from others, and the bytes of it that are in memory.
+        self._digest = sha256()
+        self._weight = 0
         # Bytes of it may have reached an instance.
         self._exposed = False
-        # The client has left.
+        # The client has left; and how long this goes on without it.
         self._alone = False
+        self._until = inf
         # What it is answered with when that is written down; None: the instance's answer.
         self._why: str | None = None
         # The answer's lines, and its body as long as that is not too long to be kept.
@@ -127,6 +137,8 @@ class Keyed(Exchange):
             self._answer_ourselves("body_too_large", now)
         else:
             self._key = sha256(key).digest()
+            for data in request.body:
+                self._weigh(data)
             if request.complete:
                 self._ask()
             else:
@@ -138,8 +150,23 @@ class Keyed(Exchange):
     def more(self, data: bytes) -> None:
         """Keep a piece of the request's body."""
         self.request.body.append(data)
+        self._weigh(data)
         if self.request.size > self.keeper.spec.body:
             self._answer_ourselves("body_too_large", monotonic())
+        elif self.keeper.weight > HEAVY:
+            self._answer_ourselves("keys_unavailable", monotonic())
+
+    def _weigh(self, data: bytes) -> None:
+        """Take a piece of the body into account."""
+        self._digest.update(data)
+        self._weight += len(data)
+        self.keeper.weight += len(data)
+
+    def _lighten(self) -> None:
+        """Let the body go."""
+        self.keeper.weight -= self._weight
+        self._weight = 0
+        self.request.body = []
 
     def ended(self, now: float) -> None:
         """The request is there; the time for the answer counts from here."""
@@ -150,25 +177,27 @@ class Keyed(Exchange):
     def _ask(self) -> None:
         self._phase = _ASKING
         self._wait(self.call.deadline.at)
-        self.name = self.keeper.take(self._key, fingerprint(self.request), self)
+        self.keeper.holding.add(self)
+        self.name = self.keeper.take(self._key, fingerprint(self.request, self._digest.digest()), self)
 
     def taken(self, verdict: Verdict | None, answer: Answer) -> None:
         """Hear what is to become of it; None: nobody can know, so that nothing is done."""
-        now = monotonic()
         if self.done:
-            if verdict is Verdict.RUN:
-                self.keeper.settle(self._key, self.name, RELEASE, Answer())
-        elif verdict is None:
-            self._answer_ourselves("keys_unavailable", now)
-        elif verdict is Verdict.RUN:
+            return
+        now = monotonic()
+        if verdict is Verdict.RUN:
             self._phase = _RUNNING
-            self.keeper.holding.add(self)
             self.route.note_key("taken")
             load = self.route.load
             if load.under_way < load.guard or load.admits(now):
                 self.enter(now)
             else:
                 self._line_up(now)
+            return
+        self._phase = _OVER
+        self.keeper.holding.discard(self)
+        if verdict is None:
+            self._answer_ourselves("keys_unavailable", now)
         elif verdict is Verdict.REPLAY:
             self._replay(answer, now)
         else:
@@ -180,7 +209,6 @@ class Keyed(Exchange):
         if response is None:
             self._answer_ourselves("answer_not_kept", now)
             return
-        self._phase = _OVER
         self.route.note_key("replayed")
         response.lines.append(_REPLAYED)
         self._response = response
@@ -194,7 +222,7 @@ class Keyed(Exchange):
     def _send(self, connection: "UpstreamConnection", now: float) -> None:
         self._exposed = True
         super()._send(connection, now)
-        self.request.body = []  # it is not sent again
+        self._lighten()  # it is not sent again
 
     def _head(self, response: Response) -> bytes:
         self._kept = [
@@ -218,6 +246,14 @@ class Keyed(Exchange):
             else:
                 self._copy.append(data)
         super().piece(data)
+
+    def flush(self, now: float) -> None:
+        """Send what has been read; or end a long answer that nobody reads or will."""
+        if self._alone and not self._held and (self._copy is None or now >= self._until):
+            self._let_go()
+            self.withdraw(now)
+        else:
+            super().flush(now)
 
     # --- what came of it ---
 
@@ -252,6 +288,8 @@ class Keyed(Exchange):
             # The client sees at once that the rest is missing.
             self._let_go()
         if self._alone and self.answering:
+            if not self._settled:
+                self.call.settle(now, outcome)
             self._end(now)
         else:
             super()._break(outcome, now)
@@ -282,10 +320,15 @@ class Keyed(Exchange):
             self._deliver(self._response, now)
 
     def _let_go(self) -> None:
-        """Have it written down that there is no answer, without waiting for it."""
-        self._phase = _OVER
+        """Have it written down that there is no answer, without waiting for it.
+
+        If it is not known yet whether it is the first, that is written down behind what asks for it, and means
+        nothing if it is not.
+        """
         event = self._fate()
-        self.route.note_key(event.value)
+        if self._phase == _RUNNING:
+            self.route.note_key(event.value)
+        self._phase = _OVER
         self.keeper.holding.discard(self)
         self.keeper.settle(self._key, self.name, event, Answer())
 
@@ -298,6 +341,7 @@ class Keyed(Exchange):
         if self._phase == _COMING:
             self._upload_stalls(now)
         elif self._phase == _ASKING:
+            self._let_go()
             self._answer_ourselves("keys_unavailable", now)
         elif self._phase == _SETTLING:
             self._go_on_after(now)
@@ -306,22 +350,28 @@ class Keyed(Exchange):
 
     def client_gone(self, now: float) -> None:
         """Go on alone with what may have been carried out: the client will ask again."""
-        if self._phase == _SETTLING or (self._phase == _RUNNING and self._exposed):
+        lost = self.answering and self._copy is None
+        if self._phase == _SETTLING or (self._phase == _RUNNING and self._exposed and not lost):
             self._gone(now)
             self._alone = True
+            self._until = now + self.route.settings.call.request
             self.client.stalled = False
             self.resume()
             return
-        if self._phase == _RUNNING:
+        if self._phase in (_ASKING, _RUNNING):
             self._let_go()
         super().client_gone(now)
 
     def forsake(self, now: float) -> None:
         """End: the worker ends."""
-        if self._phase == _RUNNING:
+        if self._phase in (_ASKING, _RUNNING):
             self._let_go()
         if not self.done:
             self.withdraw(now)
+
+    def _leave_all(self) -> None:
+        self._lighten()
+        super()._leave_all()
 
     def _end(self, now: float) -> None:
         if self._alone:

@@ -28,6 +28,8 @@ _SWEEP = 30.0
 """Seconds from one search for what has expired to the next."""
 _SOON = 1.0
 """Seconds after which to try again what could not be written."""
+CALM = 30.0
+"""Seconds without trouble after which it is over: a file that is nearly full takes one thing and not the next."""
 _PATIENCE = 2.0
 """Seconds that the disk has at the end."""
 
@@ -78,7 +80,9 @@ class Keeper:
     ) -> None:
         self.spec = spec
         self.holding: set[Holder] = set()
-        """Requests that are being carried out, or whose end is not written down yet."""
+        """Requests that ask, are being carried out, or whose end is not written down yet."""
+        self.weight = 0
+        """Bytes of requests that wait to be sent, which those who have them count."""
         self._service = service
         self._path = path
         self._loop = loop
@@ -94,6 +98,7 @@ class Keeper:
         self._store = Store(path, spec)
         self._owed: list[Order] = []
         self._problem: str | None = None
+        self._trouble_at = 0.0
         self._told: str | None = None
         self._thread = Thread(target=self._run, name="keys", daemon=True)
         self._thread.start()
@@ -234,10 +239,16 @@ class Keeper:
         try:
             store.together(work)
         except Trouble as problem:
-            self._problem = str(problem)
+            self._note(problem)
             return problem
-        self._problem = None
+        # That there is room is only proved by something new.
+        if self._clock.now() >= self._trouble_at + CALM and any(one.verdict is Verdict.RUN for one in orders):
+            self._problem = None
         return None
+
+    def _note(self, problem: Trouble) -> None:
+        self._problem = str(problem)
+        self._trouble_at = self._clock.now()
 
     def _sweep(self) -> bool:
         """Forget what has expired; tell whether there may be more of it."""
@@ -250,7 +261,7 @@ class Keeper:
         try:
             self._store.together(work)
         except Trouble as problem:
-            self._problem = str(problem)
+            self._note(problem)
         return forgotten > 0
 
 
