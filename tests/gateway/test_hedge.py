@@ -321,6 +321,24 @@ async def test_a_silent_instance_is_in_doubt_and_new_requests_go_elsewhere(rig):
     assert [it["doubted"] for it in rig.route.counted()["instances"]].count(True) == 1
 
 
+async def test_an_instance_for_which_others_answered_several_times_is_in_doubt_and_a_check_does_not_end_it(
+    rig,
+):
+    first, second = await rig.up(
+        2, call={"suspicion": SuspicionSpec()}, path="/health", health=HealthSpec(every=60.0)
+    )
+    client = await rig.client()
+    await learn(rig, client)
+    first.answer = lambda request: OK if request.target == b"/health" else never(request)
+
+    while not rig.line.facts("InstanceDoubted"):
+        assert (await client.ask(rig.get(), limit=1.5)).status == 200
+    await rig.until(lambda: any(request.target == b"/health" for request in first.requests))
+
+    assert 3 <= len([request for request in first.requests if request.target == b"/"]) - 60 <= 4
+    assert [member.doubted_until is not None for member in rig.members] == [True, False]
+
+
 async def test_one_slow_request_among_fast_ones_is_no_reason_for_doubt(rig):
     first, second = await rig.up(2, call=DOUBT)
     client, other = await rig.client(), await rig.client()

@@ -17,7 +17,7 @@ from mainstay.gateway.load import Load
 from mainstay.gateway.slices import as_json, mapping_as_json
 from mainstay.gateway.table import DRAINING, Row, Settings
 from mainstay.gateway.tcp.relay import Meter
-from mainstay.gateway.upstream import Upstream
+from mainstay.gateway.upstream import SEVERAL, Upstream
 from mainstay.redundancy.health import Health
 from mainstay.redundancy.pool import Pool
 from mainstay.tolerance.breaker import Breaker
@@ -30,7 +30,6 @@ PARKED = 1000
 """Requests that may wait in one worker for an instance of one service, so that an outage does not fill the memory."""
 
 _SERVER_ERROR = 500
-_SEVERAL = 3
 _STEP = 50
 
 
@@ -176,7 +175,7 @@ class Route:
             one is not member and (one.heard_at > recently or not one.in_flight) for one in self.pool.up(now)
         )
         # One request may just take its time; several of which none is answered do not.
-        firm = member.in_flight >= _SEVERAL
+        firm = member.in_flight + member.unheard >= SEVERAL
         if any(well) and self.pool.doubt(now, member, waited, firm=firm) and member.watch is not None:
             member.watch.hurry()
 

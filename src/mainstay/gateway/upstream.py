@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mainstay.gateway.route import Route
     from mainstay.gateway.watch import Watch
 
+SEVERAL = 3
+"""Requests that an instance leaves without an answer, and no other answer meanwhile, which no longer may be chance."""
 FRESH = 1.0
 """A request that must not run twice is not sent on a connection idle for longer than this, in seconds."""
 
@@ -61,6 +63,7 @@ class Upstream(Target):
         "server_name",
         "talk",
         "took",
+        "unheard",
         "watch",
     )
 
@@ -88,6 +91,8 @@ class Upstream(Target):
         self.leaving = False
         # When the last head of an answer came.
         self.heard_at = 0.0
+        # Requests that were answered elsewhere since, because it did not.
+        self.unheard = 0
         self.idle: deque[UpstreamConnection] = deque()
         self.connections: set[UpstreamConnection] = set()
         self.busy: set[Guest] = set()

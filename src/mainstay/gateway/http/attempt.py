@@ -10,6 +10,7 @@ An answer that is late may come sooner from elsewhere: then there are two attemp
 """
 
 import asyncio
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from mainstay.gateway.http.grammar import CHUNKED
 from mainstay.gateway.http.request import Request, of_attempt
 from mainstay.gateway.http.rival import Rival
 from mainstay.gateway.table import DRAINING
+from mainstay.gateway.upstream import SEVERAL
 from mainstay.tolerance.call import GIVE_UP, GO_ON, PAUSE, TRY, WAIT, Call, Order
 
 if TYPE_CHECKING:
@@ -298,8 +300,13 @@ class Attempts(Asker):
 
     def overtaken(self, now: float) -> None:
         """Leave the present attempt: its rival has the answer."""
-        self.route.load.waits.learn(now - self.call.asked_at)
+        instance, waited = self._instance, now - self.call.asked_at
+        self.route.load.waits.learn(waited)
         self.route.hedges_won += 1
+        if instance is not None and instance.heard_at < self.call.asked_at:
+            instance.unheard += 1
+            if instance.unheard >= SEVERAL and self.route.load.overdue < inf:
+                self.route.doubt(now, instance, waited)
         if self.recording is not None:
             self.recording.settle(now, self.heard, CANCELLED)
         connection = self._detach()

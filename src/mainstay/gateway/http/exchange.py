@@ -153,6 +153,7 @@ class Exchange(Attempts):
         instance = self._instance
         if instance is not None:
             instance.heard_at = now
+            instance.unheard = 0
             if instance.doubt is not None:
                 in_time = now - self.call.asked_at < self.route.load.overdue
                 self.route.pool.heard(now, instance, in_time=in_time)
