@@ -324,7 +324,7 @@ async def test_a_silent_instance_is_in_doubt_and_new_requests_go_elsewhere(rig):
 async def test_an_instance_for_which_others_answered_several_times_is_in_doubt_and_a_check_does_not_end_it(
     rig,
 ):
-    first, second = await rig.up(
+    first, _ = await rig.up(
         2, call={"suspicion": SuspicionSpec()}, path="/health", health=HealthSpec(every=60.0)
     )
     client = await rig.client()

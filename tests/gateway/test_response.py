@@ -1,6 +1,11 @@
+from datetime import UTC, datetime
+from email.utils import formatdate
+from time import time
+
 import pytest
 
 from attributes import slots
+from mainstay.gateway.http.date import until
 from mainstay.gateway.http.grammar import CHUNKED, NONE
 from mainstay.gateway.http.response import Response, first_line
 
@@ -128,3 +133,30 @@ def test_an_answer_without_a_date_gets_that_of_its_own_time():
 @pytest.mark.parametrize("more", [b"Content-Length: 6\r\n", b"Transfer-Encoding: chunked\r\n", b"A : b\r\n"])
 def test_what_cannot_be_passed_on_cannot_be_when_it_comes_again(more):
     assert [read(more) for _ in range(4)] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (b"Wed, 25 Nov 2026 12:00:07 GMT", 7.0),
+        (b"Wed, 25 Nov 2026 11:59:00 GMT", 0.0),
+        (b"Wed, 25 Nov 2026 12:00:60 GMT", 59.0),
+        (b"Wed, 31 Nov 2026 12:00:07 GMT", None),
+        (b"Wed, 25 Nov 0000 12:00:07 GMT", None),
+        (b"Wed, 25 Nov 2026 25:00:07 GMT", None),
+        (b"wed, 25 nov 2026 12:00:07 gmt", None),
+        (b"Wednesday, 25-Nov-26 12:00:07 GMT", None),
+        (b"Wed Nov 25 12:00:07 2026", None),
+        (b"soon", None),
+    ],
+)
+def test_a_date_to_wait_for_is_read_by_the_letter(value, seconds):
+    noon = datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp()
+
+    assert until(value, noon) == seconds
+
+
+def test_a_date_in_retry_after_is_waited_for():
+    soon = formatdate(time() + 60, usegmt=True).encode()
+
+    assert 55 < response((b"Retry-After", soon)).seconds_to_wait() <= 60

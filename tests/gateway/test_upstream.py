@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from mainstay.gateway import upstream
+from mainstay.gateway.upstream import IDLE
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -95,6 +96,44 @@ async def test_idle_connections_are_closed_before_the_instance_closes_them(rig):
     assert idle.closed
     assert answer.get("keep-alive") is None
     await rig.until(lambda: not member.idle)
+
+
+async def test_how_long_an_instance_keeps_idle_connections_is_learnt_from_when_it_ends_them(rig):
+    origin = await rig.up()
+    rests = []
+    for _ in range(2):
+        await rig.ask(rig.get())
+        began = rig.loop.time()
+        await asyncio.sleep(0.3)
+        for writer in list(origin.open):
+            writer.close()
+        await rig.until(lambda: not rig.members[0].connections)
+        rests.append(rig.loop.time() - began)
+
+    assert 0.2 < rig.members[0].keeps < min(rests)
+    await rig.ask(rig.get())
+    assert next(iter(rig.members[0].connections)).keep_for == rig.members[0].keeps
+
+
+@pytest.mark.parametrize("rests", [(0.05, 0.05), (1.0, 2.0), (3.0,), (2.0, 0.1, 1.0)])
+async def test_from_what_may_be_chance_nothing_is_learnt(rig, rests):
+    await rig.up()
+    member = rig.members[0]
+
+    for rest in rests:
+        member.ended_idle(rest)
+
+    assert member.keeps == IDLE
+
+
+async def test_what_was_learnt_only_becomes_less(rig):
+    await rig.up()
+    member = rig.members[0]
+
+    for rest in (2.0, 2.1, 3.0, 3.0):
+        member.ended_idle(rest)
+
+    assert member.keeps == pytest.approx(1.6)
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 
 SEVERAL = 3
 """Requests that an instance leaves without an answer, and no other answer meanwhile, which no longer may be chance."""
+IDLE = 4.0
+"""Seconds an idle connection is kept: under Node's and uvicorn's 5 s, so that we close first, not they."""
 FRESH = 1.0
 """A request that must not run twice is not sent on a connection idle for longer than this, in seconds."""
+
+
+_LEAST_REST = 0.2
+_SAME = 0.8
 
 
 class Guest(Protocol):
@@ -40,6 +46,7 @@ class Upstream(Target):
     """One life of an instance as a worker sees it: its place in the pool, and its connections."""
 
     __slots__ = (
+        "_ended_after",
         "answers",
         "authority",
         "before",
@@ -49,6 +56,7 @@ class Upstream(Target):
         "failures",
         "heard_at",
         "idle",
+        "keeps",
         "latency",
         "leaving",
         "micros",
@@ -94,6 +102,10 @@ class Upstream(Target):
         # Requests that were answered elsewhere since, because it did not.
         self.unheard = 0
         self.idle: deque[UpstreamConnection] = deque()
+        self.keeps = IDLE
+        """Seconds that an idle connection is kept, less than the instance does, as far as that has been seen."""
+        # How long the last one had been idle that the instance ended.
+        self._ended_after = 0.0
         self.connections: set[UpstreamConnection] = set()
         self.busy: set[Guest] = set()
         # Attempts, and those that failed; the ends of these by the outcome.
@@ -135,6 +147,18 @@ class Upstream(Target):
         """Close what has been idle for too long."""
         for connection in [one for one in self.connections if one.expired(now)]:
             connection.close()
+
+    def ended_idle(self, rest: float) -> None:
+        """Learn from a connection that the instance has ended, after so many seconds in which nothing was asked on it.
+
+        Once may be chance; twice after the same time is how long it keeps them, and we have to be first (RFC 9112 §9.5).
+        """
+        last, self._ended_after = self._ended_after, rest
+        if rest < _LEAST_REST or not _SAME * last <= rest <= last / _SAME:
+            return
+        self.keeps = min(self.keeps, _SAME * min(rest, last))
+        for connection in self.connections:
+            connection.keep_for = min(connection.keep_for, self.keeps)
 
     def seen(self, seconds: float) -> None:
         """Count a complete answer by its latency."""

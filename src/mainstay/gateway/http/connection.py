@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from mainstay.gateway.http.asker import Asker
     from mainstay.gateway.upstream import Upstream
 
-IDLE = 4.0
-"""Seconds an idle connection is kept: under Node's and uvicorn's 5 s, so that we close first, not they."""
 HEAD = 65536
 """Bytes of the head of an answer at most, and of the trailers and of the chunk extensions after it: what
 never ends would fill the memory."""
@@ -63,7 +61,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.exchange: Asker | None = None
         self.used = 0
         self.idle_since = 0.0
-        self.keep_for = IDLE
+        self.keep_for = instance.keeps
         self.closed = False
         self.paused = False
         self._poll = select.poll()
@@ -122,12 +120,14 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio tells it
         """Tell whoever waits here that there will be no (more) answer."""
-        self.closed = True
+        ours, self.closed = self.closed, True
         self.instance.connections.discard(self)
         if self.exchange is not None:
             self.fail(RESET if self._seen or self.used <= 1 else STALE)
         elif self in self.instance.idle:
             self.instance.idle.remove(self)
+            if not ours:
+                self.instance.ended_idle(monotonic() - self.idle_since)
 
     def pause_writing(self) -> None:
         """Hold the client back: this instance reads more slowly than it sends."""
@@ -291,7 +291,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _begin(self, exchange: "Asker", response: Response, now: float) -> None:
         """Begin the answer."""
         if response.keep_for is not None:
-            self.keep_for = min(IDLE, max(0.0, response.keep_for - _MARGIN))
+            self.keep_for = min(self.instance.keeps, max(0.0, response.keep_for - _MARGIN))
         self._response = response
         self._reuse = response.keep_alive
         self._left = response.length

@@ -5,7 +5,9 @@ The first line is read here, by the letter of RFC 9112 §4; the fields are read 
 
 import re
 from collections.abc import Collection, Sequence
+from time import time
 
+from mainstay.gateway.http.date import until
 from mainstay.gateway.http.grammar import (
     CHUNKED,
     CLOSES,
@@ -255,9 +257,13 @@ class Response:
         self.lines.append(line)
 
     def seconds_to_wait(self) -> float | None:
-        """Give `Retry-After` in seconds, when it was given so."""
+        """Give `Retry-After` in seconds from now, whether it was told so or as a date (RFC 9110 §10.2.3)."""
         value = self.retry_after
-        return float(length(value)) if value and value.isdigit() and len(value) <= DIGITS else None
+        if not value:
+            return None
+        if value.isdigit():
+            return float(length(value)) if len(value) <= DIGITS else None
+        return until(value, time())
 
 
 def _remember(raw: bytes, response: Response) -> None:
