@@ -222,7 +222,7 @@ async def test_a_stream_that_has_begun_is_not_asked_for_again(rig):
 
 
 async def test_the_second_makes_a_connection_where_there_is_none_and_tells_by_it(rig):
-    silent, other = await rig.up(2, call=SOON)
+    silent, other = await rig.up(2, call=SOON | {"attempt": 0.3, "request": 0.9})
     silent.answer = never
     other.refuse()
     client = await rig.client()
