@@ -17,7 +17,7 @@ FINDINGS = Path(".fuzz")
 _NO_READERS = (
     "mainstay.redundancy.pool",
     "mainstay.tolerance.call",
-    "mainstay.gateway.histogram",
+    "mainstay.base.histogram",
     "mainstay.gateway.wheel",
 )
 """What is on the path of every request and reads no byte: to watch it would only slow the rest down."""
