@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fuzz.__main__ import TARGETS
+from fuzz.__main__ import _NO_READERS, TARGETS
 
 from conformance import grammar
 
@@ -48,3 +48,8 @@ def test_a_finding_can_be_judged_again(tmp_path):
     )
 
     assert (said.returncode, said.stdout, said.stderr) == (0, "nothing is wrong with it\n", "")
+
+
+@pytest.mark.parametrize("name", _NO_READERS)
+def test_what_is_not_watched_while_fuzzing_is_there(name):
+    assert importlib.import_module(name)
