@@ -1022,6 +1022,17 @@ def test_one_instance_on_trial_gets_one_request_that_may_be_repeated():
     assert stage.in_flight() == [1, 3]
 
 
+def test_who_is_tied_to_one_on_trial_goes_there():
+    stage = Stage(size=2)
+    stage.targets[0].on_trial = 1.0
+    calls = [stage.policy.call(0.0, idempotent=False, bond=Named("a")) for _ in range(2)]
+
+    for call in calls:
+        call.start(0.0)
+
+    assert stage.in_flight() == [2, 0]
+
+
 def test_when_nothing_comes_that_may_be_repeated_something_else_finds_out():
     stage = Stage(size=2)
     stage.targets[0].on_trial = 1.0

@@ -430,7 +430,7 @@ class Call(Generic[T]):
             if target.in_flight >= each:
                 passed_over = (*passed_over, target)
                 continue
-            if target.on_trial and careful and (target.in_flight or self._spares(now, target)):
+            if target.on_trial and careful and self._spares(now, target):
                 passed_over, spared = (*passed_over, target), True
                 continue
             breaker = target.breaker
@@ -450,8 +450,13 @@ class Call(Generic[T]):
         return spared and self._begin(now, careful=False)
 
     def _spares(self, now: float, target: T) -> bool:
-        """Tell whether this is not the request to try somebody out: it may not be repeated, and such may still come."""
-        return not self._idempotent and not self._keyed and now < target.on_trial
+        """Tell whether this is not the request to try somebody out: one is at it, or this one may not be repeated.
+
+        Whoever is tied to it goes there: what is known of the user is known nowhere else.
+        """
+        if self.bond is not None:
+            return False
+        return target.in_flight > 0 or (not self._idempotent and not self._keyed and now < target.on_trial)
 
     def _limit(self, now: float) -> None:
         attempt = self._policy.spec.attempt
