@@ -940,6 +940,16 @@ def test_it_can_be_told_not_to_wait_any_longer():
     assert (call.refuse(0.1), call.because, call.state) == (GIVE_UP, Because.NO_INSTANCE, ENDED)
 
 
+def test_an_attempt_that_is_given_up_before_its_time_proves_nothing():
+    stage = Stage(outlier=OutlierSpec(timeout=1))
+    call = stage.call()
+
+    call.unfair()
+
+    assert call.settle(0.5, TIMEOUT) is TRY
+    assert stage.targets[0].ejected_until is None
+
+
 # Two attempts at the same time
 
 

@@ -126,6 +126,18 @@ def test_when_nothing_at_all_is_answered_any_more_the_trial_ends_too():
     assert limiter.state is FREE
 
 
+def test_an_instance_that_is_lost_meanwhile_is_not_taken_for_the_trials_end():
+    limiter = usual()
+    for tick in range(1, 5):
+        told(limiter, 5.0 + tick / 10, [0.01 * (4 + tick)] * 30, 40 * tick, width=3)
+    assert limiter.state is TRIED
+
+    for tick in range(5, 30):
+        told(limiter, 5.0 + tick / 10, [0.02] * 20, 20, width=2)
+
+    assert limiter.state is LIMITED
+
+
 def test_few_answers_prove_nothing():
     limiter = usual()
 

@@ -345,6 +345,11 @@ class Call(Generic[T]):
         self._tried = (*self._tried, rival.instance)
         self._give_back(now, rival.instance, rival.permit, outcome, rival.cut, rival.asked_at)
 
+    def unfair(self) -> None:
+        """Tell that the attempt is given up before its time, so that its silence proves nothing."""
+        if self.state is TRYING:
+            self._cut = True
+
     def unrepeatable(self) -> None:
         """Tell that the request's body can no longer be repeated: only what was never sent may be retried."""
         self._repeatable = False

@@ -29,7 +29,7 @@ _LONGER = 3.0
 _TOLERATED = 2.0
 _GROWTH = 0.1
 _CHANCE = 6.0
-_KEPT = 0.8
+_KEPT = 0.7
 _ENOUGH = 100
 _BUSY = 0.9
 _PATIENCE = 0.2
@@ -101,7 +101,7 @@ class Limiter:
         self._median = 0.0
         # When there may be a step to less again.
         self._less_at = 0.0
-        # Answers a second before the trial.
+        # Answers a second and instance before the trial.
         self._rate = 0.0
         # When it was last given all that it may be given.
         self._busy_at = 0.0
@@ -143,7 +143,7 @@ class Limiter:
             elif self._piles_up(now, under_way, answered):
                 self._try(now, width, under_way)
         elif self.state is TRIED:
-            self._await_end(now, under_way, answered)
+            self._await_end(now, width, under_way, answered)
         else:
             self._adapt(now, under_way >= _BUSY * self._each * width or queued > 0)
 
@@ -167,17 +167,18 @@ class Limiter:
     def _try(self, now: float, width: int, under_way: int) -> None:
         self._limit(under_way / width * _TOLERATED * self._base / self._median)
         self.state = TRIED
-        self._rate = self._answered / (now - self._counted_from)
+        self._rate = self._answered / (now - self._counted_from) / width
         # Those who are there already have to go first.
         self._since = now + max(_PATIENCE, 2 * self._median)
         self._answered = 0
 
-    def _await_end(self, now: float, under_way: int, answered: int) -> None:
+    def _await_end(self, now: float, width: int, under_way: int, answered: int) -> None:
         if self._judged_at < self._since:
             self._since = max(self._since, now)
             return
         self._answered += answered
-        expected = self._rate * (now - self._since)
+        # An instance that is gone by now answers nothing, and is not what the trial is about.
+        expected = self._rate * width * (now - self._since)
         if expected < _ENOUGH:
             return
         if self._answered >= _KEPT * expected:

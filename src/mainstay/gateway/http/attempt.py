@@ -275,6 +275,7 @@ class Attempts(Asker):
                 self._hedge(now)
             if waited >= _LOST * load.overdue and instance.doubted_until is not None and self._rival is None:
                 self._wait(self.call.until)
+                self.call.unfair()
                 self.leave()
                 return
         due = self.call.until
