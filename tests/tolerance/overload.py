@@ -9,18 +9,38 @@ from mainstay.tolerance.limiter import Limiter, LimiterSpec
 from mainstay.tolerance.line import Line, LineSpec
 
 TICK = 0.1
+WIDTH = 3
+
+
+class Gate:
+    """One worker of the gateway: its limiter, its line, and what it has under way."""
+
+    def __init__(self):
+        self.limiter = Limiter(LimiterSpec())
+        self.line = Line(LineSpec())
+        self.under_way = 0
+        self.waits = []
+
+
+class Request:
+    """One of somebody's requests."""
+
+    def __init__(self, gate, at, retries):
+        self.gate = gate
+        self.at = at
+        self.retries = retries
+        self.sent = 0.0
+        self.done = False
 
 
 class Service:
-    """What is simulated: clients that come at random, the limiter with its line, and the service behind both."""
+    """What is simulated: clients that come at random, the gateway's workers, and the service behind them."""
 
-    def __init__(self, places, takes, *, limiter=True, patience=inf, retries=0):
+    def __init__(self, places, takes, *, limiter=True, patience=inf, retries=0, workers=1):
         self.places = places
         self.takes = takes
-        self.width = 3
-        self.limiter = Limiter(LimiterSpec())
+        self.gates = [Gate() for _ in range(workers)]
         self.limited = limiter
-        self.line = Line(LineSpec())
         self.patience = patience
         self.retries = retries
         self.dice = Dice(1)
@@ -33,23 +53,24 @@ class Service:
         self._count = 0
         self._inside = deque()
         self._working = 0
-        self._under_way = 0
-        self._waits = []
-        self._done = set()
+
+    @property
+    def limiter(self):
+        return self.gates[0].limiter
 
     def run(self, seconds, rate):
         """Let clients come at a rate, in requests a second."""
         self.rate = rate
         end = self.now + seconds
         if not any(kind == "tick" for _, _, kind, _ in self._events):
-            self._later(self.now + TICK, "tick")
+            for at, gate in enumerate(self.gates):
+                self._later(self.now + TICK * (1 + at / len(self.gates)), "tick", gate)
         self._later(self.now, "come")
         while self._events and self._events[0][0] < end:
             self.now, _, kind, what = heappop(self._events)
             getattr(self, f"_{kind}")(what)
         self.now = end
-        self._events = [event for event in self._events if event[2] != "come"]
-        self._events.sort()
+        self._events = sorted(event for event in self._events if event[2] != "come")
         return self
 
     def good(self, since):
@@ -65,66 +86,64 @@ class Service:
         heappush(self._events, (at, self._count, kind, what))
 
     def _come(self, _):
-        self._ask((self.now, self.retries))
+        self._again(self.retries)
         self._later(self.now + self.dice.between(0.0, 2.0 / self.rate), "come")
 
-    def _ask(self, who):
-        if not self.limited or self._under_way < self.limiter.most:
-            self._send(who)
+    def _again(self, retries):
+        gate = self.gates[int(self.dice.random() * len(self.gates))]
+        request = Request(gate, self.now, retries)
+        if not self.limited or gate.under_way < gate.limiter.most:
+            self._send(request)
             return
-        self._count += 1
-        waiting = (*who, self._count)
-        self._later(self.now + self.line.patience(self.now), "tire", waiting)
-        gone = self.line.add(self.now, waiting, 0)
+        self._later(self.now + gate.line.patience(self.now), "tire", request)
+        gone = gate.line.add(self.now, request, 0)
         if gone is not None:
             self._refuse(gone)
 
-    def _tire(self, waiting):
-        before = self.line.length
-        self.line.remove(waiting)
-        if self.line.length < before:
-            self._refuse(waiting)
+    def _tire(self, request):
+        before = request.gate.line.length
+        request.gate.line.remove(request)
+        if request.gate.line.length < before:
+            self._refuse(request)
 
-    def _refuse(self, who):
+    def _refuse(self, request):
         self.refused.append(self.now)
-        if who[1] > 0:
-            self._later(self.now + 0.05, "again", who[1] - 1)
+        if request.retries > 0:
+            self._later(self.now + 0.05, "again", request.retries - 1)
 
-    def _again(self, retries):
-        self._ask((self.now, retries))
-
-    def _send(self, who):
-        self._under_way += 1
-        self._inside.append((self.now, who))
+    def _send(self, request):
+        request.gate.under_way += 1
+        request.sent = self.now
+        self._inside.append(request)
         if self.patience < inf:
-            self._later(self.now + self.patience, "give_up", who)
+            self._later(self.now + self.patience, "give_up", request)
         self._work()
 
-    def _give_up(self, who):
-        """A client whose patience is over asks again, though its first request is still worked on."""
-        if who[1] > 0 and who not in self._done:
-            self._ask((self.now, who[1] - 1))
+    def _give_up(self, request):
+        """Ask again, as clients do whose patience is over, though the first request is still worked on."""
+        if request.retries > 0 and not request.done:
+            self._again(request.retries - 1)
 
     def _work(self):
         while self._inside and self._working < self.places:
             self._working += 1
             self._later(self.now + self.takes * self.dice.between(0.8, 1.2), "end", self._inside.popleft())
 
-    def _end(self, one):
-        sent, who = one
+    def _end(self, request):
+        gate, long = request.gate, self.now - request.at
         self._working -= 1
-        self._under_way -= 1
-        self._waits.append(self.now - sent)
-        long = self.now - who[0]
-        self._done.add(who)
+        gate.under_way -= 1
+        gate.waits.append(self.now - request.sent)
+        request.done = True
         self.served.append((self.now, long, long <= self.patience))
         self._work()
-        if self.limited and self._under_way < self.limiter.most:
-            following = self.line.next(self.now)
-            if following is not None:
-                self._send(following[:2])
+        while self.limited and gate.under_way < gate.limiter.most:
+            following = gate.line.next(self.now)
+            if following is None:
+                return
+            self._send(following)
 
-    def _tick(self, _):
-        self.limiter.judge(self.now, self._waits, self.width, self._under_way, self.line.length)
-        self._waits = []
-        self._later(self.now + TICK, "tick")
+    def _tick(self, gate):
+        gate.limiter.judge(self.now, gate.waits, WIDTH, gate.under_way, gate.line.length)
+        gate.waits = []
+        self._later(self.now + TICK, "tick", gate)

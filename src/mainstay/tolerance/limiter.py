@@ -32,7 +32,9 @@ _CHANCE = 6.0
 _KEPT = 0.7
 _ENOUGH = 100
 _BUSY = 0.9
+_STEP = 0.25
 _PATIENCE = 0.2
+_QUIET, _QUIETEST = 1.0, 60.0
 _CALM = 10.0
 _DRIFT = 0.001
 # Seconds in which what is usual follows most of the way, when it becomes less and when it becomes more.
@@ -74,6 +76,8 @@ class Limiter:
         "_judged_at",
         "_less_at",
         "_median",
+        "_quiet",
+        "_quiet_until",
         "_rate",
         "_since",
         "_spec",
@@ -103,6 +107,9 @@ class Limiter:
         self._less_at = 0.0
         # Answers a second and instance before the trial.
         self._rate = 0.0
+        # Until when there is no other trial, and for how long there will be none after one that fails.
+        self._quiet_until = 0.0
+        self._quiet = _QUIET
         # When it was last given all that it may be given.
         self._busy_at = 0.0
         self.state = FREE
@@ -140,8 +147,10 @@ class Limiter:
             if not self._is_crowded(width, under_way):
                 self._since = inf
                 self._learn(now, under_way)
-            elif self._piles_up(now, under_way, answered):
+            elif self._piles_up(now, under_way, answered) and now >= self._quiet_until:
                 self._try(now, width, under_way)
+            else:
+                self._learn(now, None)
         elif self.state is TRIED:
             self._await_end(now, width, under_way, answered)
         else:
@@ -165,11 +174,12 @@ class Limiter:
         return more > max(_GROWTH * (self._answered + more), _CHANCE * sqrt(self._answered))
 
     def _try(self, now: float, width: int, under_way: int) -> None:
-        self._limit(under_way / width * _TOLERATED * self._base / self._median)
+        # Half as much: who shares the service with others that do not give it less would get nothing at all for nearly none.
+        self._limit(under_way / width / 2)
         self.state = TRIED
         self._rate = self._answered / (now - self._counted_from) / width
         # Those who are there already have to go first.
-        self._since = now + max(_PATIENCE, 2 * self._median)
+        self._since = now + max(_PATIENCE, self._median)
         self._answered = 0
 
     def _await_end(self, now: float, width: int, under_way: int, answered: int) -> None:
@@ -184,9 +194,12 @@ class Limiter:
         if self._answered >= _KEPT * expected:
             self.state = LIMITED
             self._busy_at = self._less_at = now
+            self._quiet = _QUIET
             return
-        # Less at once meant less altogether: it is slower than it was, and not crowded.
-        self._base, self._usual = self._median, float(under_way)
+        # Less at once meant less altogether: it is slower than it was, and not crowded. Or so it seems: it is tried again.
+        self._quiet_until = now + self._quiet
+        self._quiet = min(_QUIETEST, 2 * self._quiet)
+        self._usual = float(under_way)
         self._free()
 
     def _adapt(self, now: float, busy: bool) -> None:
@@ -194,7 +207,7 @@ class Limiter:
         if median > _TOLERATED * base:
             # Until waits show what the last step was good for, there is no other.
             if now >= self._less_at:
-                self._limit(self._each * max(0.5, _TOLERATED * base / median))
+                self._limit(self._each * max(_STEP, _TOLERATED * base / median))
                 self._less_at = now + 2 * median
         elif busy:
             self._each += sqrt(self._each)
