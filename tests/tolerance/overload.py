@@ -36,7 +36,9 @@ class Request:
 class Service:
     """What is simulated: clients that come at random, the gateway's workers, and the service behind them."""
 
-    def __init__(self, places, takes, *, limiter=True, patience=inf, retries=0, workers=1):
+    def __init__(  # noqa: PLR0913 - all by name
+        self, places, takes, *, limiter=True, patience=inf, retries=0, workers=1
+    ):
         self.places = places
         self.takes = takes
         self.gates = [Gate() for _ in range(workers)]

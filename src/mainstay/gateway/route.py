@@ -170,6 +170,8 @@ class Route:
 
     def doubt(self, now: float, member: Upstream, waited: float) -> None:
         """Take it that an instance has been silent for far too long, unless all others are as silent; have it checked."""
+        if self.load.crowded():
+            return  # what is late has a reason, and to ask fewer instances would be another one
         recently = now - self.load.overdue / 2
         well = (
             one is not member and (one.heard_at > recently or not one.in_flight) for one in self.pool.up(now)

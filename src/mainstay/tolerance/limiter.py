@@ -30,7 +30,7 @@ _TOLERATED = 2.0
 _GROWTH = 0.1
 _CHANCE = 6.0
 _KEPT = 0.7
-_ENOUGH = 100
+_ENOUGH = 60
 _BUSY = 0.9
 _STEP = 0.25
 _PATIENCE = 0.2
@@ -83,6 +83,7 @@ class Limiter:
         "_spec",
         "_usual",
         "_waits",
+        "_width",
         "most",
         "state",
     )
@@ -105,8 +106,9 @@ class Limiter:
         self._median = 0.0
         # When there may be a step to less again.
         self._less_at = 0.0
-        # Answers a second and instance before the trial.
+        # Answers a second before the trial, and the number of instances then.
         self._rate = 0.0
+        self._width = 1
         # Until when there is no other trial, and for how long there will be none after one that fails.
         self._quiet_until = 0.0
         self._quiet = _QUIET
@@ -149,8 +151,10 @@ class Limiter:
                 self._learn(now, under_way)
             elif self._piles_up(now, under_way, answered) and now >= self._quiet_until:
                 self._try(now, width, under_way)
-            else:
-                self._learn(now, None)
+            elif now - self._counted_from >= _CALM:
+                # It is slower, and keeps up: that is what is usual now.
+                self._since = inf
+                self._learn(now, under_way)
         elif self.state is TRIED:
             self._await_end(now, width, under_way, answered)
         else:
@@ -177,7 +181,8 @@ class Limiter:
         # Half as much: who shares the service with others that do not give it less would get nothing at all for nearly none.
         self._limit(under_way / width / 2)
         self.state = TRIED
-        self._rate = self._answered / (now - self._counted_from) / width
+        self._rate = self._answered / (now - self._counted_from)
+        self._width = width
         # Those who are there already have to go first.
         self._since = now + max(_PATIENCE, self._median)
         self._answered = 0
@@ -188,7 +193,7 @@ class Limiter:
             return
         self._answered += answered
         # An instance that is gone by now answers nothing, and is not what the trial is about.
-        expected = self._rate * width * (now - self._since)
+        expected = self._rate * min(1.0, width / self._width) * (now - self._since)
         if expected < _ENOUGH:
             return
         if self._answered >= _KEPT * expected:
