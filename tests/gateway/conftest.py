@@ -36,6 +36,7 @@ def left_in(worker):
     left += ["an address"] * len(worker.crowd)
     for route in worker.routes.values():
         left += [*route.tasks, *(["in flight"] * route.in_flight)]
+        left += ["under way"] * abs(route.load.under_way) + ["queued"] * route.load.queued + [*route.parked]
         for member in route.pool.members:
             left += [*member.busy, *(["at an instance"] * member.in_flight)]
     return left

@@ -1,12 +1,13 @@
 """What is more than a service can do waits for room, and is refused when there will be none soon enough."""
 
 import asyncio
+import dataclasses
 
 import pytest
 
 from mainstay.gateway.http.urgency import urgency
 from mainstay.gateway.table import Concurrency, Rule
-from mainstay.tolerance.limiter import FREE
+from mainstay.tolerance.limiter import FREE, LIMITED
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -292,3 +293,35 @@ async def test_a_service_that_does_not_keep_up_is_given_less_and_the_rest_is_ref
 )
 def test_urgency_is_read_as_it_is_defined(told, importance):
     assert urgency(told) == importance
+
+
+async def test_a_long_line_that_is_let_in_while_there_is_nobody_to_ask_is_told_so(rig):
+    gate = await gated(rig, queue=5)
+    (first,) = await asking(rig, "/first")
+    waiting = [await rig.client() for _ in range(300)]
+    for client in waiting:
+        client.send(rig.get())
+    await rig.until(lambda: rig.route.load.queued == 300)
+
+    rig.rows = []
+    rig.apply()
+    gate.let()
+    answers = [await client.answer() for client in [first, *waiting]]
+
+    assert [answer.status for answer in answers] == [200] + [503] * 300
+    assert (rig.route.load.under_way, rig.route.load.queued) == (0, 0)
+
+
+async def test_who_stops_counting_what_a_service_can_do_takes_it_for_well_again(rig):
+    await rig.up(concurrency=Concurrency())
+    load = rig.route.load
+    load._limiter.state, load._limiter._each = LIMITED, 4.0
+    load.look(rig.loop.time())
+    before = load.crowded()
+
+    rig.settings = dataclasses.replace(rig.settings, concurrency=None)
+    rig.apply()
+
+    assert before
+    assert not load.crowded()
+    assert rig.line.facts("OverloadEnded")

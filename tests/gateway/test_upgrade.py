@@ -7,7 +7,7 @@ import json
 import pytest
 
 from gateway.test_tcp import BIG
-from mainstay.gateway.table import LogSettings, Trust
+from mainstay.gateway.table import Concurrency, LogSettings, Trust
 from mainstay.gateway.tcp import passage, relay
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.tolerance.breaker import BreakerSpec
@@ -540,3 +540,17 @@ async def test_an_encrypted_tunnel_holds_back_as_well(rig, ca):
 
     assert sent < 2**25
     assert len(await client.read(2**26, limit=30)) == 2**26
+
+
+async def test_a_tunnel_takes_no_room_at_the_service(rig):
+    origin = await rig.up(concurrency=Concurrency(adaptive=False, limit=1, queue=0.1))
+    origin.answer = agree()
+    client = await rig.client()
+    client.send(rig.get("/chat", *OFFER))
+    await switched(client)
+    origin.answer = lambda request: PLAIN
+
+    during = await rig.ask(rig.get())
+
+    assert during.status == 200
+    assert rig.route.load.under_way == 0

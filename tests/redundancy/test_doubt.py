@@ -1,7 +1,9 @@
 import pytest
 
 from mainstay.base.facts import InstanceDoubted, InstanceTrusted
+from mainstay.base.outcome import OK
 from mainstay.redundancy.doubt import Doubt
+from mainstay.redundancy.pool import PoolSpec
 from redundancy.test_pool import Stage, member
 
 
@@ -51,6 +53,29 @@ def test_nobody_doubts_one_that_is_not_of_the_pool():
     stage = Stage(member("a"), member("b"))
 
     assert not stage.pool.doubt(10.0, gone, 0.2)
+
+
+@pytest.mark.parametrize("in_time", [False, True])
+def test_that_a_doubt_is_over_is_told_however_it_ends(in_time):
+    a = member("a")
+    stage = Stage(a, member("b"))
+    stage.pool.doubt(10.0, a, 0.2)
+
+    stage.pool.heard(10.1, a, in_time=in_time)
+
+    assert stage.facts[1:] == [InstanceTrusted(at=10.1, service="web", instance="a", generation=1)]
+
+
+def test_a_trial_ends_where_nothing_is_made_of_failures():
+    a = member("a")
+    stage = Stage(a, member("b"), spec=PoolSpec(outlier=None))
+    stage.pool.doubt(10.0, a, 0.2)
+
+    stage.pool.pick(11.0)
+    before = a.on_trial
+    stage.pool.observe(11.1, a, OK)
+
+    assert (before, a.on_trial) == (12.0, 0.0)
 
 
 @pytest.mark.parametrize("sign", ["check", "late answer", "answer in time"])

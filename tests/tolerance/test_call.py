@@ -1032,15 +1032,47 @@ def test_one_instance_on_trial_gets_one_request_that_may_be_repeated():
     assert stage.in_flight() == [1, 3]
 
 
-def test_who_is_tied_to_one_on_trial_goes_there():
+def test_what_was_there_before_does_not_keep_one_on_trial_from_being_tried():
+    stage = Stage(size=2)
+    stage.call().committed(0.0)
+    stage.targets[0].on_trial = 1.0
+
+    calls = [stage.call() for _ in range(3)]
+
+    assert stage.in_flight() == [2, 2]
+    assert calls[1].instance is stage.targets[0] or calls[0].instance is stage.targets[0]
+
+
+def test_an_answer_that_goes_on_for_hours_does_not_keep_others_from_one_on_trial():
     stage = Stage(size=2)
     stage.targets[0].on_trial = 1.0
-    calls = [stage.policy.call(0.0, idempotent=False, bond=Named("a")) for _ in range(2)]
+
+    for _ in range(4):
+        stage.call().committed(0.0)
+
+    assert stage.in_flight() == [2, 2]
+
+
+def test_who_tries_in_vain_makes_room_for_the_next_one():
+    stage = Stage(size=2)
+    stage.targets[0].on_trial = 1.0
+    stage.call().cancel(0.1)
+
+    stage.call()
+    stage.call()
+
+    assert stage.in_flight() == [1, 1]
+
+
+def test_what_is_tied_to_one_on_trial_stays_there():
+    stage = Stage(size=2)
+    stage.targets[0].on_trial = 1.0
+    calls = [stage.policy.call(0.0, idempotent=False, bond=Named("a")) for _ in range(3)]
 
     for call in calls:
         call.start(0.0)
 
-    assert stage.in_flight() == [2, 0]
+    assert stage.in_flight() == [3, 0]
 
 
 def test_when_nothing_comes_that_may_be_repeated_something_else_finds_out():

@@ -30,6 +30,7 @@ class Load:
     __slots__ = (
         "_emit",
         "_judged_at",
+        "_letting",
         "_limiter",
         "_line",
         "_looked_at",
@@ -57,6 +58,7 @@ class Load:
         self._judged_at = 0.0
         self._looked_at = 0.0
         self._told = False
+        self._letting = False
         self.waits = Waits()
         """How long answers are waited for."""
         self.late = self.overdue = self.patience = inf
@@ -123,12 +125,18 @@ class Load:
 
     def let_in(self, now: float) -> None:
         """Let in who is next, as long as there is room."""
-        while self.queued and self.under_way < self.most:
-            following = self._line.next(now)
-            self.queued = self._line.length
-            if following is None:
-                return
-            following.enter(now)
+        if self._letting:
+            return  # who was let in has ended at once; whoever let it in goes on
+        self._letting = True
+        try:
+            while self.queued and self.under_way < self.most:
+                following = self._line.next(now)
+                self.queued = self._line.length
+                if following is None:
+                    return
+                following.enter(now)
+        finally:
+            self._letting = False
 
     # --- what is found ---
 
@@ -152,7 +160,7 @@ class Load:
         limiter = self._limiter
         if limiter is not None:
             limiter.judge(now, fresh, len(self._route.pool.up(now)), self.under_way, self.queued)
-            self._tell(now, limiter)
+        self._tell(now, limiter)
         self._guard()
         self.let_in(now)
 
@@ -168,9 +176,9 @@ class Load:
             self.most = min(self.most, self.each * max(1, len(self._route.pool.usable(self._looked_at))))
         self.guard = min(self.most, limiter.alarm if limiter is not None else inf)
 
-    def _tell(self, now: float, limiter: Limiter) -> None:
-        state, service = limiter.state, self._route.name
-        if state is LIMITED and not self._told:
+    def _tell(self, now: float, limiter: Limiter | None) -> None:
+        state, service = limiter.state if limiter is not None else FREE, self._route.name
+        if limiter is not None and state is LIMITED and not self._told:
             self._told = True
             self._emit(OverloadBegan(at=now, service=service, limit=int(limiter.most)))
         elif state is FREE and self._told:

@@ -32,6 +32,7 @@ class Instance:
         "port",
         "rank",
         "service",
+        "tried_by",
         "up_since",
         "weight",
         "zone",
@@ -77,6 +78,8 @@ class Instance:
         self.on_trial = 0.0
         """When it was left out, or asked last, and has not given a good answer since: one request finds out, which is one
         that may be repeated, until this moment; 0 when it has."""
+        self.tried_by: object = None
+        """The call that finds out, until its answer begins or it has ended elsewhere; None: there is none."""
         self.credit = 0.0
         """What round robin owes it."""
         self.place = 0

@@ -120,6 +120,8 @@ class Pool(Lineup[I]):
         if outlier is None:
             spec = self._spec.outlier
             if spec is None:
+                if outcome is OK:
+                    instance.on_trial = 0.0
                 return
             outlier = instance.outlier = Outlier(spec)
         if outcome is OK:
@@ -246,11 +248,11 @@ class Pool(Lineup[I]):
     def heard(self, now: float, instance: I, *, in_time: bool) -> None:
         """Tell that a member which is or was in doubt has answered a request."""
         lasts = instance.doubt is not None and instance.doubt.lasts
-        if in_time:
-            instance.doubt = None
         if instance.doubted_until is not None and (in_time or not lasts) and self._holds(instance):
             self._trust(now, instance)
             self._move(now, instance)
+        if in_time:
+            instance.doubt = None
 
     def passed(self, now: float, instance: I) -> None:
         """Tell that a member passed a health check."""

@@ -302,6 +302,9 @@ class Call(Generic[T]):
         if self.state is not TRYING:
             raise self._misused("committed")
         self._committed_at = now
+        if self.instance.tried_by is self:
+            # Its answer has begun, and may go on for hours: another one may try as well.
+            self.instance.tried_by = None
         self.drop(now, CANCELLED)
 
     def hedge(self, now: float) -> bool:
@@ -435,7 +438,12 @@ class Call(Generic[T]):
             if target.in_flight >= each:
                 passed_over = (*passed_over, target)
                 continue
-            if target.on_trial and careful and self._spares(now, target):
+            if (
+                target.on_trial
+                and careful
+                and self._spares(now, target)
+                and (passed_over or not self._tied(now))
+            ):
                 passed_over, spared = (*passed_over, target), True
                 continue
             breaker = target.breaker
@@ -444,6 +452,8 @@ class Call(Generic[T]):
                 passed_over = (*passed_over, target)
                 continue
             target.in_flight += 1
+            if target.on_trial:
+                target.tried_by = self
             self.instance = target
             self._permit = permit
             self.sent_at = None
@@ -455,13 +465,14 @@ class Call(Generic[T]):
         return spared and self._begin(now, careful=False)
 
     def _spares(self, now: float, target: T) -> bool:
-        """Tell whether this is not the request to try somebody out: one is at it, or this one may not be repeated.
+        """Tell whether this is not the one to try somebody out: another does, or it may not be repeated, as others may."""
+        if target.tried_by is not None:
+            return True
+        return not self._idempotent and not self._keyed and now < target.on_trial
 
-        Whoever is tied to it goes there: what is known of the user is known nowhere else.
-        """
-        if self.bond is not None:
-            return False
-        return target.in_flight > 0 or (not self._idempotent and not self._keyed and now < target.on_trial)
+    def _tied(self, now: float) -> bool:
+        """Tell whether it goes to one of its own: what a user has there is worth more than to be careful."""
+        return self.bond is not None and self._policy.pool.holds(now, self.bond)
 
     def _limit(self, now: float) -> None:
         attempt = self._policy.spec.attempt
@@ -472,6 +483,8 @@ class Call(Generic[T]):
         self, now: float, instance: T, permit: int, outcome: Outcome, cut: bool, asked_at: float
     ) -> None:
         instance.in_flight -= 1
+        if instance.tried_by is self:
+            instance.tried_by = None
         if outcome is TIMEOUT and cut:
             # It was not given its full time, so its silence proves nothing against it.
             outcome = CANCELLED

@@ -148,6 +148,14 @@ class Attempts(Asker):
             self.client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._obey(self.call.start(now), now)
 
+    def _make_room(self, now: float) -> None:
+        """Let whoever is next have the room that this has at the service."""
+        load = self.route.load
+        self._admitted = False
+        load.under_way -= 1
+        if load.queued:
+            load.let_in(now)
+
     def importance(self) -> int:
         """Give the class in which this waits for room, from 0, which goes first."""
         raise NotImplementedError

@@ -70,10 +70,7 @@ class Exchange(Attempts):
         if response.status >= _STATUS_FAILED and self._goes_elsewhere(response, now):
             return
         if self._admitted and load.early:
-            self._admitted = False
-            load.under_way -= 1
-            if load.queued:
-                load.let_in(now)
+            self._make_room(now)
         self._response = response
         self._answered_at = now
         self._held = 0 <= response.length <= self.route.settings.hold
@@ -378,9 +375,7 @@ class Exchange(Attempts):
     def _leave_all(self) -> None:
         self.done = True
         if self._admitted:
-            self._admitted = False
-            self.route.load.under_way -= 1
-            self.route.load.let_in(monotonic())
+            self._make_room(monotonic())
         elif self._queued:
             self.route.load.leave(self)
         if self._pausing:

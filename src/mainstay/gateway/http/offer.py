@@ -65,6 +65,8 @@ class Offer(Exchange):
         client.worker.wheel.forget(self)
         self._instance = self._connection = None
         instance.busy.discard(self)
+        if self._admitted:
+            self._make_room(now)
         upgraded.begin(connection.transport, rest, full=full)
 
     def passed(self, received: int, sent: int, *, broken: bool) -> None:
