@@ -333,6 +333,8 @@ class Attempts(Asker):
         if self.recording is not None:
             self.recording.drop(now, status, outcome)
         self.call.drop(now, outcome)
+        if self.route.load.queued:
+            self.route.load.let_in(now)
 
     def _take_over(self, now: float) -> None:
         """Make the rival's attempt this one's own."""
