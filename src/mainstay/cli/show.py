@@ -273,6 +273,10 @@ def fact(record: dict[str, Any]) -> str:
         "ZoneRefilled": (
             f"of zone {record.get('zone')} given its share again by gateway worker {record.get('worker')}"
         ),
+        "OverloadBegan": (
+            f"does not keep up: gateway worker {record.get('worker')} gives it {record.get('limit')} requests at once"
+        ),
+        "OverloadEnded": f"keeps up again with what gateway worker {record.get('worker')} gives it",
         "PanicBegan": "no usable instance is left: all are used",
         "PanicEnded": "has usable instances again",
         "WorkerStarted": f"started, pid {record.get('pid')}",
