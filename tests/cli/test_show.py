@@ -215,6 +215,10 @@ def test_every_fact_is_a_sentence_of_its_own():
         facts.ZoneRefilled(
             at=0.0, service="web", zone="a"
         ): "web of zone a given its share again by gateway worker 2",
+        facts.OverloadBegan(
+            at=0.0, service="web", limit=8
+        ): "web does not keep up: gateway worker 2 gives it 8 requests at once",
+        facts.OverloadEnded(at=0.0, service="web"): "web keeps up again with what gateway worker 2 gives it",
     }
 
     for fact, sentence in of_workers.items():

@@ -43,6 +43,7 @@ async def test_a_late_get_is_asked_elsewhere_as_well_and_the_first_answer_counts
     assert other.requests[0].get("mainstay-attempt") == "2"
     assert (rig.route.hedges, rig.route.hedges_won, rig.route.retries) == (1, 1, 0)
     assert [member.failures for member in rig.members] == [0, 0]
+    assert sorted(member.overtaken for member in rig.members) == [0, 1]
     await rig.until(lambda: not silent.open)
 
 

@@ -251,6 +251,16 @@ async def test_nobody_gets_the_answer_of_somebody_else(rig, up, theirs):
     assert len(origin.requests) == 1
 
 
+async def test_the_same_fields_written_otherwise_are_the_same_request(rig, up):
+    origin = await up()
+    origin.answer = lambda request: CREATED
+    await rig.ask(post(rig, "Authorization: Bearer a", "Content-Type: text/plain"))
+
+    again = await rig.ask(post(rig, "content-type:text/plain \t", "AUTHORIZATION:  Bearer a"))
+
+    assert told(again) == REPLAYED
+
+
 async def test_other_keys_are_other_requests(rig, up):
     origin = await up()
 

@@ -5,6 +5,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -173,6 +175,50 @@ def test_each_commit_waits_for_the_disk(store):
     mode = store._db.execute("PRAGMA journal_mode").fetchone()
 
     assert (level, mode) == ((2,), ("wal",))
+
+
+_WORKS = """
+import os, sys, time
+from pathlib import Path
+from mainstay.gateway.keys import owner
+from mainstay.gateway.keys.store import Answer, Store
+from mainstay.tolerance.key import ANSWER, KeySpec, Verdict
+store, us = Store(Path(sys.argv[1]), KeySpec()), owner.ourselves()
+journal = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+for number in range(int(sys.argv[3])):
+    key, name, found = b"%d" % number, f"{us}/{number}", []
+    store.together(lambda: found.append(store.take(time.time(), key, b"f", name)[0]))
+    if found[-1] is Verdict.RUN:
+        os.write(journal, key + b"\\n")
+        store.together(lambda: store.settle(time.time(), key, name, ANSWER, Answer(b"head", b"body")))
+"""
+
+
+def test_workers_may_be_killed_whenever_it_is_and_nothing_is_carried_out_twice(store, tmp_path):
+    journal, count = tmp_path / "journal", 120
+    journal.touch()
+    take(store, key=b"none")
+
+    def begin():
+        return subprocess.Popen([sys.executable, "-c", _WORKS, str(store.path), str(journal), str(count)])
+
+    workers = [begin() for _ in range(2)]
+    for some in range(15, count, 15):
+        while len(journal.read_bytes().split()) < some and any(one.poll() is None for one in workers):
+            time.sleep(0.001)
+        victim = workers.pop(0)
+        victim.kill()
+        victim.wait()
+        workers.append(begin())
+    codes = [worker.wait(timeout=60) for worker in workers]
+    verdicts = {b"%d" % number: take(store, key=b"%d" % number)[0] for number in range(count)}
+
+    carried_out = Counter(journal.read_bytes().split())
+    assert codes == [0, 0]
+    assert set(carried_out.values()) == {1}
+    assert set(verdicts.values()) <= {Verdict.REPLAY, Verdict.DOUBT}
+    assert {key for key, verdict in verdicts.items() if verdict is Verdict.REPLAY} <= set(carried_out)
+    assert list(verdicts.values()).count(Verdict.DOUBT) <= count // 15
 
 
 # --- the thread ---

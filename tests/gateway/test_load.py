@@ -7,6 +7,7 @@ import pytest
 
 from mainstay.gateway.http.urgency import urgency
 from mainstay.gateway.table import Concurrency, Rule
+from mainstay.tolerance.hedge import HedgeSpec
 from mainstay.tolerance.limiter import FREE, LIMITED
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -29,8 +30,10 @@ class Gate:
             self.open.release()
 
 
-async def gated(rig, count=1, **concurrency):
-    origins = await rig.up(count, concurrency=Concurrency(**{"adaptive": False, "limit": 1} | concurrency))
+async def gated(rig, count=1, call=None, **concurrency):
+    origins = await rig.up(
+        count, call=call, concurrency=Concurrency(**{"adaptive": False, "limit": 1} | concurrency)
+    )
     return Gate(origins) if count == 1 else [Gate(origin) for origin in origins]
 
 
@@ -325,3 +328,33 @@ async def test_who_stops_counting_what_a_service_can_do_takes_it_for_well_again(
     assert before
     assert not load.crowded()
     assert rig.line.facts("OverloadEnded")
+
+
+async def test_a_second_attempt_takes_no_place_from_those_who_wait_for_one(rig):
+    slow, other = await gated(
+        rig, 2, limit=None, per_instance=1, queue=5, call={"hedge": HedgeSpec(after=0.02), "suspicion": None}
+    )
+    first = await rig.client()
+    first.send(rig.get("/1"))
+    await rig.until(lambda: slow.origin.requests and other.origin.requests)
+
+    second = await rig.client()
+    second.send(rig.get("/2"))
+    await rig.until(lambda: rig.route.load.queued == 1)
+    slow.let(2)
+    other.let(2)
+
+    assert [(await client.answer()).status for client in (first, second)] == [200, 200]
+
+
+async def test_who_finds_all_full_since_one_is_down_waits_for_room(rig):
+    gates = await gated(rig, 2, limit=None, per_instance=1, queue=5)
+    rig.route.pool.drain(rig.loop.time(), rig.members[1])
+    (first,) = await asking(rig, "/1")
+
+    second = await rig.client()
+    second.send(rig.get("/2"))
+    await rig.until(lambda: rig.route.load.queued == 1)
+    gates[0].let(2)
+
+    assert [(await client.answer()).status for client in (first, second)] == [200, 200]

@@ -1,4 +1,5 @@
 from mainstay.gateway.tally import Tally
+from mainstay.redundancy.canary import Score
 
 
 def counts(requests, failures=0, latency=None, generation=1):
@@ -158,3 +159,21 @@ def test_totals_are_a_copy_of_what_is_kept():
     tally.totals("web").sums["requests"] += 1
 
     assert tally.totals("web").sums["requests"] == 5
+
+
+def test_each_life_has_a_score_of_which_a_lost_worker_takes_nothing_away():
+    tally = Tally()
+    of_two = counts(5, 1, {"8": 4})
+    of_two["services"]["web"]["instances"][0] |= {"overtaken": 2, "breaker": "closed"}
+    tally.take(1, of_two)
+    tally.take(2, counts(7, 2, {"8": 5}, generation=2))
+    tally.take(3, of_two)
+    tally.lost(3)
+
+    scores = tally.scores("web")
+
+    assert scores == {
+        ("web-1", 1): Score(10, 2, 4, False, {8: 4}),
+        ("web-1", 2): Score(7, 2, 0, True, {8: 5}),
+    }
+    assert tally.scores("api") == {}

@@ -100,6 +100,13 @@ class FakeGate:
         self.empty = asyncio.Event()
         self.empty.set()
         self.on_publish = lambda: None
+        self.counted = {}
+        self.looks = 0
+
+    def scores(self, service):
+        self.looks += 1
+        self.supervisor._context.wake()
+        return self.counted
 
     def publish(self):
         lives = self.supervisor.rotation()

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mainstay.base.errors import EnvironmentProblem, MainstayError, Refused
+from mainstay.base.errors import CanaryRejected, EnvironmentProblem, MainstayError, Refused
+from mainstay.redundancy.canary import CanarySpec
 from mainstay.web.api import application
 
 
@@ -21,10 +22,11 @@ class Control:
     def status(self):
         return {"version": 1}
 
-    async def restart(self, service):
-        self.asked.append(("restart", service))
+    async def restart(self, service, canary):
+        self.asked.append(("restart", service, canary) if canary else ("restart", service))
         if self.fails:
             raise self.fails
+        return {"verdict": "well"} if canary else None
 
     async def scale(self, service, count):
         self.asked.append(("scale", service, count))
@@ -130,6 +132,49 @@ async def test_what_went_wrong_is_passed_on_with_its_exit_code(ask, control, pro
         409,
         {"version": 1, "error": str(problem), "exit_code": 1},
     )
+
+
+async def test_a_canary_is_asked_for_and_its_figures_are_told(ask, control):
+    plain = await ask("POST", "/v1/services/web/restart", b'{"canary": {}}')
+    told = await ask("POST", "/v1/services/web/restart", b'{"canary": {"watch": 5, "requests": 0}}')
+
+    answer = {"version": 1, "service": "web", "restarted": True, "canary": {"verdict": "well"}}
+    assert plain == told == (200, answer)
+    assert control.asked == [
+        ("restart", "web", CanarySpec()),
+        ("restart", "web", CanarySpec(watch=5.0, requests=0)),
+    ]
+
+
+async def test_a_canary_that_was_taken_back_is_told_with_its_figures(ask, control):
+    control.fails = CanaryRejected("web-1 fails more than the others", {"verdict": "worse"})
+
+    status, said = await ask("POST", "/v1/services/web/restart", b'{"canary": {}}')
+
+    assert (status, said["exit_code"], said["canary"]) == (409, 1, {"verdict": "worse"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"{",
+        b'{"canary": true}',
+        b'{"canary": {"watch": 0}}',
+        b'{"canary": {"watch": "5s"}}',
+        b'{"canary": {"watch": 1e9}}',
+        b'{"canary": {"watch": NaN}}',
+        b'{"canary": {"requests": -1}}',
+        b'{"canary": {"requests": true}}',
+        b'{"canary": {"errors": 1}}',
+    ],
+)
+async def test_a_canary_that_cannot_be_is_refused(ask, control, body):
+    status, said = await ask("POST", "/v1/services/web/restart", body)
+
+    assert (status, said["exit_code"]) == (400, 2)
+    assert "from 0 to 1000000 requests" in said["error"]
+    assert control.asked == []
 
 
 async def test_an_upgrade_is_answered_before_it_begins(ask):

@@ -7,6 +7,7 @@
     │   └── SystemFileError    3  you: the system file, all its problems at once
     ├── Refused                1  we: not sent at all; carries `retry_after`
     ├── GaveUp                 1  they: tried and failed; carries the attempts
+    ├── CanaryRejected         1  they: a new instance was not as good as the others; carries the figures
     ├── NotRunning             4  no supervisor answers for this system
     ├── AlreadyRunning         5  another supervisor holds this system
     └── EnvironmentProblem     6  the machine: a port in use, a command not found, a folder not writable
@@ -15,7 +16,7 @@
 Messages say what was found, what was allowed, and where: lower case, no full stop.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 EXIT_CODES: dict[int, str] = {
     0: "done",
@@ -94,6 +95,14 @@ class GaveUp(MainstayError):
     def __init__(self, message: str, attempts: int) -> None:
         super().__init__(message)
         self.attempts = attempts
+
+
+class CanaryRejected(MainstayError):
+    """A new instance was not seen to be as good as the others, and has been taken back; carries the figures."""
+
+    def __init__(self, message: str, figures: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.figures = figures
 
 
 class NotRunning(MainstayError):

@@ -6,14 +6,16 @@ import select
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mainstay.base.errors import MainstayError, NotRunning, SystemFileError
+from mainstay.base.errors import MainstayError, NotRunning, SpecError, SystemFileError
+from mainstay.base.units import format_duration, parse_duration
 from mainstay.cli import option, show
 from mainstay.cli.talk import ask, left_over
 from mainstay.control import Control
+from mainstay.redundancy.canary import LONGEST, MOST_REQUESTS
 from mainstay.supervisor.rundir import RunDir
 from mainstay.supervisor.supervisor import MOST
 from mainstay.system.load import load
@@ -51,11 +53,36 @@ def reload(
         show.changes(answer["changes"], done=not dry_run)
 
 
-def restart(
+def restart(  # noqa: PLR0913, PLR0917 - its options; typer passes them by name
     services: Annotated[
         list[str],
         typer.Argument(metavar="SERVICE...", help="The services whose instances are to be replaced."),
     ],
+    canary: Annotated[
+        bool,
+        typer.Option(
+            "--canary",
+            help="Watch the first new instance beside the old ones, and take it back if it is worse.",
+        ),
+    ] = False,
+    watch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="With --canary: how long to watch it at most; 30s unless told.",
+            show_default=False,
+        ),
+    ] = None,
+    requests: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MOST_REQUESTS,
+            metavar="N",
+            help="With --canary: requests that it must have had, or else it is taken back; 100 unless told. 0: it only has to live.",
+            show_default=False,
+        ),
+    ] = None,
     file: option.File = None,
     run_dir: option.Run = None,
     json: option.Json = False,
@@ -64,6 +91,7 @@ def restart(
 
     The first service that cannot be restarted ends it: those before it are done, those after it are not begun.
     """
+    asked = _trial(canary=canary, watch=watch, requests=requests)
     run = option.run_dir(file, run_dir)
     if len(set(services)) < len(services):
         raise typer.BadParameter("each service only once")
@@ -71,13 +99,15 @@ def restart(
     answers = []
     for at, service in enumerate(services):
         try:
-            answers.append(ask(run, f"/v1/services/{service}/restart", {}, timeout=None))
+            answers.append(ask(run, f"/v1/services/{service}/restart", asked, timeout=None))
         except MainstayError:
             if services[1:]:
                 done, left = (", ".join(some) or "none" for some in (services[:at], services[at + 1 :]))
                 show.news(f"{service} failed; done before it: {done}; not begun: {left}")
             raise
         if not json:
+            if canary:
+                show.trial(answers[-1]["canary"])
             show.news(f"{service}: every instance has been replaced")
     if json:
         show.data({"version": 1, "restarted": answers})
@@ -151,6 +181,27 @@ def _stop(run: RunDir, holder: int) -> int:
     finally:
         os.close(watched)
     return 1 + len(state["workers"]) + sum(row["pid"] is not None for row in state["instances"])
+
+
+def _trial(*, canary: bool, watch: str | None, requests: int | None) -> dict[str, Any]:
+    """Give what is asked of a restart."""
+    if not canary:
+        if watch is not None or requests is not None:
+            raise typer.BadParameter("--watch and --requests are for --canary")
+        return {}
+    told: dict[str, Any] = {}
+    if requests is not None:
+        told["requests"] = requests
+    if watch is not None:
+        try:
+            told["watch"] = parse_duration(watch)
+        except SpecError as problem:
+            raise typer.BadParameter(f"--watch: {problem}") from None
+        if not 0 < told["watch"] <= LONGEST:
+            raise typer.BadParameter(
+                f"--watch must be above 0 and at most {format_duration(LONGEST)}, not {watch}"
+            )
+    return {"canary": told}
 
 
 def _refuse_unknown(run: RunDir, services: Iterable[str]) -> None:

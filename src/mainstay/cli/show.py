@@ -13,6 +13,7 @@ from rich.text import Text
 
 from mainstay.base.errors import MainstayError, SystemFileError
 from mainstay.gateway.tls.keyring import WARNED
+from mainstay.supervisor.trial import lines
 
 # A file or a pipe has no width that lines would have to be broken for.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -58,6 +59,11 @@ def bug(name: str) -> None:
 def news(text: str) -> None:
     """Say what has been done."""
     err.print(text, soft_wrap=True)
+
+
+def trial(report: dict[str, Any]) -> None:
+    """Say how a canary was found well."""
+    news("\n".join([f"{report['instance']} {report['because']}", *lines(report)]))
 
 
 def status(state: dict[str, Any]) -> None:
@@ -267,6 +273,10 @@ def fact(record: dict[str, Any]) -> str:
         "ZoneRefilled": (
             f"of zone {record.get('zone')} given its share again by gateway worker {record.get('worker')}"
         ),
+        "OverloadBegan": (
+            f"does not keep up: gateway worker {record.get('worker')} gives it {record.get('limit')} requests at once"
+        ),
+        "OverloadEnded": f"keeps up again with what gateway worker {record.get('worker')} gives it",
         "PanicBegan": "no usable instance is left: all are used",
         "PanicEnded": "has usable instances again",
         "WorkerStarted": f"started, pid {record.get('pid')}",

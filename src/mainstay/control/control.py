@@ -36,6 +36,7 @@ from mainstay.gateway.crew.place import BACKLOG
 from mainstay.gateway.table import LogSettings
 from mainstay.gateway.tally import Tally
 from mainstay.gateway.tls.keyring import Keyring
+from mainstay.redundancy.canary import CanarySpec
 from mainstay.supervisor.environment import INSTANCE, RUN_DIR
 from mainstay.supervisor.life import Life
 from mainstay.supervisor.log import rotate
@@ -237,9 +238,22 @@ class Control:
         await self._crew.abandon()
         await self._supervisor.abandon()
 
-    async def restart(self, service: str) -> None:
-        """Replace all instances of a service, one after another, each replacement ready first."""
-        await self._supervisor.restart(service)
+    async def restart(self, service: str, canary: CanarySpec | None = None) -> dict[str, Any] | None:
+        """Replace all instances of a service, one after another, each replacement ready first.
+
+        Args:
+            service: Its name.
+            canary: How long to watch the first one that is new before the first old one goes; None: not at all.
+
+        Returns:
+            By which figures that one was found well, as plain values.
+
+        Raises:
+            CanaryRejected: it was not; all is as it was.
+            MainstayError: a replacement did not become ready.
+        """
+        report = await self._supervisor.restart(service, canary)
+        return report.record() if report is not None else None
 
     async def scale(self, service: str, count: int) -> None:
         """Run so many instances of a service."""

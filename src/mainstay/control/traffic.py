@@ -13,6 +13,7 @@ from mainstay.gateway.crew.crew import Crew
 from mainstay.gateway.table import DRAINING, UP, Door, Limits, LogSettings, Row, Table, Trust
 from mainstay.gateway.tls.context import to_instances
 from mainstay.gateway.tls.keyring import Keyring
+from mainstay.redundancy.canary import Score
 from mainstay.supervisor.life import Life
 from mainstay.system.difference import Difference
 from mainstay.system.schema import Service, System
@@ -63,6 +64,10 @@ class Traffic:
         """Tell the gateway which lives are in rotation."""
         if self.crew.begun:
             self.crew.publish(self.table())
+
+    def scores(self, service: str) -> dict[tuple[str, int], Score]:
+        """Give what workers have counted of each life of a service."""
+        return self.crew.tally.scores(service)
 
     async def drained(self, life: Life, limit: float) -> bool:
         """Wait until no worker has requests under way for a life."""

@@ -105,7 +105,7 @@ class Load:
         """Tell whether there is room for one more; called when the guard is reached."""
         if now - self._looked_at >= OFTEN:
             self.look(now)
-        return self.under_way < self.most and not self.queued
+        return not self.queued and self._has_room(now)
 
     def line_up(self, now: float, request: "Attempts") -> None:
         """Have a request wait; it, or a less important one, is refused when there is no place."""
@@ -129,7 +129,7 @@ class Load:
             return  # who was let in has ended at once; whoever let it in goes on
         self._letting = True
         try:
-            while self.queued and self.under_way < self.most:
+            while self.queued and self._has_room(now):
                 following = self._line.next(now)
                 self.queued = self._line.length
                 if following is None:
@@ -137,6 +137,16 @@ class Load:
                 following.enter(now)
         finally:
             self._letting = False
+
+    def _has_room(self, now: float) -> bool:
+        if self.under_way >= self.most:
+            return False
+        if self.each == inf:
+            return True
+        # One may have left since this was last judged, and second attempts take places as well. Where nobody is to be
+        # asked, that is told to whoever asks.
+        usable = self._route.pool.usable(now)
+        return not usable or any(member.in_flight < self.each for member in usable)
 
     # --- what is found ---
 
@@ -174,7 +184,9 @@ class Load:
         self.most = min(self.fixed, learnt)
         if self.each < inf:
             self.most = min(self.most, self.each * max(1, len(self._route.pool.usable(self._looked_at))))
-        self.guard = min(self.most, limiter.alarm if limiter is not None else inf)
+            self.guard = 0.0
+        else:
+            self.guard = min(self.most, limiter.alarm if limiter is not None else inf)
 
     def _tell(self, now: float, limiter: Limiter | None) -> None:
         state, service = limiter.state if limiter is not None else FREE, self._route.name

@@ -365,6 +365,7 @@ class Route:
                 "generation": member.generation,
                 "requests": member.requests,
                 "failures": member.failures,
+                "overtaken": member.overtaken,
                 "in_flight": len(member.busy),
                 "connections": len(member.connections),
                 "idle": len(member.idle),

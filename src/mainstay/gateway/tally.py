@@ -8,11 +8,16 @@ from typing import Any, NamedTuple
 
 from mainstay.base.histogram import merged, quantile
 from mainstay.base.probe import ProbeResult
+from mainstay.redundancy.canary import Score
 
 _SUMS = (
     *("requests", "failures", "broken", "cancelled", "refused", "retries", "hedges", "hedges_won", "shed"),
     *("received", "sent"),
 )
+
+
+_OF_LIVES = ("requests", "failures", "overtaken")
+"""What is kept of each life of an instance when a worker ends. Workers of a former version do not tell all of it."""
 
 
 class Seen(NamedTuple):
@@ -102,7 +107,7 @@ class Tally:
             for part in service["instances"]:
                 life = (name, part["instance"], part["generation"])
                 lives = self._past_lives.setdefault(life, Counter())
-                lives.update({"requests": part["requests"], "failures": part["failures"]})
+                lives.update({key: part.get(key, 0) for key in _OF_LIVES})
 
     def clients(self, worker: int) -> int:
         """Give the number of client connections that a worker has."""
@@ -180,6 +185,24 @@ class Tally:
             **_now(parts),
             **_quantiles(parts),
         }
+
+    def scores(self, service: str) -> dict[tuple[str, int], Score]:
+        """Give what was counted of each life that a worker knows, by instance and generation."""
+        lives: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        for counts in self._parts(service):
+            for part in counts["instances"]:
+                lives.setdefault((part["instance"], part["generation"]), []).append(part)
+        return {life: self._score((service, *life), parts) for life, parts in lives.items()}
+
+    def _score(self, life: tuple[str, str, int], parts: list[dict[str, Any]]) -> Score:
+        past, now = self._past_lives.get(life, Counter[str]()), _now(parts)
+        requests, failures, overtaken = (
+            past[key] + sum(part.get(key, 0) for part in parts) for key in _OF_LIVES
+        )
+        left_out = now["ejected"] + now["breakers_open"] > 0
+        return Score(
+            requests, failures, overtaken, left_out, merged(_buckets(part["latency"]) for part in parts)
+        )
 
     def seen(self, service: str, name: str, generation: int) -> list[Seen]:
         """Give how each worker that has it sees one life of an instance."""

@@ -61,6 +61,7 @@ class Upstream(Target):
         "leaving",
         "micros",
         "opened",
+        "overtaken",
         "path",
         "preamble",
         "received",
@@ -112,6 +113,8 @@ class Upstream(Target):
         self.requests = 0
         self.failures = 0
         self.failed: dict[Outcome, int] = {}
+        # Attempts that a hedge has overtaken.
+        self.overtaken = 0
         # Answers whose head came, by the first digit of their status.
         self.answers = [0] * 6
         # Connections that were made, and what went over them.
@@ -196,7 +199,9 @@ class Upstream(Target):
 
     def begin_anew(self) -> None:
         """Forget all that was counted."""
-        self.requests = self.failures = self.opened = self.received = self.sent = self.micros = 0
+        self.requests = self.failures = self.overtaken = self.opened = self.received = self.sent = (
+            self.micros
+        ) = 0
         self.failed = {}
         self.answers = [0] * 6
         self.took = {}

@@ -31,16 +31,17 @@ _SLICE = 500
 """Members that are looked at in one go: less than a millisecond."""
 
 
-def stands_out(marked: int, count: int, others_marked: int, others_count: int) -> bool:
+def stands_out(marked: int, count: int, others_marked: int, others_count: int, sure: float = _SURE) -> bool:
     """Tell whether a share is above that of the others by more than chance explains; both counts must be above 0.
 
-    The test of two proportions with their common variance, and Yates's correction for small counts.
+    The test of two proportions with their common variance, and Yates's correction for small counts; `sure` is the number of
+    standard deviations that chance is not believed to reach.
     """
     share, others_share = marked / count, others_marked / others_count
     common = (marked + others_marked) / (count + others_count)
     parts = 1.0 / count + 1.0 / others_count
     distance = share - others_share - parts / 2.0
-    return distance > _SURE * sqrt(common * (1.0 - common) * parts) and share >= _TWICE * others_share
+    return distance > sure * sqrt(common * (1.0 - common) * parts) and share >= _TWICE * others_share
 
 
 class Peers:

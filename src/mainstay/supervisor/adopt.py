@@ -37,10 +37,10 @@ def adopt(context: Context, services: Mapping[str, Replicas], unwanted: Replicas
         else:
             running.append((record, process))
     _sweep(context, gone)
-    found = [Found(one.service, one.slot, one.generation, one.ready) for one, _ in running]
+    found = [Found(one.service, one.slot, one.generation, one.ready, one.on_trial) for one, _ in running]
     plan = adoption(found, {name: replicas.want for name, replicas in services.items()})
     for record, process in (running[at] for at in plan.keep):
-        replicas = services[record.service]
+        replicas, record.on_trial = services[record.service], False
         replicas.slots[record.slot] = _resume(context, replicas.post(record.slot), record, process)
     for record, process in (running[at] for at in plan.stop):
         replicas = services.get(record.service, unwanted)

@@ -57,7 +57,9 @@ def _digest(told: object) -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
-def launch(context: Context, post: Post, generation: int, port: Port) -> tuple[LifeRecord, Process]:
+def launch(
+    context: Context, post: Post, generation: int, port: Port, *, on_trial: bool = False
+) -> tuple[LifeRecord, Process]:
     """Start a process and write it down, before and after.
 
     Raises:
@@ -76,6 +78,7 @@ def launch(context: Context, post: Post, generation: int, port: Port) -> tuple[L
         log_from=_size(context, post),
         definition=definition(post.service),
         environment=environment_digest(post.service, context.system.folder),
+        on_trial=on_trial,
     )
     # Before it is started: a supervisor that is killed right after has left word of whom to look for.
     context.state.lives.append(record)

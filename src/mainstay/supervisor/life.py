@@ -1,10 +1,11 @@
 """What the supervisor tells others: the lives in rotation, and what it asks of the gateway."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from mainstay.base.probe import ProbeResult, Talk
+from mainstay.redundancy.canary import Score
 from mainstay.system.schema import Service
 
 HOST = "127.0.0.1"
@@ -82,6 +83,10 @@ class Gate(Protocol):
 
     def publish(self) -> None:
         """Hear that the lives in rotation have changed; read them from `Supervisor.rotation` now or later."""
+        ...
+
+    def scores(self, service: str) -> Mapping[tuple[str, int], Score]:
+        """Give what the traffic has shown of each life of a service, by instance and generation."""
         ...
 
     async def drained(self, life: Life, limit: float) -> bool:

@@ -55,6 +55,7 @@ class Found(NamedTuple):
     slot: int
     generation: int
     ready: bool
+    on_trial: bool = False
 
 
 class Adoption(NamedTuple):
@@ -70,17 +71,22 @@ def adoption(found: list[Found], wanted: Mapping[str, int]) -> Adoption:
     """Decide who goes on, at most one in each slot.
 
     A supervisor that ended in the middle of a rolling restart leaves two lives in one slot: the one that was
-    ready goes on, since users are being served by it; of two such the younger, which was to replace the other.
+    ready goes on, since users are being served by it; of two such the younger, which was to replace the other,
+    unless it is a canary on trial.
     """
     best: dict[tuple[str, int], int] = {}
     for at, life in enumerate(found):
         if life.slot > wanted.get(life.service, 0):
             continue
         other = best.get((life.service, life.slot))
-        if other is None or (life.ready, life.generation) > (found[other].ready, found[other].generation):
+        if other is None or _worth(life) > _worth(found[other]):
             best[life.service, life.slot] = at
     keep = sorted(best.values())
     return Adoption(keep, [at for at in range(len(found)) if at not in best.values()])
+
+
+def _worth(life: Found) -> tuple[bool, bool, int]:
+    return life.ready, not life.on_trial, life.generation
 
 
 def scaled(slots: int, saved: tuple[int, int] | None) -> int:

@@ -1,16 +1,25 @@
 """The instances of one service: filling its slots, replacing one after another, growing and shrinking."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from mainstay.base.errors import MainstayError
+from mainstay.base.errors import CanaryRejected, MainstayError
+from mainstay.base.units import format_duration
+from mainstay.redundancy.canary import CanarySpec, Verdict
 from mainstay.redundancy.zone import spread
 from mainstay.supervisor.context import Context
 from mainstay.supervisor.launch import Post
 from mainstay.supervisor.plan import resize
 from mainstay.supervisor.row import why_not_ready
 from mainstay.supervisor.runner import Runner
+from mainstay.supervisor.trial import Report, Trial
 from mainstay.supervisor.unit import RESTING
 from mainstay.system.schema import Service
+
+Told = Callable[[Report], None]
+
+
+def _nobody(report: Report) -> None:
+    del report
 
 
 class Replicas:
@@ -64,16 +73,24 @@ class Replicas:
         for slot, runner in self.slots.items():
             runner.configure(self.post(slot))
 
-    async def roll(self) -> None:
+    async def roll(self, canary: CanarySpec | None = None, told: Told = _nobody) -> None:
         """Replace all instances, one slot after the other, the replacement ready before the old one goes.
 
         Of a service that takes no traffic the old one goes first: nobody would be left unanswered, and two
         that do the same work at once may do harm.
 
+        Args:
+            canary: How long to watch the first replacement before any old one goes; None: not at all.
+            told: Takes the figures by which it was found well.
+
         Raises:
+            CanaryRejected: the first replacement was not seen to be as good as the others; all is as it was.
             MainstayError: a replacement did not become ready; the old one stays, and so do those after it.
         """
-        for slot in sorted(self.slots):
+        slots = sorted(self.slots)
+        if canary is not None:
+            told(await self._try(slots.pop(0), canary))
+        for slot in slots:
             await self._renew(slot)
 
     def misfits(self, service: Service, zones: Sequence[str]) -> list[int]:
@@ -132,13 +149,36 @@ class Replicas:
         await self._end(leaving)
 
     async def _replace(self, slot: int) -> None:
+        new = await self._add(slot)
+        await self._supersede(slot, new)
+
+    async def _try(self, slot: int, spec: CanarySpec) -> Report:
+        """Replace an instance only if the new one was found well beside it; until then both have traffic."""
+        new = await self._add(slot, on_trial=True)
+        report = await Trial(self._context, new, spec).run()
+        if report.verdict is not Verdict.WELL:
+            await self._end([new])
+            raise CanaryRejected(_rejection(report, spec), report.record())
+        new.on_trial = False
+        if new.record is not None:
+            new.record.on_trial = False
+        await self._supersede(slot, new)
+        self._context.save()
+        return report
+
+    async def _add(self, slot: int, *, on_trial: bool = False) -> Runner:
+        """Have another one in a slot, beside the one that is there, and ready."""
         new = Runner(self._context, self.post(slot))
+        new.on_trial = on_trial
         self.beside.append(new)
         try:
             await self._begin([new])
         except MainstayError:
             await self._end([new])
             raise
+        return new
+
+    async def _supersede(self, slot: int, new: Runner) -> None:
         # Without a pause in between: whoever looks finds one instance in the slot, the new one.
         old, self.slots[slot] = self.slots[slot], new
         self.beside.remove(new)
@@ -164,6 +204,13 @@ class Replicas:
         await self._context.until(lambda: runner.is_over, to_the_end=True)
         self.beside.remove(runner)
         self._context.wake()
+
+
+def _rejection(report: Report, spec: CanarySpec) -> str:
+    told = [f"{report.instance} {report.because}: the new instance was taken back, and no other was replaced"]
+    if report.verdict is Verdict.UNKNOWN:
+        told[0] += f"; {spec.requests} were to come within {format_duration(spec.watch)}"
+    return "\n".join([*told, *report.lines()])
 
 
 def _failed(runner: Runner) -> bool:

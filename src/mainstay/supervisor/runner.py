@@ -59,6 +59,8 @@ class Runner:
             context.dice.fork(f"unit/{post.instance}"),
             partial(context.state.next_generation, post.instance),
         )
+        self.on_trial = False
+        """Whether its first life is a canary's; see `LifeRecord`."""
         self.record: LifeRecord | None = None
         """Its present life; None when no process runs."""
         self.port: Port | None = None
@@ -232,7 +234,7 @@ class Runner:
             if self.port is None or not self.port.free:
                 self._release()
                 self.port = self._context.ports.reserve()
-            record, process = launch(self._context, self.post, generation, self.port)
+            record, process = launch(self._context, self.post, generation, self.port, on_trial=self.on_trial)
         except (MainstayError, OSError) as trouble:
             self.trouble = trouble
             self._remember(generation, str(trouble), [])

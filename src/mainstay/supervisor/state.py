@@ -42,6 +42,8 @@ class LifeRecord:
     """A digest of what its environment files held; empty when there were none, or nobody knows."""
     ready: bool = False
     """Whether it had become ready."""
+    on_trial: bool = False
+    """Whether it is a canary of which nobody knows yet what it is worth: the one beside it is the safer one."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from mainstay.base.clock import Clock
 from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem, MainstayError, SpecError
 from mainstay.base.facts import Emit
+from mainstay.redundancy.canary import CanarySpec
 from mainstay.supervisor import orphan
 from mainstay.supervisor.adopt import adopt, former
 from mainstay.supervisor.change import Changes
@@ -31,6 +32,7 @@ from mainstay.supervisor.rundir import RunDir
 from mainstay.supervisor.runner import Runner
 from mainstay.supervisor.state import State
 from mainstay.supervisor.transition import Transition, needs, run
+from mainstay.supervisor.trial import Report
 from mainstay.supervisor.unit import WAITING
 from mainstay.system.difference import Difference
 from mainstay.system.schema import System
@@ -175,16 +177,28 @@ class Supervisor:
 
     # What can be asked for
 
-    async def restart(self, service: str) -> None:
+    async def restart(self, service: str, canary: CanarySpec | None = None) -> Report | None:
         """Replace all instances of a service, one after the other, without taking away any capacity.
 
         It goes on when the one who waits for it is cancelled.
 
+        Args:
+            service: Its name.
+            canary: How long to watch the first one that is new before the first old one goes; None: not at all.
+
+        Returns:
+            By which figures that one was found well.
+
         Raises:
+            CanaryRejected: it was not; all is as it was.
             MainstayError: there is no such service, or a replacement did not become ready.
             Refused: the service is being changed already, or the system is being started or stopped.
         """
-        await self._changes.make(service, "restarted", self._find(service).roll)
+        replicas, reports = self._find(service), list[Report]()
+        if canary is not None and replicas.service.listen is None:
+            raise MainstayError(f"{service} takes no traffic that could tell whether a new instance is well")
+        await self._changes.make(service, "restarted", partial(replicas.roll, canary, reports.append))
+        return reports[0] if reports else None
 
     async def scale(self, service: str, count: int) -> None:
         """Have another number of instances of a service.

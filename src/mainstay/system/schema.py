@@ -159,7 +159,8 @@ class Service(Section):
     """How long each part of a request may take."""
 
     retry: Annotated[Retry | None, OrOff()] = Retry()
-    """Retries on another instance, or `off`. On: only what is proved to be safe is tried again."""
+    """Retries on another instance, or `off`: of what has not been answered or was answered with 502, 503 or 504; of a 500, one
+    other instance is asked. On: only what is proved to be safe is tried again."""
 
     idempotency: Annotated[
         Idempotency | Literal["service"] | None, WordOrOff(Idempotency, theirs="service", mine="gateway")

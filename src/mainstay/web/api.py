@@ -5,7 +5,7 @@ GET  /v1/status                                  the whole state
 GET  /v1/facts                                   the last facts, oldest first
 POST /v1/reload {"dry_run"}                      the system file, read again; answers when it is so
 POST /v1/upgrade                                 become what is installed; answers before it begins
-POST /v1/services/{service}/restart              a rolling restart; answers when it is done
+POST /v1/services/{service}/restart {"canary"}   a rolling restart; answers when it is done
 POST /v1/services/{service}/scale {"instances"}  so many instances; answers when they are there
 POST /v1/stop                                    end everything; answers at once
 =============================================== ============================================
@@ -24,8 +24,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mainstay.base.errors import MainstayError, SystemFileError
+from mainstay.base.errors import CanaryRejected, MainstayError, SystemFileError
 from mainstay.control import Control
+from mainstay.redundancy.canary import LONGEST, MOST_REQUESTS, CanarySpec
 from mainstay.web import admin
 from mainstay.web.server import Line
 
@@ -72,8 +73,10 @@ def application(
 
     async def restart(request: Request) -> Response:
         service = _service(control, request)
-        await control.restart(service)
-        return Line({"version": 1, "service": service, "restarted": True})
+        spec = _canary(await request.body())
+        report = await control.restart(service, spec)
+        answer = {"version": 1, "service": service, "restarted": True}
+        return Line(answer if report is None else answer | {"canary": report})
 
     async def scale(request: Request) -> Response:
         service = _service(control, request)
@@ -118,6 +121,8 @@ def _told(endpoint: Endpoint) -> Endpoint:
             said = {"version": 1, "error": str(problem), "exit_code": problem.exit_code}
             if isinstance(problem, SystemFileError):
                 said |= {"file": problem.file, "problems": [one._asdict() for one in problem.problems]}
+            if isinstance(problem, CanaryRejected):
+                said["canary"] = problem.figures
             return Line(said, status)
 
     return telling
@@ -142,6 +147,24 @@ def _rehearse(body: bytes) -> bool:
     if not isinstance(rehearse, bool):
         raise _Wrong('the body must be {"dry_run": true}, {"dry_run": false}, or empty')
     return rehearse
+
+
+def _canary(body: bytes) -> CanarySpec | None:
+    try:
+        asked: Any = json.loads(body or b"{}").get("canary")
+        if asked is None:
+            return None
+        known = {"watch": CanarySpec().watch, "requests": CanarySpec().requests}
+        watch, requests = (asked.get(key, default) for key, default in known.items())
+        sound = not asked.keys() - known and type(watch) in (int, float) and type(requests) is int
+    except (ValueError, AttributeError):
+        sound = False
+    if not sound or not 0 < watch <= LONGEST or not 0 <= requests <= MOST_REQUESTS:
+        raise _Wrong(
+            'the body must be empty or {"canary": {"watch": SECONDS, "requests": NUMBER}},'
+            f" with up to {LONGEST:.0f} seconds and from 0 to {MOST_REQUESTS} requests"
+        )
+    return CanarySpec(watch=float(watch), requests=requests)
 
 
 def _count(body: bytes) -> int:

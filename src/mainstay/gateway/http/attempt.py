@@ -312,10 +312,12 @@ class Attempts(Asker):
         instance, waited = self._instance, now - self.call.asked_at
         self.route.load.waits.learn(waited)
         self.route.hedges_won += 1
-        if instance is not None and instance.heard_at < self.call.asked_at:
-            instance.unheard += 1
-            if instance.unheard >= SEVERAL and self.route.load.overdue < inf:
-                self.route.doubt(now, instance, waited)
+        if instance is not None:
+            instance.overtaken += 1
+            if instance.heard_at < self.call.asked_at:
+                instance.unheard += 1
+                if instance.unheard >= SEVERAL and self.route.load.overdue < inf:
+                    self.route.doubt(now, instance, waited)
         if self.recording is not None:
             self.recording.settle(now, self.heard, CANCELLED)
         connection = self._detach()
@@ -332,6 +334,8 @@ class Attempts(Asker):
         if self.recording is not None:
             self.recording.drop(now, status, outcome)
         self.call.drop(now, outcome)
+        if self.route.load.queued:
+            self.route.load.let_in(now)
 
     def _take_over(self, now: float) -> None:
         """Make the rival's attempt this one's own."""

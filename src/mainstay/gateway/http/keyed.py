@@ -41,7 +41,7 @@ _NAME = b"idempotency-key:"
 _QUOTED = re.compile(rb'"((?:[ !\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"')
 _BARE = re.compile(rb"[!\x23-\x2b\x2d-\x7e]{1,255}")
 _ESCAPED = re.compile(rb"\\(.)")
-_TELLING = (b"authorization:", b"client-cert:", b"content-type:", b"content-encoding:")
+_TELLING = frozenset({b"authorization", b"client-cert", b"content-type", b"content-encoding"})
 """Fields that tell one request from another: who asks, and what the body means."""
 _REPLAYED = b"Idempotent-Replayed: true"
 _REASONS = {
@@ -70,7 +70,12 @@ def key_of(lines: list[bytes]) -> bytes | None:
 
 def fingerprint(request: Request, body: bytes) -> bytes:
     """Give what tells a request with a body of that digest from every other; whose it is, too."""
-    told = [line for line in request.lines if line.lower().startswith(_TELLING)]
+    # However their names are written, and in whatever order: another way of writing is no other request.
+    told = sorted(
+        name.lower() + b":" + value.strip(b" \t")
+        for name, _, value in (line.partition(b":") for line in request.lines)
+        if name.lower() in _TELLING
+    )
     parts = [request.method, request.host.lower(), request.target, *told]
     # No part of a head has a NUL in it, and what comes last has always the same length.
     return sha256(b"\0".join([*parts, body])).digest()
