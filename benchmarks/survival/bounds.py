@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from benchmarks.survival.cell import CAPACITY
 from benchmarks.survival.faults import FAULTS
+from benchmarks.survival.instances import COUNT
 from benchmarks.survival.matrix import Results, doubled, entries, middle, systems, total
 from benchmarks.survival.ours import NAME, PROXY
 
@@ -17,8 +19,8 @@ EXIT = 10
 """Milliseconds until the end of a process is known."""
 GOOD = 0.9
 """Goodput under overload, as a share of what the instances can do."""
-PEAK = 300
-"""Requests per second that all instances together can do in that row: 100 each."""
+PEAK = COUNT * 1000 / CAPACITY
+"""Requests per second that all instances together can do in that row."""
 SERVED = 1000
 """Milliseconds: half of the patience of users in that row, so that what is served is served in time."""
 WELL_AGAIN = 5000

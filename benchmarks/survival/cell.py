@@ -64,11 +64,6 @@ def capacity(fault: Fault) -> int:
     return CAPACITY if fault.overload else 0
 
 
-def peak(system: System) -> float:
-    """Give the requests per second that all instances together can do, when they can be overloaded."""
-    return 1000 / CAPACITY * len(system.instances.names)
-
-
 def _come(users: Users, fault: Fault, times: Times, begin: float) -> None:
     if not fault.overload:
         users.come(times.rate, times.end, begin)
