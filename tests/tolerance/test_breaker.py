@@ -188,6 +188,28 @@ def test_it_closes_when_all_its_probes_succeeded(loaded):
     assert breaker.state is CLOSED
 
 
+def test_probes_whose_answers_go_on_for_hours_have_succeeded(loaded):
+    breaker = trip(breaker_of(loaded))
+    permits = [breaker.admit(3.0), breaker.admit(3.0)]
+
+    for permit in permits:
+        breaker.begun(3.1, permit)
+    breaker.settle(9999.0, permits[0], RESET)
+
+    assert breaker.state is CLOSED
+
+
+def test_that_an_answer_begins_means_nothing_while_all_is_well(loaded):
+    breaker = breaker_of(loaded)
+    permits = [breaker.admit(0.0) for _ in range(4)]
+
+    for permit in permits:
+        breaker.begun(0.1, permit)
+        breaker.settle(0.2, permit, RESET)
+
+    assert breaker.state is OPEN
+
+
 def test_a_success_lets_no_further_probe_in(loaded):
     breaker = trip(breaker_of(loaded))
     one = breaker.admit(2.0)

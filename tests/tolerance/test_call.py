@@ -1053,6 +1053,15 @@ def test_an_answer_that_goes_on_for_hours_does_not_keep_others_from_one_on_trial
     assert stage.in_flight() == [2, 2]
 
 
+def test_streams_prove_that_an_instance_works_again_before_they_end():
+    stage = Stage(size=1, breaker=FRAIL)
+    stage.call().settle(0.1, RESET)
+
+    stage.call(9.0).committed(9.1)
+
+    assert stage.targets[0].breaker.state is CLOSED
+
+
 def test_who_tries_in_vain_makes_room_for_the_next_one():
     stage = Stage(size=2)
     stage.targets[0].on_trial = 1.0

@@ -158,6 +158,11 @@ class Breaker:
             if self._proved >= self._spec.probes:
                 self._fire(PROVED, now)
 
+    def begun(self, now: float, permit: int) -> None:
+        """Tell that an answer is being passed on: its probe has succeeded, though its end may be hours away."""
+        if permit in self._probes:
+            self.settle(now, permit, OK)
+
     def configure(self, spec: BreakerSpec) -> None:
         """Judge by another spec from now on; where it stands, and what was counted, is kept.
 

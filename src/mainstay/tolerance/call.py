@@ -302,9 +302,12 @@ class Call(Generic[T]):
         if self.state is not TRYING:
             raise self._misused("committed")
         self._committed_at = now
-        if self.instance.tried_by is self:
-            # Its answer has begun, and may go on for hours: another one may try as well.
-            self.instance.tried_by = None
+        instance = self.instance
+        # Its answer has begun, and may go on for hours: who tries somebody out has done so.
+        if instance.tried_by is self:
+            instance.tried_by = None
+        if instance.breaker is not None:
+            instance.breaker.begun(now, self._permit)
         self.drop(now, CANCELLED)
 
     def hedge(self, now: float) -> bool:
