@@ -1,5 +1,6 @@
 """Requests that belong together, with real connections."""
 
+import asyncio
 import re
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from mainstay.gateway.http.request import Request, forwarded_for
 from mainstay.gateway.http.sticky import Sticky, cookie
-from mainstay.gateway.table import StickySettings
+from mainstay.gateway.table import Concurrency, StickySettings
 from mainstay.gateway.worker import Worker
 from mainstay.tolerance.breaker import BreakerSpec
 
@@ -192,6 +193,29 @@ async def test_a_session_goes_on_by_itself_while_its_circuit_is_open(rig):
     assert helped.status == 200
     assert second != first
     assert await who(rig, moved) == second
+
+
+async def test_a_request_that_finds_its_instance_full_goes_elsewhere_and_moves_nothing(rig):
+    origins = await up(rig, 2, concurrency=Concurrency(adaptive=False, per_instance=1))
+    first, back = await visit(rig)
+    home = origins[int(first[-1]) - 1]
+    answer, go = home.answer, asyncio.Event()
+
+    async def wait(request):
+        await go.wait()
+        return answer(request)
+
+    home.answer = wait
+    client = await rig.client()
+    client.send(rig.get("/", back))
+    await rig.until(lambda: len(home.requests) == 2)
+    meanwhile = await rig.ask(rig.get("/", back))
+    go.set()
+    await client.answer()
+
+    assert meanwhile.get("x-who") != first
+    assert meanwhile.get("set-cookie") is None
+    assert await who(rig, back) == first
 
 
 async def test_every_worker_and_every_later_one_reads_the_cookie_alike(rig):

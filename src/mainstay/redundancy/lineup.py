@@ -107,11 +107,15 @@ class Lineup(Generic[I]):
                 return found if found is not None else self._choose(left, self._dice, now)
         return None
 
-    def holds(self, now: float, bond: Bond) -> bool:
-        """Tell whether the one that a bond prefers may be picked."""
+    def home(self, now: float, bond: Bond) -> I | None:
+        """Give the one that a bond prefers, if it may be picked."""
         if now >= self._changes_at:
             self._sort(now)
-        return self._preferred(bond) is not None
+        return self._preferred(bond)
+
+    def holds(self, now: float, bond: Bond) -> bool:
+        """Tell whether the one that a bond prefers may be picked."""
+        return self.home(now, bond) is not None
 
     def _preferred(self, bond: Bond) -> I | None:
         key = bond.key

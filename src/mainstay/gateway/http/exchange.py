@@ -15,6 +15,7 @@ from mainstay.gateway.http.response import SWITCHING, Response
 from mainstay.gateway.http.sticky import values
 from mainstay.gateway.http.urgency import urgency
 from mainstay.gateway.table import DRAINING
+from mainstay.tolerance.breaker import OPEN
 from mainstay.tolerance.call import GO_ON, PAUSE, TRY, Because
 
 if TYPE_CHECKING:
@@ -416,15 +417,16 @@ class Exchange(Attempts):
     def _tie(self, sticky: "Sticky", lines: list[bytes]) -> None:
         """Tell a session what it is tied to from now on, unless it is already.
 
-        An answer from elsewhere because its own instance failed once moves nothing as long as that is in service:
-        what the user has is still there.
+        An answer from elsewhere because its own instance failed once, or has all that it may have, moves nothing as
+        long as that is in service: what the user has is still there.
         """
         call = self.call
         bond, name = call.bond, call.instance.name
-        if bond is not None and (
-            bond.key == name or (call.attempt > 1 and self.route.pool.holds(self._answered_at, bond))
-        ):
-            return
+        if bond is not None:
+            home = self.route.pool.home(self._answered_at, bond)
+            refuses = home is not None and home.breaker is not None and home.breaker.state is OPEN
+            if bond.key == name or (home is not None and (call.attempt > 1 or not refuses)):
+                return
         secure = self.client.tls is not None if self.request.secure is None else self.request.secure
         lines.append(sticky.line(name, secure=secure))
 
