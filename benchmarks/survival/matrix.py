@@ -21,7 +21,7 @@ def systems(results: Results, work: str) -> list[str]:
     """Give those that were measured: ours first, whatever was measured first."""
     rows = results["cells"].get(work, {}).values()
     measured = [name for name in results["versions"] if any(name in row for row in rows)]
-    return sorted(measured, key=lambda name: name.split()[0] not in OURS)
+    return sorted(measured, key=lambda name: (*OURS, name.split()[0]).index(name.split()[0]))
 
 
 def entries(results: Results, work: str, fault: str, name: str) -> list[Entry]:
