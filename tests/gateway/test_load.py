@@ -315,6 +315,26 @@ async def test_a_long_line_that_is_let_in_while_there_is_nobody_to_ask_is_told_s
     assert (rig.route.load.under_way, rig.route.load.queued) == (0, 0)
 
 
+async def test_who_waits_for_an_instance_takes_no_room_and_then_waits_for_it_like_anybody(rig):
+    gate = await gated(rig, queue=5, call={"wait": 5.0})
+    rows, rig.rows = rig.rows, []
+    rig.apply()
+    clients = [await rig.client() for _ in range(3)]
+    for client in clients:
+        client.send(rig.get())
+    await rig.until(lambda: len(rig.route.parked) == 3)
+
+    rig.rows = [dataclasses.replace(rows[0], generation=2)]
+    rig.apply()
+    await rig.until(lambda: rig.route.load.queued == 2)
+    before = len(gate.origin.requests), rig.route.load.under_way
+    gate.let(3)
+    answers = [await client.answer() for client in clients]
+
+    assert before <= (1, 1)
+    assert [answer.status for answer in answers] == [200] * 3
+
+
 async def test_who_stops_counting_what_a_service_can_do_takes_it_for_well_again(rig):
     await rig.up(concurrency=Concurrency())
     load = rig.route.load

@@ -23,7 +23,7 @@ from mainstay.gateway.http.request import Request, of_attempt
 from mainstay.gateway.http.rival import Rival
 from mainstay.gateway.table import DRAINING
 from mainstay.gateway.upstream import SEVERAL
-from mainstay.tolerance.call import GIVE_UP, GO_ON, PAUSE, TRY, WAIT, Call, Order
+from mainstay.tolerance.call import GIVE_UP, GO_ON, IDLE, PAUSE, TRY, WAIT, Call, Order
 
 if TYPE_CHECKING:
     from mainstay.gateway.http.client import ClientConnection
@@ -144,6 +144,9 @@ class Attempts(Asker):
         self._queued = self._pausing = False
         self._admitted = True
         self.route.load.under_way += 1
+        if self.call.state is not IDLE:
+            self._obey(self.call.resume(now), now)
+            return
         if self.request.expects and not self.request.complete:
             self.client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._obey(self.call.start(now), now)
@@ -174,6 +177,9 @@ class Attempts(Asker):
             self._pausing = True
             if self.route.park(self):
                 self._wait(self.call.until)
+                # Who waits for an instance keeps nobody from waiting for it as well.
+                if self._admitted:
+                    self._make_room(now)
             else:
                 self._pausing = False
                 self._obey(self.call.refuse(now), now)
@@ -185,8 +191,15 @@ class Attempts(Asker):
     def go_on(self, now: float) -> None:
         """End a pause: there may be somebody to ask."""
         self._pausing = False
-        self.route.parked.pop(self, None)
-        self._obey(self.call.resume(now), now)
+        load, parked = self.route.load, self.route.parked
+        if self not in parked:
+            self._obey(self.call.resume(now), now)
+            return
+        del parked[self]
+        if now >= self.call.until or load.under_way < load.guard or load.admits(now):
+            self.enter(now)
+        else:
+            self._line_up(now)
 
     def _attempt(self, now: float) -> None:
         call = self.call
