@@ -16,7 +16,20 @@ def test_first_come_is_first_served_while_it_empties_now_and_then():
     assert [line.next(1.05) for _ in range(4)] == ["a", "b", "c", None]
 
 
-def test_the_newest_goes_first_when_it_has_not_been_empty_for_a_while():
+def test_first_come_is_first_served_while_nobody_waits_long_though_somebody_always_does():
+    line = Line(LineSpec())
+    line.add(0.0, 0, 1)
+    served = []
+
+    for turn in range(1, 101):
+        line.add(turn * 0.04, turn, 1)
+        served.append(line.next(turn * 0.04))
+
+    assert served == list(range(100))
+    assert line.patience(4.0) == 1.0
+
+
+def test_the_newest_goes_first_when_somebody_has_waited_for_a_while():
     line = Line(LineSpec())
     for at, name in enumerate("abc"):
         line.add(1.0 + at, name, 1)

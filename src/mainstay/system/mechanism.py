@@ -196,7 +196,7 @@ class Concurrency(Section):
 
     queue: DurationOrZero = 1.0
     """How long a request waits for room before it is refused with 503, first come first served. A second: a burst is over
-    by then. When the line has not been empty for a tenth of a second it is no burst: then the newest goes first, and
+    by then. When somebody has waited in it for a tenth of a second it is no burst: then the newest goes first, and
     nobody waits longer than that. 0 refuses at once."""
 
     client_priority: Switch = False

@@ -1,8 +1,11 @@
 """Where requests wait that may not be sent yet: in order while there is hope, and the newest first when there is none.
 
-A queue that empties now and then smooths bursts, and first come is first served. One that has not been empty for a
+A queue in which nobody waits long smooths bursts, and first come is first served. One in which somebody has waited for a
 while is not a burst: whoever has waited long in it has mostly given up, so that serving those first serves nobody
 (Maurer, Fail at Scale, ACM Queue 2015: adaptive LIFO and CoDel). Then the newest goes first, and nobody waits long.
+
+As CoDel does (RFC 8289), this looks at how long is waited, and not at whether the queue ever is empty: a few more clients
+than there is room for always leave somebody waiting, and all of them soon have their turn.
 
 What is more important goes first in any case, and when the line is full, it takes the place of what is less so.
 """
@@ -37,18 +40,23 @@ class LineSpec:
 class Line(Generic[T]):
     """The line of one service."""
 
-    __slots__ = ("_classes", "_since", "_spec", "length")
+    __slots__ = ("_classes", "_spec", "_stressed", "length")
 
     def __init__(self, spec: LineSpec) -> None:
         self._spec = spec
-        self._classes: tuple[dict[T, None], ...] = tuple({} for _ in range(CLASSES))
-        # When it was last empty.
-        self._since = 0.0
+        # By class, who waits and since when, the longest first.
+        self._classes: tuple[dict[T, float], ...] = tuple({} for _ in range(CLASSES))
+        self._stressed = False
         self.length = 0
 
     def stressed(self, now: float) -> bool:
-        """Tell whether it has not been empty for a while."""
-        return self.length > 0 and now - self._since > _STRESS
+        """Tell whether somebody has waited for a while; and from then on, until nobody has waited for half of that."""
+        if not self.length:
+            self._stressed = False
+            return False
+        longest = now - min(next(iter(them.values())) for them in self._classes if them)
+        self._stressed = longest > (_STRESS / 2 if self._stressed else _STRESS)
+        return self._stressed
 
     def patience(self, now: float) -> float:
         """Give the seconds that whoever comes now may wait."""
@@ -56,8 +64,6 @@ class Line(Generic[T]):
 
     def add(self, now: float, item: T, importance: int) -> T | None:
         """Have it wait; give who has no place in the line now: somebody less important, or itself, or nobody."""
-        if not self.length:
-            self._since = now
         gone: T | None = None
         if self.length >= self._spec.most or not self._spec.wait:
             below = next((them for them in reversed(self._classes[importance + 1 :]) if them), None)
@@ -65,7 +71,7 @@ class Line(Generic[T]):
                 return item
             gone = next(iter(below))
             self.remove(gone)
-        self._classes[importance][item] = None
+        self._classes[importance][item] = now
         self.length += 1
         return gone
 
