@@ -7,6 +7,7 @@ from mainstay.gateway.crew.place import Address
 from mainstay.gateway.table import (
     Concurrency,
     Door,
+    Fallback,
     LogSettings,
     Redirect,
     Rule,
@@ -21,6 +22,7 @@ from mainstay.supervisor.rundir import ACCESS, RunDir
 from mainstay.system.entrance import Opening
 from mainstay.system.listener import TCP
 from mainstay.system.mechanism import Concurrency as Limits
+from mainstay.system.mechanism import Fallback as Instead
 from mainstay.system.schema import Service, System
 from mainstay.system.sticky import Sticky
 
@@ -119,6 +121,13 @@ def concurrency(told: Limits | None) -> Concurrency | None:
     )
 
 
+def fallback(told: Instead | None) -> Fallback | None:
+    """Say what stands in for a service that cannot be asked."""
+    if told is None:
+        return None
+    return Fallback(service=told.service or "", status=told.status, body=told.body, type=told.type)
+
+
 def settings(  # noqa: PLR0913 - all that it depends on
     name: str,
     service: Service,
@@ -153,6 +162,7 @@ def settings(  # noqa: PLR0913 - all that it depends on
         idle=service.timeouts.idle,
         tunnel=service.timeouts.tunnel,
         upgrades=service.upgrade,
+        fallback=fallback(service.fallback),
         hold=service.hold,
         trust=trust,
     )

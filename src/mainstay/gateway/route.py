@@ -57,6 +57,7 @@ class Route:
         "dice",
         "durations",
         "failures",
+        "fallbacks",
         "first_attempt",
         "hedges",
         "hedges_won",
@@ -115,6 +116,8 @@ class Route:
         self.retries = 0
         # Requests for which there was no room.
         self.shed = 0
+        # Those for which something else stood in.
+        self.fallbacks = 0
         # Second attempts beside a first, and those of them that answered before it.
         self.hedges = 0
         self.hedges_won = 0
@@ -338,6 +341,7 @@ class Route:
             "refused": self.refused,
             "retries": self.retries,
             "shed": self.shed,
+            "fallbacks": self.fallbacks,
             "hedges": self.hedges,
             "hedges_won": self.hedges_won,
             "in_flight": self.in_flight,

@@ -139,6 +139,18 @@ class Concurrency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """What stands in for a service that cannot be asked."""
+
+    service: str = ""
+    """The service that is asked in its place; empty: there is an answer for all."""
+    status: int = 503
+    body: str = ""
+    type: str = ""
+    """Of the body, as in `Content-Type`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How one service's traffic is to be treated."""
 
@@ -164,6 +176,8 @@ class Settings:
     """Protocols, in small letters, to which a connection may go over (RFC 9110 §7.8)."""
     concurrency: Concurrency | None = field(default_factory=Concurrency)
     """How much it is given at once; None: whatever comes."""
+    fallback: Fallback | None = None
+    """What stands in for it when it cannot be asked; None: our own answer."""
     hold: int = 65536
     """Answers up to this many bytes are passed on when they are complete."""
     trust: Trust = field(default_factory=Trust)

@@ -37,7 +37,13 @@ def check(
             if address.zone and address.zone not in zones:
                 findings.append((("services", name, "addresses", place), _no_zone(address.zone, zones)))
         findings += [(("services", name, *path), message) for path, message in _service(service, folder)]
-    return [*findings, *_unknown_needs(services, set(names)), *_circles(services)]
+    known = set(names)
+    return [
+        *findings,
+        *_unknown_needs(services, known),
+        *_circles(services),
+        *_fallbacks(services, known),
+    ]
 
 
 def check_log(log: AccessLog | None, folder: Path) -> Iterator[Finding]:
@@ -158,9 +164,35 @@ def _unknown_needs(services: Mapping[str, Service], names: set[str]) -> Iterator
     for name, service in services.items():
         for place, need in enumerate(service.needs):
             if need not in names:
-                near = get_close_matches(need, sorted(names - {name}), n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                yield ("services", name, "needs", place), f"there is no service {need}{hint}"
+                yield ("services", name, "needs", place), _no_service(need, names - {name})
+
+
+def _no_service(name: str, names: set[str]) -> str:
+    near = get_close_matches(name, sorted(names), n=1)
+    return f"there is no service {name}{f'; did you mean {near[0]}?' if near else ''}"
+
+
+def _fallbacks(services: Mapping[str, Service], names: set[str]) -> Iterator[Finding]:
+    for name, service in services.items():
+        if service.fallback is None:
+            continue
+        place, other = ("services", name, "fallback"), service.fallback.service
+        if why := _why_no_http(service):
+            yield place, f"is for services that take requests over HTTP; {why}"
+        elif other is None:
+            continue
+        elif other == name:
+            yield (*place, "service"), "names the service itself: that is what cannot be asked then"
+        elif other not in names:
+            yield (*place, "service"), _no_service(other, names - {name})
+        elif other in services and (why := _why_no_http(services[other])):
+            yield (*place, "service"), f"names {other}, which takes no requests over HTTP: {why}"
+
+
+def _why_no_http(service: Service) -> str:
+    if service.listen is None:
+        return "it has no `listen`"
+    return "it speaks TCP" if service.is_tcp else ""
 
 
 def _circles(services: Mapping[str, Service]) -> Iterator[Finding]:

@@ -3,9 +3,11 @@
 Defaults are the specs' own, so that the file, a program and a simulator mean the same by silence.
 """
 
+import re
+from http import HTTPStatus
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema, model_validator
 
 from mainstay.base.probe import Talk
 from mainstay.redundancy.health import HealthSpec
@@ -18,6 +20,7 @@ from mainstay.system.value import (
     ShareOrZero,
     Size,
     SizeOrZero,
+    Slug,
     Switch,
     ValueOrOff,
     Whole,
@@ -291,6 +294,36 @@ class Outlier(Section):
         )
 
 
+_STATUS = {"type": "integer", "minimum": 200, "maximum": 599}
+_MEDIA = r"^[!-~]+/[!-~]+( ?;[ -~]+)?$"
+_LONGEST_PAGE = 64 * 2**10
+
+
+_STATUSES = frozenset(
+    one.value for one in HTTPStatus if one.value // 100 in (2, 4, 5) and one.value not in (204, 205)
+)
+
+
+def _status(written: object) -> int:
+    if not isinstance(written, int) or isinstance(written, bool) or written not in _STATUSES:
+        raise wrong(f"must be a known status of 2xx, 4xx or 5xx that has a body, not {shown(written)}")
+    return written
+
+
+def _page(written: object) -> str:
+    if not isinstance(written, str):
+        raise wrong(f"must be text, not {shown(written)}")
+    if len(written.encode()) > _LONGEST_PAGE:
+        raise wrong(f"must be at most {_LONGEST_PAGE // 2**10}KiB, not {len(written.encode())} bytes")
+    return written
+
+
+def _media_type(written: object) -> str:
+    if not isinstance(written, str) or re.fullmatch(_MEDIA, written) is None:
+        raise wrong(f"must be a media type, as in text/html; charset=utf-8, not {shown(written)}")
+    return written
+
+
 class Idempotency(Section):
     """How the gateway keeps the first answers to writes that carry an `Idempotency-Key`."""
 
@@ -313,6 +346,35 @@ class Idempotency(Section):
     def spec(self) -> KeySpec:
         """Build what the gateway takes."""
         return KeySpec(keep=self.keep, answer=self.answer, body=self.body, size=self.size)
+
+
+class Fallback(Section):
+    """What stands in for a service when none of its instances could be asked: another service, or a fixed answer."""
+
+    service: Slug | None = None
+    """The service that is asked in its place, as the request stands: one that takes requests over HTTP. Its own fallback
+    is not followed. By default none: the answer below is given."""
+
+    status: Annotated[int, PlainValidator(_status), WithJsonSchema(_STATUS)] = 503
+    """The status of a fixed answer. 503, because that is what it is: caches, crawlers and programs then know that it is
+    not the page that they asked for. Below 400 it is given to GET and HEAD alone: nobody is told that a write was done."""
+
+    body: Annotated[str, PlainValidator(_page), WithJsonSchema({"type": "string"})] = ""
+    """Its body, up to 64KiB, which every gateway worker keeps. Empty unless told."""
+
+    type: Annotated[
+        str, PlainValidator(_media_type), WithJsonSchema({"type": "string", "pattern": _MEDIA})
+    ] = "text/html; charset=utf-8"
+    """What its body is. A page by default, since it is written for people."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Fallback":
+        fixed = [key for key in ("status", "body", "type") if key in self.model_fields_set]
+        if self.service is not None and fixed:
+            raise wrong(f"has a service, which answers by itself, and also {', '.join(fixed)}")
+        if self.service is None and not self.model_fields_set & {"status", "body"}:
+            raise wrong("needs a service, or a status or body of a fixed answer")
+        return self
 
 
 class Restart(Section):

@@ -33,6 +33,7 @@ from mainstay.system.listener import TCP, Listen, ListenAt, Listener
 from mainstay.system.mechanism import (
     Breaker,
     Concurrency,
+    Fallback,
     Health,
     Hedge,
     Idempotency,
@@ -211,6 +212,13 @@ class Service(Section):
     """Protocols that a connection may go over to when both client and instance want it, as a list, or `off`. Only
     `websocket` by default: whatever is spoken then, the gateway can no longer look into it. `h2c` is
     refused, since requests could hide in it."""
+
+    fallback: Annotated[Fallback | None, OrOff("{ service: spare } or { status: 503, body: Back soon. }")] = (
+        None
+    )
+    """What a client gets when no instance could even be asked, after `wait`, or when the service is overloaded: the answer
+    of another service, or always the same one. Only where nothing was carried out. `off` by default: an honest 503 is what
+    programs understand, and what else would help people, only you know."""
 
     hold: SizeOrZero = 64 * 2**10
     """An answer of known length up to this size is passed on only when it is complete, so that an instance

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mainstay.gateway.http import page
 from mainstay.gateway.http.exchange import Exchange
+from mainstay.gateway.http.fallback import Instead
 from mainstay.gateway.http.keyed import Keyed, carries_key
 from mainstay.gateway.http.offer import Offer
 from mainstay.gateway.http.pace import Pace
@@ -274,6 +275,12 @@ class ClientConnection(Reader):
         """Go on to the next request, or end."""
         self._exchange = None
         self._go_on(exchange.request, now)
+
+    def divert(self, exchange: Exchange, route: "Route", now: float) -> None:
+        """Ask another service what its own could not be asked."""
+        self.route = route
+        instead = self._exchange = Instead(exchange, now)
+        instead.begin(now)
 
     def _go_on(self, request: Request, now: float) -> None:
         if not request.keep_alive or (

@@ -21,8 +21,11 @@ from mainstay.tolerance.call import GO_ON, PAUSE, TRY, Because
 if TYPE_CHECKING:
     from mainstay.gateway.http.sticky import Sticky
     from mainstay.gateway.log.accesslog import AccessLog
+    from mainstay.gateway.table import Fallback
 
 _STATUS_FAILED = 500
+_STATUS_REFUSED = 400
+_READS = (b"GET", b"HEAD")
 
 
 class Exchange(Attempts):
@@ -298,18 +301,28 @@ class Exchange(Attempts):
 
     def _answer_ourselves(self, reason: str, now: float) -> None:
         request = self.request
-        status = page.REASONS[reason][0]
+        fallback = self._fallback(reason)
+        if fallback is not None:
+            self.route.fallbacks += 1
+            if fallback.service:
+                self._leave_all()
+                self.client.divert(self, self.client.worker.routes[fallback.service], now)
+                return
         if not request.complete or (self.client.closing and self.client.last()):
             request.keep_alive = False
-        data = page.answer(
-            reason,
-            html=request.html,
-            close=not request.keep_alive,
-            retry_after=self.call.retry_after,
-            head=request.method == b"HEAD",
-            date=self.date(),
-            more=(self.client.pledge(), self.trace.line if self.trace is not None else b""),
-        )
+        close, head, date = not request.keep_alive, request.method == b"HEAD", self.date()
+        rest = self.call.retry_after
+        more = (self.client.pledge(), self.trace.line if self.trace is not None else b"")
+        if fallback is not None:
+            status = fallback.status
+            data = page.instead(
+                fallback, reason, close=close, retry_after=rest, head=head, date=date, more=more
+            )
+        else:
+            status = page.REASONS[reason][0]
+            data = page.answer(
+                reason, html=request.html, close=close, retry_after=rest, head=head, date=date, more=more
+            )
         self.client.write(data)
         self.route.answered_by_us(reason)
         self._count(status, now)
@@ -320,6 +333,26 @@ class Exchange(Attempts):
         if self.recording is not None:
             self._record(status, reason, now)
         self._end(now)
+
+    def _fallback(self, reason: str) -> "Fallback | None":
+        """Give what stands in for our own answer, if anything may."""
+        fallback, request = self.route.settings.fallback, self.request
+        if fallback is None or reason not in page.UNASKED or not self._may_fall_back():
+            return None
+        if fallback.service:
+            return fallback if self._may_divert(fallback.service) else None
+        # That it was done, when nothing was, is said of nothing that changes something.
+        return fallback if fallback.status >= _STATUS_REFUSED or request.method in _READS else None
+
+    def _may_fall_back(self) -> bool:
+        """Tell whether something else may stand in for the service."""
+        return True
+
+    def _may_divert(self, service: str) -> bool:
+        """Tell whether another service may be asked: nobody has carried it out, and all of it is still there."""
+        request = self.request
+        tried = self.call.attempt > 1 and not request.idempotent and self.route.settings.keyed
+        return service in self.client.worker.routes and not request.offers and not tried
 
     def _note(  # noqa: PLR0913 - what is known of a request at its end
         self,

@@ -299,6 +299,10 @@ class Keyed(Exchange):
         else:
             super()._break(outcome, now)
 
+    def _may_divert(self, service: str) -> bool:  # noqa: ARG002 - none of them
+        # What is known of its key is known of this service.
+        return False
+
     def _fate(self) -> Event:
         """Give what is known without an answer."""
         return DOUBT if self._exposed else RELEASE

@@ -7,6 +7,10 @@ import json
 import math
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mainstay.gateway.table import Fallback
 
 REASONS: dict[str, tuple[int, str]] = {
     "no_instance": (
@@ -59,6 +63,11 @@ REASONS: dict[str, tuple[int, str]] = {
     "version": (505, "Only HTTP/1.0 and HTTP/1.1 are spoken here."),
 }
 """Every reason for which the gateway itself answers, with its status and what a person is told."""
+
+UNASKED = frozenset({"no_instance", "unreachable", "circuit_open", "overloaded"})
+"""Reasons that mean that nothing has been carried out, so that another answer may stand in for ours."""
+FALLBACK = b"Mainstay-Fallback: "
+"""Tells that an answer stands in for the service's own: `static`, or the name of the service that gave it."""
 
 RETRIED = (429, 503)
 """Statuses that mean "later", so that such an answer says when (RFC 9110 §10.2.3, RFC 6585 §4)."""
@@ -126,6 +135,34 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
     told += filter(None, (date, *more))
     told.append(b"\r\n" if head else b"\r\n" + body)
     return b"\r\n".join(told)
+
+
+def instead(  # noqa: PLR0913 - all by name
+    fallback: "Fallback",
+    reason: str,
+    *,
+    close: bool,
+    retry_after: float | None,
+    head: bool,
+    date: bytes,
+    more: Sequence[bytes] = (),
+) -> bytes:
+    """Write the whole answer that a service has for when it cannot be asked; arguments as in `answer`."""
+    body = fallback.body.encode()
+    lines = [
+        f"HTTP/1.1 {fallback.status} {HTTPStatus(fallback.status).phrase}".encode(),
+        b"Content-Type: " + fallback.type.encode(),
+        b"Content-Length: %d" % len(body),
+        b"Cache-Control: no-store",
+        b"Mainstay-Reason: " + reason.encode(),
+        FALLBACK + b"static",
+    ]
+    if fallback.status in RETRIED:
+        lines.append(b"Retry-After: %d" % max(1, math.ceil(REST if retry_after is None else retry_after)))
+    if close:
+        lines.append(b"Connection: close")
+    lines += filter(None, (date, *more))
+    return b"\r\n".join([*lines, b"\r\n" if head else b"\r\n" + body])
 
 
 def redirect(

@@ -25,6 +25,7 @@ _SUMS = (
     ("hedges", "hedges", "Second attempts at requests, beside one that was late."),
     ("hedges_won", "hedges_won", "Second attempts that had their answer before the one that was late."),
     ("requests_shed", "shed", "Requests that were refused because there was no room at the service."),
+    ("fallbacks", "fallbacks", "Requests for which the service's fallback stood in."),
     ("tunnel_received_bytes", "received", "Bytes that came from clients through tunnels: TCP, and upgrades."),
     ("tunnel_sent_bytes", "sent", "Bytes that went to clients through tunnels: TCP, and upgrades."),
 )
