@@ -14,7 +14,8 @@ from mainstay.redundancy.pool import Pool, PoolSpec
 from mainstay.tolerance.backoff import BackoffSpec
 from mainstay.tolerance.breaker import CLOSED, HALF_OPEN, OPEN, Breaker, BreakerSpec
 from mainstay.tolerance.budget import BudgetSpec
-from mainstay.tolerance.call import (
+from mainstay.tolerance.call import CallSpec, Policy
+from mainstay.tolerance.order import (
     DONE,
     ENDED,
     GIVE_UP,
@@ -27,11 +28,9 @@ from mainstay.tolerance.call import (
     TRYING,
     WAIT,
     Because,
-    CallSpec,
-    Policy,
-    Target,
 )
 from mainstay.tolerance.retry import RetrySpec
+from mainstay.tolerance.target import Target
 
 STEADY = BackoffSpec(base=0.1, cap=0.4, jitter="none")
 RETRY = RetrySpec(attempts=3, backoff=STEADY)

@@ -13,7 +13,9 @@ from mainstay.redundancy.health import Health, HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.redundancy.pool import Pool, PoolSpec
 from mainstay.tolerance.breaker import Breaker, BreakerSpec
-from mainstay.tolerance.call import PAUSE, TRY, TRYING, WAIT, CallSpec, Policy, Target
+from mainstay.tolerance.call import CallSpec, Policy
+from mainstay.tolerance.order import PAUSE, TRY, TRYING, WAIT
+from mainstay.tolerance.target import Target
 
 TROUBLE, PEACE = 60.0, 70.0
 """Seconds in which instances fail in all ways, and in which nothing fails any more."""

@@ -21,7 +21,8 @@ from mainstay.gateway.upstream import SEVERAL, Upstream
 from mainstay.redundancy.health import Health
 from mainstay.redundancy.pool import Pool
 from mainstay.tolerance.breaker import Breaker
-from mainstay.tolerance.call import Because, Policy
+from mainstay.tolerance.call import Policy
+from mainstay.tolerance.order import Because
 
 if TYPE_CHECKING:
     from mainstay.gateway.keys.keeper import Keeper

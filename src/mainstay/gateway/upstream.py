@@ -9,7 +9,7 @@ from mainstay.gateway.table import Row
 from mainstay.gateway.tls.context import to_instances
 from mainstay.redundancy.health import Health
 from mainstay.tolerance.breaker import Breaker
-from mainstay.tolerance.call import Target
+from mainstay.tolerance.target import Target
 
 if TYPE_CHECKING:
     import ssl

@@ -18,23 +18,34 @@ when the rival fails (`drop`), the attempt goes on as if there had been none.
 """
 
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
 from math import inf
-from typing import Generic, TypeVar
+from typing import Generic
 
 from mainstay.base.dice import Dice
 from mainstay.base.outcome import CANCELLED, FAILED, OK, STALE, TIMEOUT, Outcome
 from mainstay.redundancy.bond import Bond
 from mainstay.redundancy.bound import above, at_least
-from mainstay.redundancy.health import Health
-from mainstay.redundancy.instance import Instance
 from mainstay.redundancy.pool import Pool
 from mainstay.tolerance.backoff import Backoff, BackoffSpec
-from mainstay.tolerance.breaker import Breaker
 from mainstay.tolerance.budget import Budget
 from mainstay.tolerance.deadline import Deadline
 from mainstay.tolerance.hedge import HedgeSpec, SuspicionSpec
+from mainstay.tolerance.order import (
+    DONE,
+    ENDED,
+    GIVE_UP,
+    GO_ON,
+    IDLE,
+    PAUSE,
+    PAUSED,
+    TRY,
+    TRYING,
+    WAIT,
+    Because,
+    Order,
+)
 from mainstay.tolerance.retry import IDEMPOTENT, UNKNOWN, UNSENT, Proof, RetrySpec, proof
+from mainstay.tolerance.target import Rival, T
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,113 +69,6 @@ class CallSpec:
         above("attempt", self.attempt, 0)
         at_least("request", self.request, self.attempt)
         at_least("wait", self.wait, 0)
-
-
-class Target(Instance):
-    """An instance that calls are made to, and the breaker that guards it."""
-
-    __slots__ = ("breaker",)
-
-    def __init__(  # noqa: PLR0913 - what an instance is; all but the first five by name
-        self,
-        service: str,
-        name: str,
-        generation: int,
-        host: str,
-        port: int,
-        *,
-        health: Health,
-        zone: str = "",
-        weight: float = 1.0,
-        up_since: float | None = None,
-        breaker: Breaker | None = None,
-    ) -> None:
-        super().__init__(
-            service, name, generation, host, port, health=health, zone=zone, weight=weight, up_since=up_since
-        )
-        self.breaker = breaker
-        """What guards it; None when nothing does."""
-
-
-T = TypeVar("T", bound=Target)
-
-
-class State(Enum):
-    """How far a call has come."""
-
-    IDLE = "idle"
-    TRYING = "trying"
-    PAUSED = "paused"
-    ENDED = "ended"
-
-
-class Order(IntEnum):
-    """What the driver has to do next."""
-
-    TRY = 0
-    """Make an attempt at `instance`, until `until`; tell its end by `settle`."""
-    PAUSE = 1
-    """Wait until `until`, then `resume`."""
-    GIVE_UP = 2
-    """Tell the client that it failed, `because` of what; no place is held any more."""
-    DONE = 3
-    """Give the client the instance's answer; no place is held any more."""
-    WAIT = 4
-    """There is nobody to ask: `resume` when that may have changed, and at `until` at the latest."""
-    GO_ON = 5
-    """The attempt has failed, and its rival is the attempt from now on: go on with that, until `until`."""
-
-
-class Because(Enum):
-    """Why a call is not tried (again)."""
-
-    NO_INSTANCE = "no instance is usable"
-    FULL = "every usable instance has as many requests as it may have"
-    CIRCUIT_OPEN = "every usable instance's circuit breaker is open"
-    DEADLINE = "the request's time is over"
-    ATTEMPTS = "every attempt that was allowed failed"
-    BUDGET = "the service's retry budget is spent"
-    UNPROVED = "it may have been carried out, and repeating it may do harm"
-    UNREPEATABLE = "its body can no longer be repeated"
-    COMMITTED = "the client has a part of the answer"
-    STATUS = "the instance's answer is passed on"
-    CANCELLED = "the client went away"
-
-
-IDLE, TRYING, PAUSED, ENDED = State
-TRY, PAUSE, GIVE_UP, DONE, WAIT, GO_ON = Order
-
-TRANSITIONS: dict[tuple[State, Order], State] = {
-    (IDLE, TRY): TRYING,
-    (IDLE, WAIT): PAUSED,
-    (IDLE, GIVE_UP): ENDED,
-    (TRYING, TRY): TRYING,
-    (TRYING, GO_ON): TRYING,
-    (TRYING, PAUSE): PAUSED,
-    (TRYING, GIVE_UP): ENDED,
-    (TRYING, DONE): ENDED,
-    (PAUSED, TRY): TRYING,
-    (PAUSED, WAIT): PAUSED,
-    (PAUSED, GIVE_UP): ENDED,
-}
-
-
-class Rival(Generic[T]):
-    """A second attempt beside the first; its number is the call's last."""
-
-    __slots__ = ("asked_at", "cut", "instance", "permit", "sent_at", "until")
-
-    def __init__(self, now: float, instance: T, permit: int, until: float, *, cut: bool) -> None:
-        self.asked_at = now
-        """From when on its answer is waited for."""
-        self.instance = instance
-        self.permit = permit
-        self.until = until
-        """When it has to have ended."""
-        self.cut = cut
-        """It was not given its full time."""
-        self.sent_at: float | None = None
-        """When bytes of the request may have reached the instance."""
 
 
 class Policy(Generic[T]):

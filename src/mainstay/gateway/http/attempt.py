@@ -23,12 +23,13 @@ from mainstay.gateway.http.request import Request, of_attempt
 from mainstay.gateway.http.rival import Rival
 from mainstay.gateway.table import DRAINING
 from mainstay.gateway.upstream import SEVERAL
-from mainstay.tolerance.call import GIVE_UP, GO_ON, IDLE, PAUSE, TRY, WAIT, Call, Order
+from mainstay.tolerance.order import GIVE_UP, GO_ON, IDLE, PAUSE, TRY, WAIT, Order
 
 if TYPE_CHECKING:
     from mainstay.gateway.http.client import ClientConnection
     from mainstay.gateway.http.response import Response
     from mainstay.gateway.upstream import Upstream
+    from mainstay.tolerance.call import Call
 
 _SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 """Methods that change nothing (RFC 9110 §9.2.1), so that two at the same time cannot disturb each other; two `PUT`

@@ -16,7 +16,7 @@ from mainstay.gateway.http.sticky import values
 from mainstay.gateway.http.urgency import urgency
 from mainstay.gateway.table import DRAINING
 from mainstay.tolerance.breaker import OPEN
-from mainstay.tolerance.call import GO_ON, PAUSE, TRY, Because
+from mainstay.tolerance.order import GO_ON, PAUSE, TRY, Because
 
 if TYPE_CHECKING:
     from mainstay.gateway.http.sticky import Sticky

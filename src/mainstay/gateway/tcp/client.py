@@ -24,7 +24,7 @@ from mainstay.gateway.proxies import source_of
 from mainstay.gateway.tcp.passage import Passage
 from mainstay.gateway.tcp.relay import reset
 from mainstay.gateway.tcp.waiting import Waiting
-from mainstay.tolerance.call import ENDED, GIVE_UP, PAUSE, TRY, WAIT, Call, Order
+from mainstay.tolerance.order import ENDED, GIVE_UP, PAUSE, TRY, WAIT, Order
 
 if TYPE_CHECKING:
     import asyncio
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mainstay.gateway.tcp.intake import Intake
     from mainstay.gateway.upstream import Upstream
     from mainstay.gateway.worker import Worker
+    from mainstay.tolerance.call import Call
 
 # A connection counts like a request, so that whatever watches services need not ask what they speak.
 _MADE = 200

@@ -7,8 +7,8 @@ from typing import Any
 from prometheus_client import Metric
 
 from mainstay.gateway.tally import Totals
-from mainstay.tolerance.call import Because
 from mainstay.tolerance.key import ANSWER, DOUBT, OUTGROW, RELEASE
+from mainstay.tolerance.order import Because
 from mainstay.web.metrics.family import BOUNDS, Samples, counter, gauge, histogram
 
 _SERVICE = ("service",)
