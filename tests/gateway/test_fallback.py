@@ -256,3 +256,20 @@ async def test_a_client_that_leaves_is_let_go_of_there(rig):
 
     await rig.until(rig.idle)
     assert rig.worker.routes["spare"].counted()["cancelled"] == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_of_what_was_sent_to_the_last_one_only_a_read_is_answered_by_another(rig, method):
+    spare = await beside(rig)
+    await rig.up(call={"attempt": 3.0}, fallback=SPARE)
+    last = rig.origins[-1]
+    last.answer = hang
+    client = await rig.client()
+    client.send(rig.request(method, "/"))
+    await rig.until(lambda: last.requests)
+
+    rig.rows = []
+    rig.apply()
+    answer = await client.answer(limit=8)
+
+    assert (answer.status, len(spare.requests)) == ((200, 1) if method == "GET" else (504, 0))

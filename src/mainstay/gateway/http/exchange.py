@@ -337,7 +337,9 @@ class Exchange(Attempts):
     def _fallback(self, reason: str) -> "Fallback | None":
         """Give what stands in for our own answer, if anything may."""
         fallback, request = self.route.settings.fallback, self.request
-        if fallback is None or reason not in page.UNASKED or not self._may_fall_back():
+        # What changes nothing may have been asked of one that is gone, when nobody is left.
+        lost = self.call.because is Because.NO_INSTANCE and request.method in _READS
+        if fallback is None or not (lost or reason in page.UNASKED) or not self._may_fall_back():
             return None
         if fallback.service:
             return fallback if self._may_divert(fallback.service) else None
