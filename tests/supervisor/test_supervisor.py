@@ -282,7 +282,7 @@ async def test_logs_are_kept_small(world, python, monkeypatch):
 
 
 async def test_a_bug_in_a_change_is_told_to_whoever_asked(world, server, monkeypatch):
-    async def fail(self):
+    async def fail(self, *how):
         raise LookupError("bug")
 
     monkeypatch.setattr("mainstay.supervisor.replicas.Replicas.roll", fail)
