@@ -1,4 +1,4 @@
-"""What a request gets in place of our own answer when its service could not even be asked: another service, or a page.
+"""HOT. What a request gets in place of our own answer when its service could not even be asked: another service, or a page.
 
 Only where nothing has been carried out. Another service's own fallback is not followed, so that nothing goes in a circle.
 """
