@@ -127,8 +127,7 @@ def answer(  # noqa: PLR0913 - all by name, all but one with a default
         f"Mainstay-Reason: {reason}",
     ]
     if status in RETRIED or reason in LATER:
-        rest = REST if retry_after is None else retry_after
-        lines.append(f"Retry-After: {max(1, math.ceil(rest))}")
+        lines.append(f"Retry-After: {_seconds(retry_after)}")
     if close:
         lines.append("Connection: close")
     told = [line.encode() for line in lines]
@@ -158,7 +157,7 @@ def instead(  # noqa: PLR0913 - all by name
         FALLBACK + b"static",
     ]
     if fallback.status in RETRIED:
-        lines.append(b"Retry-After: %d" % max(1, math.ceil(REST if retry_after is None else retry_after)))
+        lines.append(b"Retry-After: %d" % _seconds(retry_after))
     if close:
         lines.append(b"Connection: close")
     lines += filter(None, (date, *more))
@@ -187,3 +186,8 @@ def redirect(
         lines.append(b"Connection: close")
     lines += filter(None, (date, *more))
     return b"\r\n".join([*lines, b"\r\n"])
+
+
+def _seconds(retry_after: float | None) -> int:
+    """Give the whole seconds after which to ask again, at least one."""
+    return max(1, math.ceil(REST if retry_after is None else retry_after))
