@@ -5,6 +5,8 @@ asked as ever. It is over as soon as the instance is heard of: it passes a check
 with no answer in time in between lasts, whatever is heard: checks may well be answered by a part that works.
 """
 
+from mainstay.base.growth import doubled
+
 _BASE = 1.0
 """Seconds a first doubt lasts at most: in it checks find out. Each further one lasts twice as long."""
 _CAP = 30.0
@@ -27,8 +29,7 @@ class Doubt:
             now: The time.
             firm: As if it had come again.
         """
-        # The exponent is bounded because an instance may be silent for months, and 2.0**1024 overflows.
-        length = min(_CAP, _BASE * 2.0 ** min(self.streak, 64))
+        length = doubled(_BASE, self.streak, _CAP)
         self.streak += 2 if firm and not self.streak else 1
         return now + length
 

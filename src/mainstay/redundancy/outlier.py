@@ -10,6 +10,7 @@ seconds of good behaviour one of the earlier ejections is forgotten.
 from dataclasses import dataclass
 
 from mainstay.base.dice import Dice
+from mainstay.base.growth import doubled
 from mainstay.base.outcome import FAILED, OK, REFUSED, RESET, TIMEOUT, Outcome
 from mainstay.redundancy.bound import above, at_least, between
 
@@ -200,8 +201,7 @@ class Outlier:
         spec = self._spec
         if self._ejections:
             self._ejections = max(0, self._ejections - int((now - self._returned_at) / spec.cap))
-        # The exponent is bounded because an instance may flap for months, and 2.0**1024 overflows.
-        length = min(spec.cap, spec.base * 2.0 ** min(self._ejections, 64))
+        length = doubled(spec.base, self._ejections, spec.cap)
         self._ejections += 1
         # A tenth of jitter, so that workers that ejected it together do not all try it together.
         self._returned_at = now + length * dice.between(0.9, 1.1)

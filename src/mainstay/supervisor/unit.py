@@ -25,6 +25,7 @@ from enum import Enum
 
 from mainstay.base.dice import Dice
 from mainstay.base.errors import SpecError
+from mainstay.base.growth import doubled
 from mainstay.base.units import format_duration
 
 
@@ -302,8 +303,7 @@ class Unit:
             self._crashes = 0
         # No rest at all may be asked for once, but not for ever: a crash loop would take a whole processor.
         first = max(self._spec.delay, _LEAST) if self._crashes else self._spec.delay
-        # The exponent is bounded before it is used: after a week of crashes 2**n would be no float any more.
-        longest = min(self._spec.cap, first * 2.0 ** min(self._crashes, 40))
+        longest = doubled(first, self._crashes, self._spec.cap)
         self._crashes += 1
         # Instances that crashed together must not all come back together.
         return longest * self._dice.between(0.5, 1.0)
