@@ -127,15 +127,14 @@ class Attempts(Asker):
         self.route.in_flight += 1
         if self.request.patience is not None:
             self.call.shorten(now, self.request.patience)
+        self._seek_room(now)
+
+    def _seek_room(self, now: float) -> None:
+        """Go on if there is room at the service, and wait for it if there is none."""
         load = self.route.load
         if load.under_way < load.guard or load.admits(now):
             self.enter(now)
-        else:
-            self._line_up(now)
-
-    def _line_up(self, now: float) -> None:
-        """Wait for room at the service."""
-        load = self.route.load
+            return
         self._queued = self._pausing = True
         self._wait(min(now + load.patience_of_line(now), self.call.deadline.at))
         load.line_up(now, self)
@@ -192,15 +191,15 @@ class Attempts(Asker):
     def go_on(self, now: float) -> None:
         """End a pause: there may be somebody to ask."""
         self._pausing = False
-        load, parked = self.route.load, self.route.parked
+        parked = self.route.parked
         if self not in parked:
             self._obey(self.call.resume(now), now)
             return
         del parked[self]
-        if now >= self.call.until or load.under_way < load.guard or load.admits(now):
+        if now >= self.call.until:
             self.enter(now)
         else:
-            self._line_up(now)
+            self._seek_room(now)
 
     def _attempt(self, now: float) -> None:
         call = self.call

@@ -193,11 +193,7 @@ class Keyed(Exchange):
         if verdict is Verdict.RUN:
             self._phase = _RUNNING
             self.route.note_key("taken")
-            load = self.route.load
-            if load.under_way < load.guard or load.admits(now):
-                self.enter(now)
-            else:
-                self._line_up(now)
+            self._seek_room(now)
             return
         self._phase = _OVER
         self.keeper.holding.discard(self)
