@@ -40,6 +40,19 @@ def marked(run_dir: Path) -> list[int]:
     ]
 
 
+def of_instance(run_dir: Path, name: str) -> list[tuple[int, int]]:
+    """Give pid and start time of every process of an instance, whoever started it, by the mark that they bear."""
+    found = []
+    for pid in procfs.pids():
+        now = procfs.stat(pid)
+        if now is None or not now.alive or pid == os.getpid():
+            continue
+        mark = _mark(pid, run_dir)
+        if mark is not None and mark[0] == name:
+            found.append((pid, now.started))
+    return found
+
+
 def end_rest(gone: Iterable[LifeRecord]) -> list[int]:
     """Kill what is left of the sessions of lives that have ended; give their pids."""
     sessions = {}
