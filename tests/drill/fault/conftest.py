@@ -79,6 +79,8 @@ class Holder:
             stdout=subprocess.PIPE,
             bufsize=0,
         )
+        assert self.heard() == {"event": "ready"}
+        self.renew()
 
     def heard(self) -> dict[str, Any]:
         assert self.process.stdout is not None

@@ -54,7 +54,7 @@ def test_a_lease_that_is_not_renewed_ends(instance: Start, holder: Hold) -> None
 def test_a_lease_that_is_renewed_goes_on(instance: Start, holder: Hold) -> None:
     web = instance("web-1")
     hold = holder("freeze", "web-1", lease=1.0)
-    began = hold.heard()["at"]
+    began = hold.heard()["began"]
 
     while time.monotonic() < began + 1.6:
         hold.renew()

@@ -4,12 +4,14 @@
 
     python -m mainstay.drill.fault.hold '{"fault": "freeze", ...}' INTENT
 
-It writes down how it is undone, does it, makes sure that it is done, and says so in a line of JSON. Then each line
-on its standard input renews its lease. When that ends, or the lease is over, or it is told to end by SIGTERM or
+It says when it is ready, and acts on the first line of its standard input, so that what it takes to start a process is
+no part of the fault. It writes down how it is undone, does it, makes sure that it is done, and says so in a line of
+JSON. Then each line renews its lease. When its standard input ends, or the lease is over, or it is told to end by SIGTERM or
 SIGINT, it undoes the fault, says so, and ends: so a drill that is killed leaves nothing broken. What it says:
 
 =================================== =====================================================
-{"event": "held", "evidence": ...}  it is done
+{"event": "ready"}                  it waits to be told to begin
+{"event": "held", "evidence": ...}  it is done; `began` tells since when, on the monotonic clock
 {"event": "failed", "why": ...}     it is not; what was done of it is undone
 {"event": "undone", "left": [...]}  it is over, and what could not be undone
 =================================== =====================================================
@@ -29,6 +31,7 @@ from mainstay.drill.fault.grip import GRIPS, Failed, Order
 from mainstay.drill.fault.intent import Intent
 
 _LOOK = 0.05
+_MANY = 4096
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,13 +44,17 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(number, _end)
     held = False
     try:
+        _say({"event": "ready"})
+        if not _told(order.lease):
+            return 1
+        began = time.monotonic()
         try:
             evidence = grip.take()
         except (Failed, OSError) as problem:
             _say({"event": "failed", "why": str(problem)})
         else:
             held = True
-            _say({"event": "held", "evidence": evidence, "at": time.monotonic()})
+            _say({"event": "held", "evidence": evidence, "began": began})
             _keep(grip.look, order.lease)
     except _Ended:
         pass
@@ -72,12 +79,17 @@ def _keep(look: Callable[[], None], lease: float) -> None:
     """Hold on until the lease is over, or nobody is there to renew it."""
     over = time.monotonic() + lease
     while (left := over - time.monotonic()) > 0:
-        ready, _, _ = select.select([0], [], [], min(left, _LOOK))
-        if ready:
-            if not os.read(0, 4096):
+        if select.select([0], [], [], min(left, _LOOK))[0]:
+            if not os.read(0, _MANY):
                 return
             over = time.monotonic() + lease
         look()
+
+
+def _told(patience: float) -> bool:
+    """Wait to be told to begin; False when nobody does."""
+    ready, _, _ = select.select([0], [], [], patience)
+    return bool(ready) and bool(os.read(0, 1))
 
 
 def _say(news: dict[str, Any]) -> None:

@@ -71,6 +71,9 @@ class Kind:
     own: bool = False
     """Whether it needs a process of ours: what others run at `addresses` cannot be killed."""
 
+    http: bool = False
+    """Whether it is about messages of HTTP, which a TCP listener does not see."""
+
     @property
     def order(self) -> str:
         """What the means know it by."""
@@ -82,6 +85,7 @@ _GOES_ON = "SIGCONT: it goes on where it was"
 
 _process = partial(Kind, aim=INSTANCE, means=HOLD, own=True)
 _traffic = partial(Kind, aim=INSTANCE, means=TRAFFIC, undone="the gateway lets everything through again")
+_answer = partial(_traffic, http=True)
 
 _ALL = (
     _process(
@@ -144,28 +148,28 @@ _ALL = (
         "ramp", "slower and slower", TIMING,
         "As `latency`, growing from nothing.", acts_as="latency", parameters={"delay": 1.0, "ramp": 2.0},
     ),
-    _traffic(
+    _answer(
         "errors", "answers 503", RESPONSE,
         "Requests to the instance are answered with a status of 5xx.",
         parameters={"status": 503, "share": 1.0}, quick=True,
     ),
-    _traffic(
+    _answer(
         "some-errors", "fails 30 % with 500", RESPONSE,
         "As `errors`, for some of the requests.", acts_as="errors", parameters={"status": 500, "share": 0.3},
     ),
-    _traffic(
+    _answer(
         "reset", "connections reset", CRASH,
         "The connection ends when the request has been sent, before an answer.", parameters={"share": 1.0},
     ),
-    _traffic(
+    _answer(
         "truncate", "half an answer", RESPONSE,
         "The connection ends in the middle of the answer.", parameters={"share": 1.0}, quick=True,
     ),
-    _traffic(
+    _answer(
         "stall", "stalls in mid-answer", OMISSION,
         "Nothing more comes from the middle of the answer on.", parameters={"share": 1.0},
     ),
-    _traffic(
+    _answer(
         "wrong-length", "wrong length", RESPONSE,
         "The answer announces more bytes than come.", parameters={"share": 1.0},
     ),

@@ -1,0 +1,298 @@
+"""One drill from its beginning to its end: users come, something breaks, is mended, and what was seen is judged.
+
+::
+
+    warm-up │ baseline │ fault …… (lease renewed) …… │ until all is back │ keep │
+            └ users at the same rate all the time, from a schedule that is the same in every cell ┘
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import nan
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mainstay.base.errors import MainstayError
+from mainstay.drill.cell import Cell
+from mainstay.drill.entry import Entry
+from mainstay.drill.injection import Injection, Unconfirmed, injection
+from mainstay.drill.record import Record
+from mainstay.drill.stage import Stage
+from mainstay.drill.users import Users
+
+LEAD = 0.8
+"""Seconds from the start of the generators to their first request: they are processes that have to come up."""
+_LOOK = 0.1
+Tell = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """How long each part of a drill takes, in seconds."""
+
+    warm: float = 1.0
+    """Users come, and are not counted: caches fill, connections are made."""
+    baseline: float = 4.0
+    """What is without a fault."""
+    fault: float = 6.0
+    """How long it is broken, at least."""
+    keep: float = 4.0
+    """How long it is watched after all was back."""
+    recovery: float = 60.0
+    """How long it may take until all is back."""
+
+    @property
+    def usual(self) -> float:
+        """What a cell takes when all is back at once."""
+        return LEAD + self.warm + self.baseline + self.fault + self.keep
+
+
+QUICK = Times(warm=0.5, baseline=1.5, fault=2.5, keep=1.2)
+STANDARD = Times()
+FULL = Times(warm=3.0, baseline=10.0, fault=15.0, keep=10.0, recovery=180.0)
+
+
+class Course(NamedTuple):
+    """What happened in one cell, and what its users saw; times on the machine's monotonic clock."""
+
+    began: float
+    """The users' first moment."""
+    counted: float
+    """The end of the warm-up."""
+    broken: float
+    wall: float
+    """The same moment in seconds since 1970."""
+    over: float
+    """When the fault ended: by being undone, or at once."""
+    back: float
+    """When all that was lost was back; `nan` when it was not."""
+    confirmed: str
+    trouble: str
+    records: Mapping[str, Sequence[Record]]
+    """By entry point; times in seconds from `began`."""
+    lag: float
+    unsent: int
+    facts: Sequence[dict[str, Any]]
+    """What the system told since the fault began."""
+    retries: int
+    hedges: int
+    aborted: str
+    """Why it was called off; empty when it was not."""
+
+
+class Abort(NamedTuple):
+    """When to call a drill off."""
+
+    share: float
+    """The share of requests that fail."""
+    seconds: int
+    """For how long."""
+
+
+class Conductor:
+    """Plays drills on a stage, one after another."""
+
+    def __init__(  # noqa: PLR0913 - all that a drill is made of; all by name
+        self,
+        stage: Stage,
+        *,
+        entries: Sequence[Entry],
+        times: Times,
+        folder: Path,
+        intents: Path,
+        lease: float,
+        seed: int,
+        abort: Abort | None,
+        tell: Tell,
+    ) -> None:
+        """Be ready to play.
+
+        Args:
+            stage: Where.
+            entries: Where users come in, and what they ask for.
+            times: How long each part takes.
+            folder: For records.
+            intents: For what has to be undone.
+            lease: Seconds after which a fault ends by itself unless it is renewed.
+            seed: Of users and faults.
+            abort: When to call it off; None: never.
+            tell: Takes news while it goes on.
+        """
+        self._stage = stage
+        self._entries = entries
+        self._times = times
+        self._folder = folder
+        self._intents = intents
+        self._lease = lease
+        self._seed = seed
+        self._abort = abort
+        self._tell = tell
+
+    async def steady(self) -> None:
+        """Wait until the system is whole.
+
+        Raises:
+            MainstayError: it is not; nothing has been done to it.
+        """
+        if await self._whole(self._times.recovery):
+            return
+        state = await self._stage.status()
+        missing = [
+            f"{row['instance']} is {row['state']}" for row in state["instances"] if row["state"] != "up"
+        ]
+        raise MainstayError(
+            f"redundancy is reduced already: {', '.join(missing) or 'gateway workers are missing'};"
+            " a drill would take what is left"
+        )
+
+    async def play(self, cell: Cell) -> Course:
+        """Play one drill; whatever happens, what was broken is mended when this returns."""
+        before = await self._stage.status()
+        faults = [
+            injection(
+                self._stage,
+                part,
+                self._intents / f"{cell.name.replace('/', '-')}.{number}.json",
+                lease=self._lease,
+                seed=self._seed,
+            )
+            for number, part in enumerate(cell.parts)
+        ]
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(_end_all, faults)
+            for fault in faults:
+                await fault.prepare()
+            began = time.monotonic() + LEAD
+            users = [
+                await stack.enter_async_context(self._users(entry, number, began))
+                for number, entry in enumerate(self._entries)
+            ]
+            return await self._course(cell, faults, users, began, before)
+
+    def _users(self, entry: Entry, number: int, began: float) -> Users:
+        times = self._times
+        seconds = times.usual + times.recovery
+        options = entry.options(seconds=seconds, at=began, seed=self._seed, folder=self._folder)
+        return Users(entry.name, options, self._folder / f"{number}.jsonl", self._tell)
+
+    async def _course(
+        self,
+        cell: Cell,
+        faults: Sequence[Injection],
+        users: Sequence[Users],
+        began: float,
+        before: dict[str, Any],
+    ) -> Course:
+        times = self._times
+        counted = began + times.warm
+        await _sleep_until(counted + times.baseline)
+        broken, wall = time.monotonic(), time.time()
+        self._tell({"event": "breaking", "cell": cell.name})
+        evidence, trouble, aborted = await self._break(cell, faults, users, broken + times.fault)
+        over = time.monotonic() if cell.kind.lasts else broken
+        self._tell({"event": "mended", "cell": cell.name})
+        back = time.monotonic() if await self._whole(times.recovery) else nan
+        self._tell({"event": "back", "cell": cell.name, "seconds": back - over})
+        await asyncio.sleep(times.keep)
+        facts = [fact for fact in await self._stage.facts() if fact["at"] >= wall]
+        gone = [await one.gone() for one in users]
+        after = await self._stage.status()
+        return Course(
+            began=began,
+            counted=counted,
+            broken=broken,
+            wall=wall,
+            over=over,
+            back=back,
+            confirmed=evidence,
+            trouble=trouble,
+            records={one.name: records for one, (_, records, _) in zip(users, gone, strict=True)},
+            lag=max((told["lag"]["p99"] or 0.0 for _, _, told in gone), default=0.0),
+            unsent=sum(told["unsent"] for _, _, told in gone),
+            facts=facts,
+            # A gateway worker that was killed takes its last counts with it: never less than nothing.
+            retries=max(0, _counted(after, "retries") - _counted(before, "retries")),
+            hedges=max(0, _counted(after, "hedges") - _counted(before, "hedges")),
+            aborted=aborted,
+        )
+
+    async def _break(
+        self, cell: Cell, faults: Sequence[Injection], users: Sequence[Users], until: float
+    ) -> tuple[str, str, str]:
+        """Break it, keep it broken, mend it; give evidence, what is wrong with the drill, and why it was called off."""
+        evidence: list[str] = []
+        aborted = ""
+        try:
+            async with asyncio.TaskGroup() as begun:
+                tasks = [begun.create_task(fault.begin()) for fault in faults]
+            evidence += [task.result() for task in tasks]
+            aborted = await self._hold(faults, users, until)
+            evidence += [await fault.end() for fault in faults]
+        except* Unconfirmed as problems:
+            return "", str(problems.exceptions[0]), aborted
+        return "; ".join(filter(None, evidence)), "", aborted
+
+    async def _hold(self, faults: Sequence[Injection], users: Sequence[Users], until: float) -> str:
+        """Keep it broken for its time, unless too many fail for too long."""
+        renewed = time.monotonic()
+        while (now := time.monotonic()) < until:
+            if now - renewed > self._lease / 3:
+                renewed = now
+                for fault in faults:
+                    await fault.renew()
+            if self._abort is not None and (one := _failing(users, self._abort)):
+                return f"called off: {self._abort.share:.0%} of the requests to {one} failed for {self._abort.seconds} s"
+            await asyncio.sleep(min(_LOOK, until - now))
+        return ""
+
+    async def _whole(self, limit: float) -> bool:
+        """Wait until every instance takes traffic and every worker is there; False when that takes too long."""
+        end = time.monotonic() + limit
+        while True:
+            with contextlib.suppress(MainstayError):  # its supervisor may be what has to come back
+                if _is_whole(self._stage, await self._stage.status()):
+                    return True
+            if time.monotonic() > end:
+                return False
+            await asyncio.sleep(_LOOK)
+
+
+def _is_whole(stage: Stage, state: dict[str, Any]) -> bool:
+    rows = state["instances"]
+    workers = stage.system.gateway.worker_count() if stage.system.openings() else 0
+    return (
+        state["phase"] == "running"
+        and all(row["state"] == "up" and not row.get("ejected") for row in rows)
+        and all(service["up"] >= service["instances"] for service in state["services"])
+        and len(state["workers"]) >= workers
+        and all(worker["table"] >= state["table"] for worker in state["workers"])
+    )
+
+
+def _failing(users: Sequence[Users], abort: Abort) -> str:
+    """Give the entry point at which so much failed for so long; empty when there is none."""
+    for one in users:
+        last = list(one.seconds)[-abort.seconds :]
+        if len(last) == abort.seconds and all(
+            ended and failed >= abort.share * ended for ended, failed in last
+        ):
+            return one.name
+    return ""
+
+
+def _counted(state: dict[str, Any], what: str) -> int:
+    return sum(int(row[what]) for row in state["services"])
+
+
+async def _end_all(faults: Sequence[Injection]) -> None:
+    """End all faults, also when one of them cannot be."""
+    for fault in faults:
+        with contextlib.suppress(Unconfirmed):
+            await fault.end()
+
+
+async def _sleep_until(at: float) -> None:
+    await asyncio.sleep(max(0.0, at - time.monotonic()))

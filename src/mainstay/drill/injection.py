@@ -1,0 +1,275 @@
+"""Faults while they act: each is begun, renewed, and ended, and tells by what evidence it acted."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from mainstay.base.errors import MainstayError
+from mainstay.base.program import module
+from mainstay.drill.cell import Cell
+from mainstay.drill.fault.grip import Order
+from mainstay.drill.fault.intent import take_back
+from mainstay.drill.fault.kind import ACT, TRAFFIC
+from mainstay.drill.stage import Stage
+from mainstay.supervisor import procfs
+
+_READY = 15.0
+_UNDONE = 60.0
+_RELOADS = 4
+_PAUSE = 0.5
+
+
+class Unconfirmed(Exception):
+    """The fault has not done what it should have: nothing can be learnt from it."""
+
+
+class Injection(Protocol):
+    """One fault at one target."""
+
+    async def prepare(self) -> None:
+        """Be ready to begin without delay."""
+        ...
+
+    async def begin(self) -> str:
+        """Do it, and give the evidence that it is done, as far as that is known by now.
+
+        Raises:
+            Unconfirmed: it did not act.
+        """
+        ...
+
+    async def renew(self) -> None:
+        """Keep it from ending by itself."""
+        ...
+
+    async def end(self) -> str:
+        """Undo it; may be called whatever has happened before. Give evidence that is known only now.
+
+        Raises:
+            Unconfirmed: it did not act.
+        """
+        ...
+
+
+class Held:
+    """A fault that a process holds."""
+
+    def __init__(self, order: Order, intent: Path) -> None:
+        self._order = order
+        self._intent = intent
+        self._process: asyncio.subprocess.Process | None = None
+        self._undone: dict[str, Any] | None = None
+
+    async def prepare(self) -> None:
+        """Start the process that will hold it."""
+        self._intent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._process = await asyncio.create_subprocess_exec(
+            *module("mainstay.drill.fault.hold", json.dumps(self._order._asdict()), str(self._intent)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            # Ctrl-C at the terminal is for the drill, which ends the fault in order.
+            start_new_session=True,
+        )
+        await self._hear("ready")
+
+    async def begin(self) -> str:
+        """Have it act."""
+        self._say()
+        told = await self._hear("held", "failed")
+        if told["event"] == "failed":
+            raise Unconfirmed(f"{self._order.fault}: {told['why']}")
+        return str(told["evidence"])
+
+    async def renew(self) -> None:
+        """Tell that it is still wanted."""
+        self._say()
+
+    async def end(self) -> str:
+        """Let go of it, and see that all is as it was."""
+        process = self._process
+        if process is None or self._undone is not None:
+            return ""
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            self._undone = await self._hear("undone", limit=_UNDONE)
+        except Unconfirmed:
+            # It was killed: what it wrote down is done in its place.
+            if process.returncode is None:
+                process.kill()
+            self._undone = {"left": await asyncio.to_thread(_undo, self._intent)}
+        await process.wait()
+        if self._undone["left"]:
+            raise MainstayError(f"{self._order.fault} could not be undone: {'; '.join(self._undone['left'])}")
+        return ""
+
+    def _say(self) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        if not self._process.stdin.is_closing():
+            self._process.stdin.write(b"\n")
+
+    async def _hear(self, *events: str, limit: float = _READY) -> dict[str, Any]:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(limit):
+                while line := await self._process.stdout.readline():
+                    told: dict[str, Any] = json.loads(line)
+                    if told["event"] in events:
+                        return told
+        except TimeoutError:
+            pass
+        raise Unconfirmed(f"{self._order.fault}: the process that holds it says nothing")
+
+
+def _undo(intent: Path) -> list[str]:
+    try:
+        steps = json.loads(intent.read_text(encoding="utf-8"))["undo"]
+    except FileNotFoundError:
+        return []
+    left = take_back(steps)
+    if not left:
+        intent.unlink(missing_ok=True)
+    return left
+
+
+class OnTheLegs:
+    """A fault that the gateway's workers make of the traffic to instances."""
+
+    def __init__(self, stage: Stage, cell: Cell, lease: float, seed: int) -> None:
+        self._stage = stage
+        self._lease = lease
+        self._orders = [
+            {
+                "fault": cell.kind.order,
+                "service": service,
+                "instances": instances,
+                "lease": lease,
+                "seed": seed,
+                **cell.kind.parameters,
+            }
+            for service, instances in _by_service(stage, cell).items()
+        ]
+        self._ids: list[str] = []
+
+    async def prepare(self) -> None:
+        """Nothing has to be ready."""
+
+    async def begin(self) -> str:
+        """Ask for it."""
+        try:
+            for order in self._orders:
+                self._ids.append((await self._stage.post("/v1/faults", order))["id"])
+        except MainstayError as problem:
+            raise Unconfirmed(str(problem)) from problem
+        return ""
+
+    async def renew(self) -> None:
+        """Tell that it is still wanted."""
+        for name in self._ids:
+            await self._stage.post(f"/v1/faults/{name}/renew", {"lease": self._lease})
+
+    async def end(self) -> str:
+        """Let the traffic through again."""
+        acted = checks = 0
+        while self._ids:
+            told = await self._stage.post(f"/v1/faults/{self._ids.pop()}/end", {})
+            acted += told["acted"]
+            checks += told["checks"]
+        if not acted and not checks:
+            raise Unconfirmed("no traffic was hit by it")
+        return f"it acted on {acted} requests, connections or pieces, and {checks} health checks"
+
+
+def _by_service(stage: Stage, cell: Cell) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for service in stage.system.services:
+        its = [row["instance"] for row in stage.seen["instances"] if row["service"] == service]
+        hit = [name for name in its if name in cell.target.instances]
+        if hit and stage.system.listener_of(service) is not None:
+            found[service] = hit
+    return found
+
+
+class Operation:
+    """Something that an operator does to a running system."""
+
+    def __init__(self, stage: Stage, cell: Cell) -> None:
+        self._stage = stage
+        self._cell = cell
+
+    async def prepare(self) -> None:
+        """Nothing has to be ready."""
+
+    async def begin(self) -> str:
+        """Do it, and wait until it is done."""
+        try:
+            if self._cell.kind.name == "rolling":
+                await self._stage.post(f"/v1/services/{self._cell.target.service}/restart", {}, patience=None)
+                return f"every instance of {self._cell.target.service} was replaced"
+            for _ in range(_RELOADS):
+                await self._stage.post("/v1/reload", {}, patience=None)
+                await asyncio.sleep(_PAUSE)
+        except MainstayError as problem:
+            raise Unconfirmed(str(problem)) from problem
+        return f"the system file was read again {_RELOADS} times"
+
+    async def renew(self) -> None:
+        """It does not end by itself."""
+
+    async def end(self) -> str:
+        """There is nothing to undo."""
+        return ""
+
+
+Make = Callable[[Cell], Injection]
+
+
+def injection(stage: Stage, cell: Cell, intent: Path, *, lease: float, seed: int) -> Injection:
+    """Give what does the fault of a cell (without what is beside it).
+
+    Args:
+        stage: Where.
+        cell: What.
+        intent: The file that its way back is written to.
+        lease: Seconds after which it ends by itself.
+        seed: Of whatever it does by chance.
+    """
+    kind = cell.kind
+    if kind.means == TRAFFIC:
+        return OnTheLegs(stage, cell, lease, seed)
+    if kind.means == ACT:
+        return Operation(stage, cell)
+    return Held(_order(stage, cell, lease), intent)
+
+
+def _order(stage: Stage, cell: Cell, lease: float) -> Order:
+    kind, target = cell.kind, cell.target
+    parameters = dict(kind.parameters)
+    targets, pids, undo = target.instances, [], []
+    if kind.name == "worker-kill":
+        worker = min(stage.seen["workers"], key=lambda one: int(one["worker"]))
+        targets, pids = (f"gateway-{worker['worker']}",), [worker["pid"]]
+    elif kind.name == "supervisor-kill":
+        targets, pids, undo = ("the supervisor",), [stage.seen["supervisor_pid"]], stage.up()
+    elif kind.name == "disk":
+        parameters["folder"] = str(stage.system.folder / stage.system.drills.disk[target.service])
+        targets = (target.service,)
+    return Order(
+        fault=kind.name,
+        grip=kind.order,
+        run_dir=str(stage.run.path),
+        targets=targets,
+        pids=[(pid, _started(pid)) for pid in pids],
+        lease=lease,
+        parameters=parameters,
+        undo=undo,
+    )
+
+
+def _started(pid: int) -> int:
+    now = procfs.stat(pid)
+    return now.started if now is not None else 0
