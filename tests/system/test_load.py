@@ -130,7 +130,7 @@ ONE_PROBLEM = [
     ),
     (
         "databases: {}\n" + service(""),
-        "1:1: databases: unknown key; allowed: name, zones, gateway, listeners, services",
+        "1:1: databases: unknown key; allowed: name, zones, gateway, listeners, services, drills",
     ),
     (
         "gateway: {limits: {heads: 1KB}}\n" + service(""),
@@ -332,7 +332,7 @@ services:
     problems = problems_of(file)
 
     assert problems == [
-        "1:1: nam: unknown key; did you mean name? allowed: name, zones, gateway, listeners, services",
+        "1:1: nam: unknown key; did you mean name? allowed: name, zones, gateway, listeners, services, drills",
         f"4:5: services.web.comand: unknown key; did you mean command? allowed: {SERVICE_KEYS}",
         "5:16: services.web.instances: must be from 1 to 1000, not 0",
         "7:13: services.web.needs[0]: there is no service dbb; did you mean db?",

@@ -5,10 +5,12 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from mainstay.base.errors import SystemFileError
+from mainstay.system.drills import Abort, Accept, DrillLoad, Drills, Expect
 from mainstay.system.entrance import Entrance, ServiceRoute
 from mainstay.system.load import load
 from mainstay.system.mechanism import Breaker, Health, Logs, Outlier, Restart, Retry, Timeouts
 from mainstay.system.publish import json_schema, reference
+from mainstay.system.request import Ask
 from mainstay.system.schema import Gateway, Limits, Service, System
 from mainstay.system.witness import AccessLog, Tracing
 
@@ -28,6 +30,12 @@ SECTIONS = [
     Outlier,
     Restart,
     Logs,
+    Drills,
+    DrillLoad,
+    Ask,
+    Expect,
+    Accept,
+    Abort,
 ]
 
 GOOD = """\
@@ -50,6 +58,16 @@ services:
     needs: [db]
   db:
     command: [postgres, 1]
+drills:
+  on: live
+  load:
+    rate: 50
+    requests: [GET /, { request: POST /, body: '{id}', writes: true, headers: { X: y } }]
+    from: a.har
+    journal: GET /written
+  expect: [{ fault: kill, target: db, failed: 1%, gap: 2s }]
+  accept: [{ fault: kill, target: db, reason: one, until: "2027-01-31" }]
+  abort: { failed: 20%, probe: [curl, "http://127.0.0.1"] }
 """
 
 BAD = [
@@ -66,6 +84,12 @@ BAD = [
     "{services: {web: {command: run}}, gateway: {access_log: yes}}",
     "services: {web: {command: run, listen: 8080}}",
     "services: {web: {command: run, health: {path: x}}}",
+    "{services: {web: {command: run}}, drills: {on: production}}",
+    "{services: {web: {command: run}}, drills: {load: {requests: [get /]}}}",
+    "{services: {web: {command: run}}, drills: {load: {recorded: a.har}}}",
+    "{services: {web: {command: run}}, drills: {expect: [{fault: kil}]}}",
+    "{services: {web: {command: run}}, drills: {accept: [{fault: kill, target: web, reason: ' '}]}}",
+    "{services: {web: {command: run}}, drills: {accept: [{fault: kill, target: web, reason: x, until: soon}]}}",
 ]
 
 
@@ -131,7 +155,7 @@ def test_every_key_is_described_and_stands_in_the_reference(section):
     for key, field in section.model_fields.items():
         assert field.description, f"{section.__name__}.{key} has no description"
         assert " ".join(field.description.split()).replace("|", "\\|") in text
-        assert re.search(rf"^\| `{key}` \| \S", text, re.MULTILINE)
+        assert re.search(rf"^\| `{field.alias or key}` \| \S", text, re.MULTILINE)
 
 
 def test_the_reference_tells_types_and_defaults():
@@ -153,6 +177,8 @@ def test_the_reference_tells_types_and_defaults():
         "| `workers` | `auto` or whole number, 1 to 256 | `auto` |",
         "| `needs` | list | none |",
         "| `path` | text | none |",
+        "| `from` | text | none |",
+        "| `writes` | `true`, `false` | `false` |",
     ):
         assert row in text
     assert "## `services.NAME.health`" in text

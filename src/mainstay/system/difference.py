@@ -33,7 +33,7 @@ class Change:
     """One thing that is different, as people are told of it. Values are not: they may be secrets."""
 
     what: str
-    """`services.web`, `listeners.main`, `gateway`, `zones` or `name`."""
+    """`services.web`, `listeners.main`, `gateway`, `drills`, `zones` or `name`."""
     how: str
     """`added`, `removed`, `replaced` or `adjusted`."""
     keys: tuple[str, ...] = ()
@@ -105,19 +105,21 @@ def difference(before: System, after: System, stale: Collection[str] = ()) -> Di
             an environment file holds has changed, or a former change was not finished.
     """
     changes = [
-        *_gateway(before, after),
+        *_whole(before, after),
         *_entries("listeners", before.listeners, after.listeners, _adjusted),
         *_entries("services", before.services, after.services, _how(before, after, stale)),
     ]
     return Difference(before, after, tuple(changes))
 
 
-def _gateway(before: System, after: System) -> Iterator[Change]:
+def _whole(before: System, after: System) -> Iterator[Change]:
     for key in ("name", "zones"):
         if getattr(before, key) != getattr(after, key):
             yield Change(key, ADJUSTED)
-    if keys := tuple(_keys(before.gateway, after.gateway)):
-        yield Change("gateway", ADJUSTED, keys)
+    # Nothing that runs knows of `drills`: the next drill reads them.
+    for key in ("gateway", "drills"):
+        if keys := tuple(_keys(getattr(before, key), getattr(after, key))):
+            yield Change(key, ADJUSTED, keys)
 
 
 How = Callable[[str, tuple[str, ...]], str | None]
@@ -166,8 +168,8 @@ def _entries(
 
 def _keys(before: Section, after: Section) -> Iterator[str]:
     """Give the keys that are different, as deep as both have them."""
-    for name in type(after).model_fields:
-        was, now = getattr(before, name), getattr(after, name)
+    for field, info in type(after).model_fields.items():
+        name, was, now = info.alias or field, getattr(before, field), getattr(after, field)
         if was == now:
             continue
         if isinstance(was, Section) and isinstance(now, Section) and type(was) is type(now):

@@ -121,8 +121,7 @@ class _Reader:
             # is not there on the next line.
             place = node.place if node.text else self.document.keys.get(path, node.place)
             self._wrong(place, path, "has no value: write '' if it is to be empty")
-        # `VERSION: 1.10` and `[sleep, 0.50]` mean what is written, not the number.
-        return text if meaning is not None and _is_words(path) and len(path) > len(_COMMAND) else meaning
+        return text if meaning is not None and _is_text(path) else meaning
 
     def _wrong(self, place: Place, path: Path, message: str) -> None:
         self.document.broken.add(path)
@@ -130,10 +129,18 @@ class _Reader:
 
 
 _COMMAND = ("services", "*", "command")
+_DRILLED = ("drills", "env")
 
 
 def _is_words(path: Path) -> bool:
-    return len(path) >= len(_COMMAND) and path[0] == "services" and path[2] in ("command", "env")
+    """Tell whether it is part of a command or an environment, where `${PORT}` is for the instance to fill in."""
+    of_service = len(path) >= len(_COMMAND) and path[0] == "services" and path[2] in ("command", "env")
+    return of_service or path[:2] == _DRILLED
+
+
+def _is_text(path: Path) -> bool:
+    """Tell whether it is one word of them: `VERSION: 1.10` and `[sleep, 0.50]` mean what is written, not the number."""
+    return _is_words(path) and len(path) > len(_DRILLED if path[0] == "drills" else _COMMAND)
 
 
 def _merges(key: Scalar) -> bool:

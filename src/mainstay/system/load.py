@@ -10,8 +10,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from mainstay.base.errors import Problem, SystemFileError
+from mainstay.system.aim import check_drills
 from mainstay.system.check import check, check_log
 from mainstay.system.document import Document, read_document
+from mainstay.system.drills import Drills
 from mainstay.system.entrance import Entrance
 from mainstay.system.opening import check_openings
 from mainstay.system.place import Path as KeyPath
@@ -107,6 +109,13 @@ def _system(document: Document, file: Path) -> tuple[System | None, list[Problem
         ),
         *check_log(_gateway(content, "access_log").access_log, file.parent),
         *check_tls(services, shared, file.parent, told),
+        *check_drills(
+            system.drills if system else _sound_drills(content),
+            services,
+            shared,
+            {str(name) for name in names},
+            _zones(content),
+        ),
     ]
     for path, message in findings:
         shown_path = path if path in document.values else _without_index(path)
@@ -174,6 +183,17 @@ def _sound_listeners(content: object) -> dict[str, Entrance]:
             with suppress(ValidationError):
                 sound[name] = Entrance.model_validate(_right(keys, error))
     return sound
+
+
+def _sound_drills(content: object) -> Drills:
+    """Give the drills without what is wrong in them."""
+    drills = content.get("drills") if isinstance(content, dict) else None
+    if not isinstance(drills, dict):
+        return Drills()
+    try:
+        return Drills.model_validate(drills)
+    except ValidationError as error:
+        return Drills.model_validate(_right(drills, error))
 
 
 def _right(keys: Mapping[str, object], error: ValidationError) -> dict[str, object]:

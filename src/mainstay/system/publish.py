@@ -14,9 +14,11 @@ from mainstay.base.units import (
     format_share,
     format_size,
 )
+from mainstay.system.drills import Abort, Accept, DrillLoad, Drills, Expect
 from mainstay.system.entrance import Entrance, Redirect, ServiceRoute
 from mainstay.system.limits import Limits
 from mainstay.system.mechanism import Section
+from mainstay.system.request import Ask
 from mainstay.system.schema import Gateway, Service, System
 from mainstay.system.tls import Certificate, Tls
 from mainstay.system.witness import AccessLog, Tracing
@@ -82,7 +84,7 @@ def _default(options: list[Schema], default: object) -> object:
         if option.get("pattern") in _FORMATS:
             _, written = _FORMATS[option["pattern"]]
             return written(default)
-    if isinstance(default, bool):
+    if isinstance(default, bool) and {"type": "boolean"} not in options:
         return "on" if default else "off"
     return default
 
@@ -112,6 +114,14 @@ def reference() -> str:
         section = section_of(field)
         if section is not None and section not in known:
             tables.append((f"services.NAME.{key}", section))
+    tables += [
+        ("drills", Drills),
+        ("drills.load", DrillLoad),
+        ("drills.load.requests[]", Ask),
+        ("drills.expect[]", Expect),
+        ("drills.accept[]", Accept),
+        ("drills.abort", Abort),
+    ]
     return "\n".join(_table(title, section, definitions) for title, section in tables)
 
 
@@ -126,7 +136,8 @@ def _table(title: str, section: type[BaseModel], definitions: Schema) -> str:
     heading = title if title == "the file itself" else f"`{title}`"
     lines = [f"## {heading}", "", _one_line(section.__doc__ or ""), ""]
     lines += ["| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |"]
-    for key, field in section.model_fields.items():
+    for name, field in section.model_fields.items():
+        key = field.alias or name
         kind, default = _kind(schema["properties"][key]), _shown_default(field, schema["properties"][key])
         lines.append(f"| `{key}` | {kind} | {default} | {_one_line(field.description or '')} |")
     return "\n".join([*lines, ""])
@@ -148,7 +159,8 @@ def _shown_default(field: FieldInfo, schema: Schema) -> str:
         return "on" if "anyOf" in schema else "as below"
     if default is None or default in ([], {}):
         return "none"
-    return f"`{_default(_options(schema), default)}`"
+    written = _default(_options(schema), default)
+    return f"`{str(written).lower() if isinstance(written, bool) else written}`"
 
 
 def _kind(schema: Schema) -> str:
@@ -165,9 +177,8 @@ def _option_kind(option: Schema) -> str:
         return _FORMATS[option["pattern"]][0]
     if option.get("type") == "integer":
         return f"whole number, {option['minimum']} to {option['maximum']}"
-    if option.get("type") == "array":
-        return "list"
-    return "text" if option.get("type") == "string" else "mapping"
+    words = {"boolean": "`true`, `false`", "array": "list", "string": "text"}
+    return words.get(str(option.get("type")), "mapping")
 
 
 def _example(schema: Schema) -> str:

@@ -7,8 +7,9 @@
     ├── gateway       Gateway ── limits, access_log, tracing
     ├── listeners
     │   └── NAME      Entrance ── tls
-    └── services
-        └── NAME      Service ── routes, sticky, tls, upstream_tls, health, timeouts, retry, breaker, outlier, restart, logs
+    ├── services
+    │   └── NAME      Service ── routes, sticky, tls, upstream_tls, health, timeouts, retry, breaker, outlier, restart, logs
+    └── drills        Drills ── load (requests), expect, accept, abort
 
 All of it is frozen. The published JSON Schema and the reference are generated from here.
 """
@@ -26,6 +27,7 @@ from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.redundancy.pool import PoolSpec
 from mainstay.system.address import Address, At
 from mainstay.system.command import Command, argv, executable_problem
+from mainstay.system.drills import Drills
 from mainstay.system.entrance import Entrance, Opening, ServiceRoute
 from mainstay.system.envfile import read_env_file
 from mainstay.system.limits import Limits
@@ -445,6 +447,9 @@ class System(Section):
 
     services: Annotated[dict[Slug, Service], Field(min_length=1, max_length=1000)]
     """The services by name: at least one, at most 1000."""
+
+    drills: Drills = Drills()
+    """How the system is drilled: what is broken on purpose to see whether users notice."""
 
     _file: Path = PrivateAttr(default=Path("mainstay.yaml"))
 

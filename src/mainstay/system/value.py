@@ -7,6 +7,7 @@ when it cannot, and publishes its own JSON Schema.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -252,7 +253,9 @@ class OneOf:
     def read(self, written: object) -> object:
         """Read one of the words."""
         if not isinstance(written, str) or written not in self.words:
-            raise wrong(f"found {shown(written)}, allowed: {', '.join(self.words)}")
+            near = get_close_matches(str(written), self.words, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise wrong(f"found {shown(written)}{hint}, allowed: {', '.join(self.words)}")
         return written
 
     def __get_pydantic_json_schema__(
@@ -323,6 +326,16 @@ DurationOrAuto = Annotated[
     ),
 ]
 """Seconds, above zero; None: to be found out."""
+
+
+def _truth(written: object) -> bool:
+    if not isinstance(written, bool):
+        raise wrong(f"found {shown(written)}, allowed: true, false")
+    return written
+
+
+Truth = Annotated[bool, PlainValidator(_truth), WithJsonSchema({"type": "boolean"})]
+"""Whether something is so: `true` or `false`. What is switched on or off is a `Switch`."""
 
 Switch = Annotated[bool, Either("on", "off", true="on")]
 """Written `on` or `off`, which in YAML 1.2 are plain words."""

@@ -79,9 +79,14 @@ def known_keys(path: Path) -> list[str]:
     """Give the keys that the mapping at a path may have."""
     section: Any = System
     for step in path:
-        fields = getattr(section, "model_fields", {})
+        fields = _fields(section)
         section = _inside(fields[step].annotation) if step in fields else _inside(section, item=True)
-    return list(getattr(section, "model_fields", {}))
+    return [str(key) for key in _fields(section)]
+
+
+def _fields(section: Any) -> dict[str | int, Any]:  # noqa: ANN401 - annotations are of every type
+    """Give the fields of a section by the keys that people write."""
+    return {field.alias or name: field for name, field in getattr(section, "model_fields", {}).items()}
 
 
 def _inside(kind: Any, *, item: bool = False) -> Any:  # noqa: ANN401 - annotations are of every type
