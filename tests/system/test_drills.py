@@ -111,7 +111,7 @@ def test_every_fault_can_be_named(read, fault):
         ("on: production", 1, "drills.on", "found 'production', allowed: isolated, live"),
         ("lode: {}", 1, "drills.lode", "unknown key; did you mean load?"),
         ("env: { PORT: 1 }", 1, "drills.env.PORT", "PORT is set by Mainstay"),
-        ("lease: 500ms", 1, "drills.lease", "must be from 1s to 1h"),
+        ("lease: 500ms", 1, "drills.lease", "must be from 1s to 60s"),
         ("load: { rate: 0 }", 1, "drills.load.rate", "must be from 1 to 100000, not 0"),
         ("load: { form: a.har }", 1, "drills.load.form", "unknown key; did you mean from?"),
         ("load: { recorded: a.har }", 1, "drills.load.recorded", "unknown key"),

@@ -34,6 +34,11 @@ def check_drills(
         if target not in known:
             hint = _nearest(target, known) or "write a service, a zone, an instance, gateway or *"
             yield ("drills", key, place, "target"), f"there is no {shown(target)}; {hint}"
+    commands = {name for name in names if name not in services or services[name].command is not None}
+    for name in drills.disk:
+        if name not in commands:
+            hint = _nearest(name, commands) or "write a service that has a `command`"
+            yield ("drills", "disk", name), f"there is no service {name} that Mainstay runs; {hint}"
     yield from _entrances(drills, services, shared, set(names))
     load = drills.load
     if load.journal is not None and not any(ask.writes and ask.names_itself for ask in load.requests):

@@ -20,6 +20,7 @@ from mainstay.system.value import (
     OneOf,
     Share,
     ShareOrZero,
+    Slug,
     Whole,
     shown,
     text,
@@ -28,13 +29,14 @@ from mainstay.system.value import (
 
 PROCESS_FAULTS = ("kill", "stop", "freeze", "crash-loop", "slow-start")
 TRAFFIC_FAULTS = (
-    *("latency", "errors", "reset", "truncate", "stall", "wrong-length"),
-    *("bandwidth", "refuse", "silent", "loss", "partition"),
+    *("latency", "ramp", "errors", "some-errors", "reset", "truncate", "stall", "wrong-length", "bandwidth"),
+    *("refuse", "silent", "loss", "partition", "partition-to", "partition-from", "dns"),
+    *("dependency-down", "dependency-slow"),
 )
 RESOURCE_FAULTS = ("cpu", "memory", "files", "disk", "clock")
 ZONE_FAULTS = ("zone-kill", "zone-freeze", "zone-cut")
 OWN_FAULTS = ("worker-kill", "supervisor-kill", "reload", "rolling")
-FAULTS = (*PROCESS_FAULTS, *TRAFFIC_FAULTS, *RESOURCE_FAULTS, *ZONE_FAULTS, *OWN_FAULTS, "dns")
+FAULTS = (*PROCESS_FAULTS, *TRAFFIC_FAULTS, *RESOURCE_FAULTS, *ZONE_FAULTS, *OWN_FAULTS)
 """What can be done to a system, by name."""
 ANY = "*"
 """Every fault, or every target."""
@@ -42,7 +44,7 @@ GATEWAY = "gateway"
 """The target that is Mainstay itself."""
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_LEASE = (1.0, 3600.0)
+_LEASE = (1.0, 60.0)
 
 
 class Journal(NamedTuple):
@@ -84,7 +86,7 @@ def _reason(written: object) -> str:
 def _lease(written: float) -> float:
     low, high = _LEASE
     if not low <= written <= high:
-        raise wrong(f"must be from {low:.0f}s to {high / 3600:.0f}h")
+        raise wrong(f"must be from {low:.0f}s to {high:.0f}s")
     return written
 
 
@@ -216,7 +218,11 @@ class Drills(Section):
 
     lease: Annotated[Duration, AfterValidator(_lease)] = 10.0
     """After this time a fault ends by itself unless the drill renews it, so that a drill that was killed leaves nothing broken.
-    From 1s to 1h. Ten seconds: a machine that is busy for a moment does not end it, and people bear it."""
+    From 1s to 60s. Ten seconds: a machine that is busy for a moment does not end it, and people bear it."""
+
+    disk: dict[Slug, File] = Field(default_factory=dict)
+    """By service, the folder that `disk` fills: one that is a file system of its own (a tmpfs, a volume), so that nobody
+    else is without room. None by default, and then that drill is not there."""
 
     def expected(self, fault: str, target: Sequence[str]) -> Expect:
         """Give what may happen in a cell: by what is said most exactly, of equals by the first.

@@ -314,6 +314,28 @@ def _free(folder: Path) -> int:
     return seen.f_bavail * seen.f_frsize
 
 
+class Clock(Grip):
+    """The clock that processes see, moved by libfaketime, which they were started with."""
+
+    def take(self) -> str:
+        """Move it."""
+        file, by = Path(self.order.parameters["file"]), float(self.order.parameters["by"])
+        found = self.expect()
+        without = [pid for pid, _ in found if not _has_faketime(pid)]
+        if without:
+            raise Failed(f"{_words(without)} was not started with libfaketime")
+        self.intent.add({"write": [str(file), "+0"]})
+        file.write_text(f"{by:+f}", encoding="ascii")
+        return f"{_words([pid for pid, _ in found])}: the clock is {by:+g} s off"
+
+
+def _has_faketime(pid: int) -> bool:
+    try:
+        return "libfaketime" in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+
+
 class Supervisor(Grip):
     """The supervisor, killed; what undoes it is another `mainstay up`."""
 
@@ -338,6 +360,7 @@ GRIPS: dict[str, type[Grip]] = {
     "memory": Limit,
     "files": Limit,
     "disk": Disk,
+    "clock": Clock,
     "supervisor-kill": Supervisor,
 }
 """All grips by name."""

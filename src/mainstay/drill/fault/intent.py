@@ -8,6 +8,7 @@ be taken any number of times.
 {"signal": [pid, started, number]}  the process, if it is still that one, gets the signal
 {"limit": [pid, started, name, n]}  its soft limit of that name is set back
 {"remove": path}                    the file is removed
+{"write": [path, text]}             the file says this
 {"run": [word, ...]}                the command is run, and waited for
 =================================== ===============================================================
 """
@@ -112,6 +113,9 @@ def _take(step: Step) -> None:
             resource.prlimit(pid, which, (soft, hard))
     elif "remove" in step:
         Path(step["remove"]).unlink(missing_ok=True)
+    elif "write" in step:
+        path, said = step["write"]
+        Path(path).write_text(said, encoding="ascii")
     elif "run" in step:
         ended = subprocess.run(  # noqa: S603 - our own command
             step["run"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
