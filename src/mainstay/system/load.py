@@ -49,14 +49,19 @@ def load(path: str | Path | None = None, environ: Mapping[str, str] | None = Non
     if file is None:
         message = "no such file in this folder; `mainstay init` writes one, `--file` names another"
         raise SystemFileError(NAMES[0], [Problem(0, 0, "", message)])
-    document = read_document(_text(file), os.environ if environ is None else environ)
+    document = read_document(text_of(file), os.environ if environ is None else environ)
     system, problems = _system(document, file.resolve())
     if system is None or problems:
         raise SystemFileError(str(file), sorted(set(problems)))
     return system
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
+    """Give the text of a system file.
+
+    Raises:
+        SystemFileError: it cannot be read, or is no text of a bearable size.
+    """
     try:
         # A pipe would wait for its other end, and a device has no end.
         if not stat.S_ISREG(file.stat().st_mode):

@@ -1,0 +1,206 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from mainstay.base.errors import EnvironmentProblem, SystemFileError
+from mainstay.system.load import load
+from mainstay.system.twin import copy, files
+from pki import Authority
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/mainstay.yaml"))
+
+NASTY = """\
+name: &name shop
+zones: [a, "b"]
+gateway:
+  admin: http://0.0.0.0:9901
+  access_log: { path: access.log, sample: 10% }
+  tracing: { sample: 50%, export: "http://collector:4318" }
+  trusted_proxies: [10.0.0.0/8]
+listeners:
+  plain: { at: "http://0.0.0.0:8080", redirect: "https:8443" }
+  secure:
+    at: https://[::]:8443
+    tls: { certificates: [{ cert: shop.example.crt, key: shop.example.key }] }
+    proxy_protocol: on
+    redirects: [{ path: /old, to: "https://elsewhere.example/$new" }]
+services:
+  web: &web
+    command: [python3, -c, "print('${PORT} $${PORT} ${WHO} $$ $x ${LATER:-a: b}')", 1.10, true, ""]
+    listen: secure
+    routes: [{ host: shop.example }]
+    env: &env { A: 1.50, B: "${WHO}", C: 'it''s "x"', D: "${PORT}/${MAINSTAY_INSTANCE}", E: off }
+    env_file: web.env
+    health: { path: "/$h" }
+  api:
+    <<: *web
+    cwd: inner
+    routes: [{ host: "*.api.example", path: /v1 }]
+    env: { <<: *env, A: "2" }
+    env_file: [web.env, inner/more.env]
+  own:
+    command: |
+      cd /tmp &&
+      exec thing ${PORT} "${WHO}"
+    listen: https://0.0.0.0:9443
+    tls: { cert: shop.example.crt, key: shop.example.key, client_ca: ca.pem, client_auth: optional }
+  lines: { command: sleep 5, listen: "tcp://0.0.0.0:5432", health: off }
+  theirs:
+    addresses: [https://pay.example, { at: "http://10.0.0.7:80", zone: b }]
+    listen: http://127.0.0.1:8090
+    upstream_tls: { ca: ca.pem }
+  worker: { command: "${WORKER:-sleep} 5", needs: [web, lines] }
+"""
+ENVIRON = {"WHO": 'me $$ ${PORT} "\u20ac"\n#', "PORT": "80"}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """Give a folder with a system file that has all that a copy could stumble over."""
+    folder = tmp_path_factory.mktemp("shop")
+    Authority(folder).issue("shop.example")
+    (folder / "inner").mkdir()
+    (folder / "web.env").write_text("X=1\n")
+    (folder / "inner" / "more.env").write_text("Y=$2\n")
+    (folder / "mainstay.yaml").write_text(NASTY)
+    return load(folder / "mainstay.yaml", ENVIRON)
+
+
+def copied(system, folder, env=None, environ=None):
+    ports = {opening.key: 21000 + place for place, opening in enumerate(system.openings().values())}
+    return copy(system, folder, ports, env, environ)
+
+
+def values(system):
+    """Give all that it says by its path, but for what a copy has to change."""
+    changed = {"admin", "export", "at", "listen", "redirect", "proxy_protocol"}
+
+    def walk(value, path):
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if key not in changed:
+                    yield from walk(inner, (*path, key))
+        elif isinstance(value, list):
+            for place, inner in enumerate(value):
+                yield from walk(inner, (*path, place))
+        else:
+            yield path, (system.folder / value).resolve() if isinstance(value, Path) else value
+
+    told = dict(walk(system.model_dump(), ()))
+    told.pop(("gateway", "access_log", "path"), None)
+    for name, service in system.services.items():
+        if service.command is None:  # nothing runs there
+            del told["services", name, "cwd"]
+    return told
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.parent.name)
+def test_a_copy_of_an_example_says_what_the_example_says(file, tmp_path):
+    system = load(file, {})
+
+    twin = copied(system, tmp_path / "twin", environ={})
+
+    assert values(twin) == values(system)
+
+
+def test_a_copy_of_a_nasty_file_says_what_the_file_says(shop, tmp_path):
+    twin = copied(shop, tmp_path / "twin", environ=ENVIRON)
+
+    assert values(twin) == values(shop)
+    assert twin.services["web"].env["D"] == "${PORT}/${MAINSTAY_INSTANCE}"
+    assert twin.services["web"].env["B"] == ENVIRON["WHO"]
+    for name, service in shop.services.items():
+        if service.command is not None:
+            assert twin.services[name].argv({"PORT": "1"}) == service.argv({"PORT": "1"})
+            assert twin.services[name].environment(twin.folder) == service.environment(shop.folder)
+            assert twin.services[name].working_folder(twin.folder) == service.working_folder(shop.folder)
+
+
+def test_a_copy_listens_where_it_is_told_and_speaks_there_what_the_system_speaks(shop, tmp_path):
+    twin = copied(shop, tmp_path / "twin", environ=ENVIRON)
+
+    assert {opening.key: str(opening.listener) for opening in twin.openings().values()} == {
+        "listeners.plain.at": "http://127.0.0.1:21000",
+        "listeners.secure.at": "https://127.0.0.1:21001",
+        "services.own.listen": "https://127.0.0.1:21002",
+        "services.lines.listen": "tcp://127.0.0.1:21003",
+        "services.theirs.listen": "http://127.0.0.1:21004",
+    }
+    assert twin.listeners["plain"].redirect == 21001
+    assert twin.services["web"].listen == "secure"
+
+
+def test_a_copy_is_not_taken_for_the_running_system(shop, tmp_path):
+    twin = copied(shop, tmp_path / "twin", environ=ENVIRON)
+
+    assert twin.gateway.admin is None
+    assert twin.gateway.tracing.export is None
+    assert twin.gateway.tracing.sample == 0.5
+    assert twin.gateway.access_log.path is None
+    assert not twin.listeners["secure"].proxy_protocol
+
+
+def test_a_copy_gets_variables_of_its_own_over_those_of_the_file(shop, tmp_path):
+    told = {"A": "${MAINSTAY_INSTANCE} $$", "DATABASE": "postgres://drill"}
+
+    twin = copied(shop, tmp_path / "twin", told, ENVIRON)
+
+    for name in ("web", "api", "own", "lines", "worker"):
+        assert told.items() <= twin.services[name].env.items()
+    assert twin.services["web"].env["E"] == "off"
+    assert twin.services["theirs"].env == {}
+
+
+def test_nobody_else_can_read_a_copy_and_its_first_line_says_what_it_is(shop, tmp_path):
+    twin = copied(shop, tmp_path / "twin", environ=ENVIRON)
+
+    assert stat.S_IMODE(twin.file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(twin.folder.stat().st_mode) == 0o700
+    assert twin.file.read_text().splitlines()[0] == (
+        f'# A private copy of "{shop.file}" for a drill; it is removed when that ends.'
+    )
+
+
+def test_a_copy_of_a_copy_is_the_same(shop, tmp_path):
+    twin = copied(shop, tmp_path / "one", environ=ENVIRON)
+
+    again = copied(twin, tmp_path / "two", environ={})
+
+    assert again.file.read_text().splitlines()[1:] == twin.file.read_text().splitlines()[1:]
+
+
+def test_a_copy_never_takes_the_place_of_a_file(shop, tmp_path):
+    (tmp_path / "mainstay.yaml").write_text("mine")
+
+    with pytest.raises(EnvironmentProblem, match=r"cannot write .*mainstay.yaml': File exists"):
+        copied(shop, tmp_path, environ=ENVIRON)
+
+    assert (tmp_path / "mainstay.yaml").read_text() == "mine"
+
+
+def test_a_file_that_has_become_wrong_is_not_copied(tmp_path):
+    (tmp_path / "mainstay.yaml").write_text("services: { web: { command: sleep 5 } }")
+    system = load(tmp_path / "mainstay.yaml")
+    (tmp_path / "mainstay.yaml").write_text("services: { web: { command: 5 } }")
+
+    with pytest.raises(SystemFileError):
+        copied(system, tmp_path / "twin")
+
+    assert not (tmp_path / "twin").exists()
+
+
+def test_all_files_that_a_system_file_can_name_are_known():
+    # Whoever adds one says here that a copy may name the same; what is written to belongs under LEFT_OUT.
+    tls = [("cert",), ("key",), ("client_ca",), ("certificates", "*", "cert"), ("certificates", "*", "key")]
+
+    assert sorted(files()) == sorted(
+        [
+            ("gateway", "access_log", "path"),
+            *(("listeners", "*", "tls", *path) for path in tls),
+            *(("services", "*", "tls", *path) for path in tls),
+            *(("services", "*", "upstream_tls", key) for key in ("ca", "cert", "key")),
+            ("services", "*", "cwd"),
+            ("services", "*", "env_file"),
+        ]
+    )
