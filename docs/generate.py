@@ -100,7 +100,7 @@ The gateway then cuts the connection, so that the client sees that the answer is
 
 _FACTS = """\
 A fact is told when something changes. `mainstay up` prints facts as sentences, and `mainstay up --json` prints each
-as one line of JSON. The [control API](control-api.md) gives the last 200.
+as one line of JSON. The [control API](control-api.md) gives the last 1000.
 
 Each has `fact` (its name), `version` (of its shape, now 1) and `at` (seconds since 1970, UTC). A fact that a
 gateway worker saw also has `worker`, the number of that worker. The other fields are listed here.

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from mainstay.base.errors import CanaryRejected, EnvironmentProblem, MainstayError, Refused
+from mainstay.control.recent import Recent
 from mainstay.redundancy.canary import CanarySpec
 from mainstay.web.api import application
 
@@ -15,7 +16,8 @@ class Control:
 
     def __init__(self):
         self.system = SimpleNamespace(services={"web": None, "api": None})
-        self.facts = [{"fact": "InstanceStarted"}]
+        self.facts = Recent("me", kept=2)
+        self.facts.append({"fact": "InstanceStarted"})
         self.asked = []
         self.fails = None
 
@@ -48,7 +50,7 @@ def ask(control):
 
     app = application(control, lambda: stopped.append(True), upgrade)
 
-    async def asked(method, path, body=b""):
+    async def asked(method, path, body=b"", query=""):
         sent = []
 
         async def receive():
@@ -62,7 +64,7 @@ def ask(control):
             "method": method,
             "path": path,
             "headers": [],
-            "query_string": b"",
+            "query_string": query.encode(),
             "root_path": "",
         }
         await app(scope, receive, send)
@@ -76,7 +78,17 @@ def ask(control):
 
 async def test_what_can_be_read(ask):
     assert await ask("GET", "/v1/status") == (200, {"version": 1})
-    assert await ask("GET", "/v1/facts") == (200, {"version": 1, "facts": [{"fact": "InstanceStarted"}]})
+
+
+async def test_facts_are_given_once_to_who_tells_what_is_known(ask, control):
+    _, first = await ask("GET", "/v1/facts")
+    for name in ("InstanceExited", "InstanceStarted", "InstanceBecameReady"):
+        control.facts.append({"fact": name})
+    _, second = await ask("GET", "/v1/facts", query=f"since={first['cursor']}")
+
+    assert first == {"version": 1, "facts": [{"fact": "InstanceStarted"}], "cursor": "me-1", "missed": 0}
+    assert [fact["fact"] for fact in second["facts"]] == ["InstanceStarted", "InstanceBecameReady"]
+    assert second["missed"] == 1
 
 
 async def test_a_service_is_restarted_and_scaled(ask, control):

@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import socket
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from mainstay.base.facts import (
 from mainstay.base.program import module
 from mainstay.control.extra import refuse_without
 from mainstay.control.layout import access_log, addresses
+from mainstay.control.recent import Recent
 from mainstay.control.traffic import Traffic, Turn
 from mainstay.gateway import remote
 from mainstay.gateway.crew.crew import Crew
@@ -52,7 +53,6 @@ from mainstay.tolerance.breaker import OPEN
 
 STATUS_VERSION = 1
 """The version of the shape of `status`; it grows when a field changes its meaning or goes."""
-_KEPT_FACTS = 200
 _CHORES = 2.0
 _LOOK_AT_FILE = 0.5
 _SERVES = ("up", "suspect")
@@ -83,7 +83,6 @@ class Control:
         """
         self.phase = "starting"
         """`starting`, `running` or `stopping`."""
-        self.facts: deque[dict[str, Any]] = deque(maxlen=_KEPT_FACTS)
         self.admin: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
         """The admin listener's socket, if there is one: from when the counts of workers that were taken over are
         known, so that nobody sees counters go back. It belongs to whoever serves it."""
@@ -99,6 +98,8 @@ class Control:
         self._tell = tell
         self._clock = clock or SystemClock()
         self._since = self._clock.wall()
+        self.facts = Recent(f"{os.getpid()}.{self._since:.6f}")
+        """The last of what it has told."""
         self._state, self.trouble = State.load(rundir.state)
         self._crew = Crew(
             door=rundir.bind_unix(GATEWAY),

@@ -2,7 +2,7 @@
 
 =============================================== ============================================
 GET  /v1/status                                  the whole state
-GET  /v1/facts                                   the last facts, oldest first
+GET  /v1/facts?since={cursor}                    the last facts, or those that are new, oldest first
 POST /v1/reload {"dry_run"}                      the system file, read again; answers when it is so
 POST /v1/upgrade                                 become what is installed; answers before it begins
 POST /v1/services/{service}/restart {"canary"}   a rolling restart; answers when it is done
@@ -63,8 +63,7 @@ def application(
         return Line(control.status())
 
     async def facts(request: Request) -> Response:
-        del request
-        return Line({"version": 1, "facts": list(control.facts)})
+        return Line({"version": 1, **control.facts.since(request.query_params.get("since"))._asdict()})
 
     async def reload(request: Request) -> Response:
         rehearse = _rehearse(await request.body())
