@@ -1,0 +1,52 @@
+"""Where users come in: each address and host of a system at which HTTP is spoken, and whom it reaches."""
+
+from dataclasses import dataclass
+
+from mainstay.system.listener import TCP, Listener
+from mainstay.system.schema import System
+
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound
+"""Where somebody on this machine reaches who listens on all addresses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One way in."""
+
+    name: str
+    """The listener's name, or the service's whose own it is."""
+    url: str
+    """Scheme, host and port: `https://127.0.0.1:8443`."""
+    host: str
+    """What to send as `Host`, and to ask for in the handshake of TLS where it is a name."""
+    ways: tuple[tuple[str, str], ...]
+    """Each service that is reached, and what its paths begin with: `("api", "/v1")`."""
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services that are reached, each once."""
+        return tuple(dict.fromkeys(service for service, _ in self.ways))
+
+
+def entries(system: System) -> list[Entry]:
+    """Give all ways in, in the order of the file; one for each host that routes of a listener name."""
+    ways: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for name, service in system.services.items():
+        at = service.listen if isinstance(service.listen, str) else name
+        if service.listen is None:
+            continue
+        for host, path in [(route.host, route.path) for route in service.routes] or [(None, None)]:
+            ways.setdefault((at, host or ""), []).append((name, path or "/"))
+    openings = system.openings()
+    return [
+        _entry(name, openings[name].listener, host, tuple(inner))
+        for (name, host), inner in ways.items()
+        if openings[name].listener.scheme != TCP
+    ]
+
+
+def _entry(name: str, listener: Listener, host: str, ways: tuple[tuple[str, str], ...]) -> Entry:
+    near = listener._replace(host=_ANY.get(listener.host, listener.host))
+    # A wildcard stands for any name in its place.
+    said = host.replace("*", "drill", 1) if host else str(near).partition("://")[2]
+    return Entry(name=name, url=str(near), host=said, ways=ways)
