@@ -10,7 +10,7 @@ import typer
 
 from mainstay import __version__
 from mainstay.base.errors import EXIT_CODES, MainstayError
-from mainstay.cli import show
+from mainstay.cli import drill, show
 from mainstay.cli.demo import demo
 from mainstay.cli.init import init
 from mainstay.cli.logs import logs
@@ -51,6 +51,8 @@ def _root(
 
 for command in (init, up, down, status, logs, reload, restart, scale, upgrade, demo, schema):
     app.command()(command)
+
+app.add_typer(drill.app)
 
 
 def main(argv: list[str] | None = None) -> NoReturn:

@@ -80,9 +80,9 @@ def status(state: dict[str, Any]) -> None:
     out.print()
     # Only what passes connections on as they are has bytes to show.
     tunnels = any(row.get("received") or row.get("sent") for row in state["services"])
-    _table([*_SERVICE, *_TUNNELS] if tunnels else _SERVICE, state["services"])
+    table([*_SERVICE, *_TUNNELS] if tunnels else _SERVICE, state["services"])
     out.print()
-    _table(_INSTANCE, state["instances"])
+    table(_INSTANCE, state["instances"])
     for row in state["services"]:
         if row.get("panicking"):
             out.print(Text(f"{row['service']}: panic: no instance is usable, so all are used", style="red"))
@@ -95,7 +95,7 @@ def status(state: dict[str, Any]) -> None:
     certificates = state.get("certificates")  # a supervisor of a former version has none
     if certificates:
         out.print()
-        _table(_CERTIFICATE, certificates)
+        table(_CERTIFICATE, certificates)
         for row in certificates:
             if row["trouble"] is not None:
                 out.print(
@@ -115,6 +115,9 @@ def changes(told: list[dict[str, Any]], *, done: bool) -> None:
 
 
 Cell = Callable[[dict[str, Any]], Text | str]
+Figures = tuple[str, bool, int, Cell]
+"""A column: its name, whether it is a figure, how little it matters (what matters least is left out first when the
+terminal is narrow), and how it is written."""
 
 
 def _up(row: dict[str, Any]) -> Text:
@@ -136,9 +139,7 @@ def _memory(row: dict[str, Any]) -> str:
     return "-" if row["memory"] is None else f"{row['memory'] / 2**20:,.0f} MiB"
 
 
-# Name, whether it is a figure, how little it matters (what matters least is left out first when the
-# terminal is narrow), and how it is written.
-_SERVICE: list[tuple[str, bool, int, Cell]] = [
+_SERVICE: list[Figures] = [
     ("service", False, 0, lambda row: row["service"]),
     ("listen", False, 2, lambda row: row["listen"] or "-"),
     ("up", True, 0, _up),
@@ -149,11 +150,11 @@ _SERVICE: list[tuple[str, bool, int, Cell]] = [
     ("p50", True, 1, lambda row: millis(row["p50"])),
     ("p99", True, 0, lambda row: millis(row["p99"])),
 ]
-_TUNNELS: list[tuple[str, bool, int, Cell]] = [
+_TUNNELS: list[Figures] = [
     ("received", True, 3, lambda row: bytes_(row.get("received", 0))),
     ("sent", True, 3, lambda row: bytes_(row.get("sent", 0))),
 ]
-_INSTANCE: list[tuple[str, bool, int, Cell]] = [
+_INSTANCE: list[Figures] = [
     ("instance", False, 0, lambda row: row["instance"]),
     ("zone", False, 2, lambda row: row["zone"] or "-"),
     ("gen", True, 3, lambda row: str(row["generation"])),
@@ -170,7 +171,7 @@ _INSTANCE: list[tuple[str, bool, int, Cell]] = [
     ("cpu", True, 3, lambda row: "-" if row["cpu"] is None else f"{row['cpu']:.0%}"),
     ("memory", True, 3, _memory),
 ]
-_CERTIFICATE: list[tuple[str, bool, int, Cell]] = [
+_CERTIFICATE: list[Figures] = [
     ("certificate", False, 0, lambda row: row["name"]),
     ("names", True, 2, lambda row: str(len(row["names"]))),
     ("expires in", True, 0, lambda row: _expiry(row["until"] - time.time())),
@@ -179,7 +180,7 @@ _CERTIFICATE: list[tuple[str, bool, int, Cell]] = [
 _GAP = 2
 
 
-def _table(columns: list[tuple[str, bool, int, Cell]], rows: list[dict[str, Any]]) -> None:
+def table(columns: list[Figures], rows: list[dict[str, Any]]) -> None:
     """Print a table that fits: unwrapped lines to a file, the columns that matter most to a narrow terminal."""
     cells = {name: [_text(write(row)) for row in rows] for name, _, _, write in columns}
     wide = {name: max(len(name), *(len(cell) for cell in cells[name]), 0) for name in cells}

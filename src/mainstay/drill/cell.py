@@ -49,6 +49,11 @@ class Cell:
         return (self,) if self.beside is None else (self, *self.beside.parts)
 
     @property
+    def lasts(self) -> bool:
+        """Whether any of its faults goes on until it is undone."""
+        return any(part.kind.lasts for part in self.parts)
+
+    @property
     def touches(self) -> frozenset[str]:
         """The instances that it breaks."""
         return frozenset(name for part in self.parts for name in part.target.instances)

@@ -11,17 +11,17 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mainstay.base.errors import MainstayError
 from mainstay.drill.cell import Cell
-from mainstay.drill.entry import Entry
 from mainstay.drill.injection import Injection, Unconfirmed, injection
 from mainstay.drill.record import Record
 from mainstay.drill.stage import Stage
 from mainstay.drill.users import Users
+from mainstay.drill.visit import Visit
 
 LEAD = 0.8
 """Seconds from the start of the generators to their first request: they are processes that have to come up."""
@@ -99,7 +99,7 @@ class Conductor:
         self,
         stage: Stage,
         *,
-        entries: Sequence[Entry],
+        visits: Sequence[Visit],
         times: Times,
         folder: Path,
         intents: Path,
@@ -112,7 +112,7 @@ class Conductor:
 
         Args:
             stage: Where.
-            entries: Where users come in, and what they ask for.
+            visits: Where users come in, and what they ask for.
             times: How long each part takes.
             folder: For records.
             intents: For what has to be undone.
@@ -122,7 +122,7 @@ class Conductor:
             tell: Takes news while it goes on.
         """
         self._stage = stage
-        self._entries = entries
+        self._visits = visits
         self._times = times
         self._folder = folder
         self._intents = intents
@@ -137,7 +137,7 @@ class Conductor:
         Raises:
             MainstayError: it is not; nothing has been done to it.
         """
-        if await self._whole(self._times.recovery):
+        if isfinite(await self._whole(self._times.recovery)):
             return
         state = await self._stage.status()
         missing = [
@@ -154,6 +154,7 @@ class Conductor:
         faults = [
             injection(
                 self._stage,
+                before,
                 part,
                 self._intents / f"{cell.name.replace('/', '-')}.{number}.json",
                 lease=self._lease,
@@ -167,16 +168,16 @@ class Conductor:
                 await fault.prepare()
             began = time.monotonic() + LEAD
             users = [
-                await stack.enter_async_context(self._users(entry, number, began))
-                for number, entry in enumerate(self._entries)
+                await stack.enter_async_context(self._users(visit, number, began))
+                for number, visit in enumerate(self._visits)
             ]
             return await self._course(cell, faults, users, began, before)
 
-    def _users(self, entry: Entry, number: int, began: float) -> Users:
+    def _users(self, visit: Visit, number: int, began: float) -> Users:
         times = self._times
         seconds = times.usual + times.recovery
-        options = entry.options(seconds=seconds, at=began, seed=self._seed, folder=self._folder)
-        return Users(entry.name, options, self._folder / f"{number}.jsonl", self._tell)
+        options = visit.options(seconds=seconds, at=began, seed=self._seed, folder=self._folder)
+        return Users(visit.name, options, self._folder / f"{number}.jsonl", self._tell)
 
     async def _course(
         self,
@@ -191,10 +192,11 @@ class Conductor:
         await _sleep_until(counted + times.baseline)
         broken, wall = time.monotonic(), time.time()
         self._tell({"event": "breaking", "cell": cell.name})
-        evidence, trouble, aborted = await self._break(cell, faults, users, broken + times.fault)
-        over = time.monotonic() if cell.kind.lasts else broken
+        evidence, trouble, aborted, back = await self._break(cell, faults, users, broken + times.fault)
+        over = time.monotonic() if cell.lasts else broken
         self._tell({"event": "mended", "cell": cell.name})
-        back = time.monotonic() if await self._whole(times.recovery) else nan
+        if back is None:
+            back = await self._whole(times.recovery)
         self._tell({"event": "back", "cell": cell.name, "seconds": back - over})
         await asyncio.sleep(times.keep)
         facts = [fact for fact in await self._stage.facts() if fact["at"] >= wall]
@@ -221,19 +223,30 @@ class Conductor:
 
     async def _break(
         self, cell: Cell, faults: Sequence[Injection], users: Sequence[Users], until: float
-    ) -> tuple[str, str, str]:
-        """Break it, keep it broken, mend it; give evidence, what is wrong with the drill, and why it was called off."""
-        evidence: list[str] = []
-        aborted = ""
+    ) -> tuple[str, str, str, float | None]:
+        """Break it, keep it broken, and mend it.
+
+        Returns:
+            The evidence that it was; what is wrong with the drill; why it was called off; and when all was back, where
+            that did not wait for the mending.
+        """
+        aborted, back = "", None
         try:
-            async with asyncio.TaskGroup() as begun:
-                tasks = [begun.create_task(fault.begin()) for fault in faults]
-            evidence += [task.result() for task in tasks]
-            aborted = await self._hold(faults, users, until)
-            evidence += [await fault.end() for fault in faults]
-        except* Unconfirmed as problems:
-            return "", str(problems.exceptions[0]), aborted
-        return "; ".join(filter(None, evidence)), "", aborted
+            # Each to its end: one that has begun must be known to have, or nobody would end it.
+            said = await asyncio.gather(*(fault.begin() for fault in faults), return_exceptions=True)
+            for problem in said:
+                if isinstance(problem, BaseException):
+                    raise problem
+            if cell.lasts:
+                aborted = await self._hold(faults, users, until)
+            else:
+                # What is over as soon as it is done is mended by the system itself, while we look on.
+                recovery = max(self._times.recovery, until - time.monotonic())
+                aborted, back = await asyncio.gather(self._hold(faults, users, until), self._whole(recovery))
+            said += [await fault.end() for fault in faults]
+        except Unconfirmed as problem:
+            return "", str(problem), aborted, back
+        return "; ".join(map(str, filter(None, said))), "", aborted, back
 
     async def _hold(self, faults: Sequence[Injection], users: Sequence[Users], until: float) -> str:
         """Keep it broken for its time, unless too many fail for too long."""
@@ -248,16 +261,15 @@ class Conductor:
             await asyncio.sleep(min(_LOOK, until - now))
         return ""
 
-    async def _whole(self, limit: float) -> bool:
-        """Wait until every instance takes traffic and every worker is there; False when that takes too long."""
+    async def _whole(self, limit: float) -> float:
+        """Wait until every instance takes traffic and every worker is there; give when, or `nan` if that takes too long."""
         end = time.monotonic() + limit
-        while True:
+        while (now := time.monotonic()) < end:
             with contextlib.suppress(MainstayError):  # its supervisor may be what has to come back
                 if _is_whole(self._stage, await self._stage.status()):
-                    return True
-            if time.monotonic() > end:
-                return False
+                    return now
             await asyncio.sleep(_LOOK)
+        return nan
 
 
 def _is_whole(stage: Stage, state: dict[str, Any]) -> bool:

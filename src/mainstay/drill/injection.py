@@ -139,7 +139,9 @@ def _undo(intent: Path) -> list[str]:
 class OnTheLegs:
     """A fault that the gateway's workers make of the traffic to instances."""
 
-    def __init__(self, stage: Stage, cell: Cell, lease: float, seed: int) -> None:
+    def __init__(
+        self, stage: Stage, hits: Mapping[str, list[str]], cell: Cell, *, lease: float, seed: int
+    ) -> None:
         self._stage = stage
         self._lease = lease
         self._orders = [
@@ -151,7 +153,7 @@ class OnTheLegs:
                 "seed": seed,
                 **cell.kind.parameters,
             }
-            for service, instances in _by_service(stage, cell).items()
+            for service, instances in hits.items()
         ]
         self._ids: list[str] = []
 
@@ -184,10 +186,10 @@ class OnTheLegs:
         return f"it acted on {acted} requests, connections or pieces, and {checks} health checks"
 
 
-def _by_service(stage: Stage, cell: Cell) -> Mapping[str, list[str]]:
+def _by_service(stage: Stage, state: dict[str, Any], cell: Cell) -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = {}
     for service in stage.system.services:
-        its = [row["instance"] for row in stage.seen["instances"] if row["service"] == service]
+        its = [row["instance"] for row in state["instances"] if row["service"] == service]
         hit = [name for name in its if name in cell.target.instances]
         if hit and stage.system.listener_of(service) is not None:
             found[service] = hit
@@ -208,10 +210,10 @@ class Operation:
         """Do it, and wait until it is done."""
         try:
             if self._cell.kind.name == "rolling":
-                await self._stage.post(f"/v1/services/{self._cell.target.service}/restart", {}, patience=None)
+                await self._stage.post(f"/v1/services/{self._cell.target.service}/restart", {})
                 return f"every instance of {self._cell.target.service} was replaced"
             for _ in range(_RELOADS):
-                await self._stage.post("/v1/reload", {}, patience=None)
+                await self._stage.post("/v1/reload", {})
                 await asyncio.sleep(_PAUSE)
         except MainstayError as problem:
             raise Unconfirmed(str(problem)) from problem
@@ -228,11 +230,14 @@ class Operation:
 Make = Callable[[Cell], Injection]
 
 
-def injection(stage: Stage, cell: Cell, intent: Path, *, lease: float, seed: int) -> Injection:
+def injection(  # noqa: PLR0913 - the last two by name
+    stage: Stage, state: dict[str, Any], cell: Cell, intent: Path, *, lease: float, seed: int
+) -> Injection:
     """Give what does the fault of a cell (without what is beside it).
 
     Args:
         stage: Where.
+        state: Its status.
         cell: What.
         intent: The file that its way back is written to.
         lease: Seconds after which it ends by itself.
@@ -240,21 +245,21 @@ def injection(stage: Stage, cell: Cell, intent: Path, *, lease: float, seed: int
     """
     kind = cell.kind
     if kind.means == TRAFFIC:
-        return OnTheLegs(stage, cell, lease, seed)
+        return OnTheLegs(stage, _by_service(stage, state, cell), cell, lease=lease, seed=seed)
     if kind.means == ACT:
         return Operation(stage, cell)
-    return Held(_order(stage, cell, lease), intent)
+    return Held(_order(stage, state, cell, lease), intent)
 
 
-def _order(stage: Stage, cell: Cell, lease: float) -> Order:
+def _order(stage: Stage, state: dict[str, Any], cell: Cell, lease: float) -> Order:
     kind, target = cell.kind, cell.target
     parameters = dict(kind.parameters)
     targets, pids, undo = target.instances, [], []
     if kind.name == "worker-kill":
-        worker = min(stage.seen["workers"], key=lambda one: int(one["worker"]))
+        worker = min(state["workers"], key=lambda one: int(one["worker"]))
         targets, pids = (f"gateway-{worker['worker']}",), [worker["pid"]]
     elif kind.name == "supervisor-kill":
-        targets, pids, undo = ("the supervisor",), [stage.seen["supervisor_pid"]], stage.up()
+        targets, pids, undo = ("the supervisor",), [state["supervisor_pid"]], _up(stage)
     elif kind.name == "disk":
         parameters["folder"] = str(stage.system.folder / stage.system.drills.disk[target.service])
         targets = (target.service,)
@@ -268,6 +273,11 @@ def _order(stage: Stage, cell: Cell, lease: float) -> Order:
         parameters=parameters,
         undo=undo,
     )
+
+
+def _up(stage: Stage) -> list[str]:
+    where = ["--file", str(stage.system.file), "--run-dir", str(stage.run.path)]
+    return module("mainstay", "up", "--detach", *where)
 
 
 def _started(pid: int) -> int:

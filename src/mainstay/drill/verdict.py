@@ -185,8 +185,7 @@ def _invalid(seen: Seen) -> str:
         (seen.unsent, f"the generator could not send {seen.unsent} of its requests"),
         (
             seen.lag > LAG,
-            f"the generator was {seen.lag * 1000:.0f} ms late for one request in a hundred,"
-            f" above {LAG * 1000:.0f} ms",
+            f"the generator was {seen.lag * 1000:.0f} ms late for one request in 100, above {LAG * 1000:.0f} ms",
         ),
         (before.failed, f"{before.failed} of {before.sent} requests failed before the fault"),
         (not before.sent or not seen.sent, "no request was made"),

@@ -1,0 +1,148 @@
+"""A run of drills: the cells that were asked for, one after another, and the report of all of them."""
+
+import datetime as dt
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mainstay.base.errors import MainstayError
+from mainstay.drill import stage
+from mainstay.drill.cell import Cell, cells
+from mainstay.drill.conductor import FULL, QUICK, STANDARD, Abort, Conductor, Times
+from mainstay.drill.fault.intent import undo_left
+from mainstay.drill.history import History
+from mainstay.drill.reading import seen
+from mainstay.drill.report import Terms, fingerprint, report, row
+from mainstay.drill.stage import Ask, Stage
+from mainstay.drill.verdict import Expectation, judge
+from mainstay.drill.visit import visits
+from mainstay.supervisor.rundir import RunDir
+from mainstay.system.schema import System
+
+LENGTHS: dict[str, Times] = {"quick": QUICK, "standard": STANDARD, "full": FULL}
+"""How long cells take, by name."""
+Tell = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How drills are to be run."""
+
+    length: str = "standard"
+    live: bool = False
+    rate: float | None = None
+    """Requests a second at each entry point; None: what the system file says."""
+    seed: int = 1
+    abort: bool = True
+    """Whether a run on the live system is called off as the system file says."""
+
+
+class Campaign:
+    """One run."""
+
+    def __init__(self, system: System, run: RunDir, wish: Wish, *, ask: Ask, tell: Tell) -> None:
+        """Be ready to run.
+
+        Args:
+            system: What its file says.
+            run: Its run directory, in which reports are kept, wherever the drills play.
+            wish: How.
+            ask: Asks a running system.
+            tell: Takes news while it goes on.
+        """
+        self.history = History(run.path)
+        self._system = system
+        self._run = run
+        self._wish = wish
+        self._ask = ask
+        self._tell = tell
+        at = time.time()
+        self.terms = Terms(
+            run=self.history.name(at),
+            at=at,
+            live=wish.live,
+            seed=wish.seed,
+            length=wish.length,
+            rate=float(wish.rate if wish.rate is not None else system.drills.load.rate),
+            fingerprint=fingerprint(system),
+        )
+
+    async def run(self, chosen: Sequence[Cell]) -> dict[str, Any]:
+        """Play these cells, keep the report, and give it.
+
+        Raises:
+            MainstayError: it could not be run; what was broken is mended.
+        """
+        planned = len(cells(self._system))
+        rows: list[dict[str, Any]] = []
+        with self.history.running(), tempfile.TemporaryDirectory(prefix="mainstay-drill-") as folder:
+            done, left = undo_left(self.history.intents)
+            if left:
+                raise MainstayError(f"a former drill left what cannot be undone: {'; '.join(left)}")
+            for what in done:
+                self._tell({"event": "undone", "what": what})
+            try:
+                async with self._stage(Path(folder)) as where:
+                    conductor = self._conductor(where, Path(folder))
+                    for number, cell in enumerate(chosen):
+                        self._tell(
+                            {"event": "cell", "cell": cell.name, "number": number + 1, "of": len(chosen)}
+                        )
+                        rows.append(await self._play(conductor, cell))
+                        self._tell({"event": "verdict", **_without_timeline(rows[-1])})
+                        if rows[-1]["aborted"]:
+                            break
+            finally:
+                # What was measured before something went wrong is not lost.
+                made = report(self._system, self.terms, rows, planned)
+                if rows:
+                    self.history.keep(made)
+        return made
+
+    @asynccontextmanager
+    async def _stage(self, folder: Path) -> AsyncIterator[Stage]:
+        if self._wish.live:
+            async with stage.live(self._system, self._run, self._ask) as where:
+                yield where
+            return
+        env = self._system.drills.env
+        async with stage.private(self._system, folder / "copy", self._ask, self._tell, env) as where:
+            yield where
+
+    def _conductor(self, where: Stage, folder: Path) -> Conductor:
+        drills = self._system.drills
+        abort = Abort(drills.abort.failed, max(1, round(drills.abort.after)))
+        return Conductor(
+            where,
+            visits=visits(drills.load, where.entries(), self.terms.rate),
+            times=LENGTHS[self._wish.length],
+            folder=folder,
+            intents=self.history.intents,
+            lease=drills.lease,
+            seed=self._wish.seed,
+            abort=abort if self._wish.live and self._wish.abort else None,
+            tell=self._tell,
+        )
+
+    async def _play(self, conductor: Conductor, cell: Cell) -> dict[str, Any]:
+        await conductor.steady()
+        course = await conductor.play(cell)
+        found = seen(cell, course, None)
+        expected, accepted = self._terms_of(cell)
+        return row(cell, course, found, judge(found, expected), expected, accepted, self.terms)
+
+    def _terms_of(self, cell: Cell) -> tuple[Expectation, str]:
+        """Give what is allowed in a cell, and why another outcome is accepted: of two faults, what is said of the first."""
+        drills = self._system.drills
+        names = (*cell.target.instances[:1], *filter(None, (cell.target.name, cell.target.service)))
+        told = drills.expected(cell.kind.name, names)
+        accepted = drills.accepted(cell.kind.name, names, dt.datetime.now(dt.UTC).date())
+        return Expectation(told.failed, told.gap, told.latency), accepted.reason if accepted else ""
+
+
+def _without_timeline(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "timeline"}

@@ -1,0 +1,174 @@
+"""The drills that were run, kept in the run directory of the system that they are about.
+
+::
+
+    .mainstay/drills/
+    ├── running       the pid of the drill that runs, locked by it
+    ├── faults/       what has to be undone, see `fault.intent`
+    └── reports/      one file for each run: YYYYMMDD-HHMMSS-xxxx.json
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mainstay.base.errors import AlreadyRunning, EnvironmentProblem
+from mainstay.drill.cell import Cell
+from mainstay.drill.report import VERSION, unplayed
+from mainstay.drill.verdict import STALE
+
+KEPT = 500
+"""Reports that are kept: some years of one a day."""
+AGE = 30 * 86400.0
+"""Seconds after which what a drill has shown is told to be old: what it ran on, and what it was asked, has changed."""
+
+
+class History:
+    """The drills of one system."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.path = run_dir / "drills"
+        self.intents = self.path / "faults"
+        self._reports = self.path / "reports"
+
+    def make(self) -> None:
+        """Make its folders, which nobody else may read.
+
+        Raises:
+            EnvironmentProblem: they cannot be made.
+        """
+        try:
+            fresh = not self.path.parent.exists()
+            for folder in (self.path.parent, self.path, self.intents, self._reports):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if fresh:
+                (self.path.parent / ".gitignore").write_text("*\n", encoding="ascii")
+        except OSError as problem:
+            raise EnvironmentProblem(
+                f"cannot write '{self.path}': {(problem.strerror or str(problem)).lower()}"
+            ) from problem
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Be the one drill that runs.
+
+        Raises:
+            AlreadyRunning: there is one.
+        """
+        self.make()
+        lock = os.open(self.path / "running", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AlreadyRunning(
+                    f"a drill of this system is running, pid {_pid_in(lock)}; `mainstay drill halt` ends it"
+                ) from None
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            yield
+            os.ftruncate(lock, 0)
+        finally:
+            os.close(lock)
+
+    def runner(self) -> int | None:
+        """Give the pid of the drill that runs; None when none does."""
+        try:
+            lock = os.open(self.path / "running", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return _pid_in(lock) or None
+        finally:
+            os.close(lock)
+        return None
+
+    def name(self, at: float) -> str:
+        """Make up a name for a run that begins now."""
+        return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(at))}-{secrets.token_hex(2)}"
+
+    def keep(self, report: Mapping[str, Any]) -> Path:
+        """Keep a report; it is whole on the disk, or not there.
+
+        Raises:
+            EnvironmentProblem: it cannot be written.
+        """
+        path = self._reports / f"{report['run']}.json"
+        beside = path.with_suffix(".new")
+        try:
+            with beside.open("w", encoding="utf-8") as file:
+                json.dump(report, file, allow_nan=False)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+            for old in self._files()[:-KEPT]:
+                old.unlink(missing_ok=True)
+        except OSError as problem:
+            raise EnvironmentProblem(
+                f"cannot write '{path}': {(problem.strerror or str(problem)).lower()}"
+            ) from problem
+        return path
+
+    def reports(self) -> list[dict[str, Any]]:
+        """Give every report that can be read, the oldest first."""
+        found = []
+        for path in self._files():
+            with contextlib.suppress(OSError, ValueError):
+                told = json.loads(path.read_text(encoding="utf-8"))
+                if isinstance(told, dict) and told.get("version") == VERSION:
+                    found.append(told)
+        return found
+
+    def _files(self) -> list[Path]:
+        return sorted(self._reports.glob("*.json"))
+
+
+def latest(
+    cells: Sequence[Cell], reports: Sequence[Mapping[str, Any]], fingerprint: str, now: float
+) -> list[dict[str, Any]]:
+    """Give the newest that is known of every cell that a system implies.
+
+    Args:
+        cells: All of them.
+        reports: Of its drills, the oldest first.
+        fingerprint: Of the system as it is: what was shown of another is stale.
+        now: Seconds since 1970.
+    """
+    newest: dict[str, tuple[dict[str, Any], str]] = {}
+    for report in reports:
+        for row in report["cells"]:
+            if "measured" in row:
+                newest[row["cell"]] = (row, report["fingerprint"])
+    return [_known(cell, newest.get(cell.name), fingerprint, now) for cell in cells]
+
+
+def _known(
+    cell: Cell, newest: tuple[dict[str, Any], str] | None, fingerprint: str, now: float
+) -> dict[str, Any]:
+    if newest is None:
+        return unplayed(cell, "it was never drilled")
+    row, shown_of = newest
+    aged = {**row, "age": max(0.0, now - row["at"])}
+    if shown_of != fingerprint:
+        return {
+            **aged,
+            "verdict": STALE,
+            "met": False,
+            "because": f"the system has changed since: {row['because']}",
+        }
+    if aged["age"] > AGE:
+        return {**aged, "verdict": STALE, "met": False, "because": f"too long ago: {row['because']}"}
+    return aged
+
+
+def _pid_in(lock: int) -> int:
+    written = os.pread(lock, 32, 0).strip()
+    return int(written) if written.isdigit() else 0

@@ -1,0 +1,204 @@
+"""The report of a run: plain values, of which every other form is made; docs/reference/drill-report.md tells its shape."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mainstay import __version__
+from mainstay.drill.cell import Cell
+from mainstay.drill.conductor import Course
+from mainstay.drill.fault.kind import CLASSES
+from mainstay.drill.reading import routes, timeline
+from mainstay.drill.tally import Latency
+from mainstay.drill.verdict import (
+    ACCEPTED,
+    DEGRADED,
+    INVALID,
+    NOT_RUN,
+    SURVIVED,
+    Expectation,
+    Judgement,
+    Seen,
+    plain,
+    worst,
+)
+from mainstay.reliability.coverage import CONFIDENCE, lower_bound, needed
+from mainstay.system.schema import System
+
+VERSION = 1
+"""The version of the report's shape; it grows when a field changes its meaning or goes."""
+WANTED = 0.95
+"""The coverage that a report tells the missing runs for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What is the same for every cell of a run."""
+
+    run: str
+    """Its name."""
+    at: float
+    """When it began, in seconds since 1970."""
+    live: bool
+    seed: int
+    length: str
+    """`quick`, `standard` or `full`."""
+    rate: float
+    fingerprint: str
+
+
+def fingerprint(system: System) -> str:
+    """Give what changes when the system does, but for how it is drilled: what was shown of another proves nothing."""
+    told = system.model_copy(update={"drills": type(system.drills)()}).model_dump_json(warnings=False)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def row(  # noqa: PLR0913, PLR0917 - all that is known of it
+    cell: Cell,
+    course: Course,
+    seen: Seen,
+    judgement: Judgement,
+    expected: Expectation,
+    accepted: str,
+    terms: Terms,
+) -> dict[str, Any]:
+    """Give what a report says of a cell that was played."""
+    judged = _accepted(judgement, accepted)
+    gap = seen.gap
+    return {
+        **head(cell),
+        "expected": expected.words(),
+        "verdict": judged.verdict,
+        "measured": judgement.verdict,
+        "because": judged.because,
+        "met": judged.met,
+        "accepted": accepted or None,
+        "sent": seen.sent,
+        "failed": seen.failed,
+        "failures": dict(sorted(seen.failures.items())),
+        "gap": plain(gap.seconds if gap is not None else 0.0),
+        "detected": plain(seen.detected),
+        "failover": plain(seen.served_again),
+        "recovered": plain(seen.recovered),
+        "latency": {name: _latency(getattr(seen, name)) for name in ("before", "during", "after")},
+        "retries": seen.retries,
+        "hedges": seen.hedges,
+        "writes": _writes(seen),
+        "human": seen.human,
+        "confirmed": seen.confirmed or None,
+        "aborted": course.aborted or None,
+        "generator": {"lag_p99": plain(seen.lag), "unsent": seen.unsent},
+        "routes": routes(course),
+        "timeline": timeline(course),
+        "at": course.wall,
+        "seed": terms.seed,
+        "run": terms.run,
+        "reproduce": reproduce(cell, terms),
+    }
+
+
+def head(cell: Cell) -> dict[str, Any]:
+    """Give what is known of a cell before it is played."""
+    return {
+        "cell": cell.name,
+        "fault": "+".join(part.kind.name for part in cell.parts),
+        "target": "+".join(part.target.name for part in cell.parts),
+        "class": cell.kind.family,
+        "title": " and ".join(part.kind.title for part in cell.parts),
+        "breaks": sorted(cell.touches),
+    }
+
+
+def unplayed(cell: Cell, because: str, verdict: str = NOT_RUN) -> dict[str, Any]:
+    """Give what a report says of a cell that was not played."""
+    return {**head(cell), "verdict": verdict, "because": because, "met": verdict == ACCEPTED}
+
+
+def reproduce(cell: Cell, terms: Terms) -> str:
+    """Give the command that plays a cell once more."""
+    words = ["mainstay drill run", *(f"--fault {part.kind.name}" for part in cell.parts)]
+    words += [f"--target {part.target.name}" for part in cell.parts]
+    if cell.beside is not None:
+        words.append("--pairs")
+    if terms.length != "standard":
+        words.append(f"--{terms.length}")
+    words += [f"--rps {terms.rate:g}", f"--seed {terms.seed}", *(["--live"] if terms.live else [])]
+    return " ".join(words)
+
+
+def report(system: System, terms: Terms, rows: Sequence[dict[str, Any]], planned: int) -> dict[str, Any]:
+    """Give the report of a run.
+
+    Args:
+        system: What was drilled.
+        terms: What was the same for all.
+        rows: A line for each cell.
+        planned: How many cells the system file implies.
+    """
+    return {
+        "version": VERSION,
+        "mainstay": __version__,
+        "system": system.name,
+        "file": str(system.file),
+        "fingerprint": terms.fingerprint,
+        "run": terms.run,
+        "at": terms.at,
+        "live": terms.live,
+        "length": terms.length,
+        "rate": terms.rate,
+        "seed": terms.seed,
+        "planned": planned,
+        "met": all(one["met"] for one in rows) and bool(rows),
+        "worst": worst([one["verdict"] for one in rows]),
+        "coverage": coverage(rows),
+        "cells": list(rows),
+    }
+
+
+def coverage(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give for each class of faults how many trials were survived, and what that shows at least.
+
+    What proves nothing, or was not run, is no trial. One in which the fault was survived slowly is survived: users were
+    served.
+    """
+    trials: dict[str, list[bool]] = {}
+    for one in rows:
+        if one.get("measured", INVALID) not in (INVALID, NOT_RUN):
+            trials.setdefault(one["class"], []).append(one["measured"] in (SURVIVED, DEGRADED))
+    return [
+        {
+            "class": name,
+            "trials": len(trials[name]),
+            "survived": sum(trials[name]),
+            "at_least": round(lower_bound(sum(trials[name]), len(trials[name])), 4),
+            "confidence": CONFIDENCE,
+            "clean_runs_for_95": needed(WANTED),
+        }
+        for name in CLASSES
+        if name in trials
+    ]
+
+
+def _accepted(judgement: Judgement, reason: str) -> Judgement:
+    # What proves nothing cannot be accepted: nobody knows what there would be to accept.
+    if judgement.met or not reason or judgement.verdict == INVALID:
+        return judgement
+    return Judgement(ACCEPTED, f"{judgement.because}; accepted: {reason}", met=True)
+
+
+def _latency(latency: Latency) -> dict[str, Any]:
+    return {name: plain(value) for name, value in latency._asdict().items()}
+
+
+def _writes(seen: Seen) -> dict[str, int] | None:
+    orders = seen.orders
+    if orders is None:
+        return None
+    return {
+        "acknowledged": orders.acknowledged,
+        "executed": orders.executed,
+        "lost": len(orders.lost),
+        "twice": len(orders.twice),
+        "unknown": len(orders.unknown),
+    }
