@@ -196,11 +196,14 @@ def test_all_files_that_a_system_file_can_name_are_known():
 
     assert sorted(files()) == sorted(
         [
+            ("drills", "disk", "*"),
+            ("drills", "load", "from"),
+            ("drills", "load", "journal"),
             ("gateway", "access_log", "path"),
             *(("listeners", "*", "tls", *path) for path in tls),
             *(("services", "*", "tls", *path) for path in tls),
             *(("services", "*", "upstream_tls", key) for key in ("ca", "cert", "key")),
             ("services", "*", "cwd"),
-            ("services", "*", "env_file"),
+            ("services", "*", "env_file", "*"),
         ]
     )

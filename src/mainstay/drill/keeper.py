@@ -67,7 +67,7 @@ def take_down(file: Path, run: RunDir) -> None:
     if run.holder() is not None or run.state.exists():
         with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(  # noqa: S603 - ourselves
-                _mainstay("down", file, run),
+                mainstay("down", file, run),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=_DOWN,
@@ -96,7 +96,7 @@ def _up(file: Path, run: RunDir) -> str | None:
     """Start it, and tell what went wrong; who waits for it may go meanwhile."""
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen(  # noqa: S603 - ourselves
-            [*_mainstay("up", file, run), "--detach"],
+            [*mainstay("up", file, run), "--detach"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
@@ -115,7 +115,8 @@ def _up(file: Path, run: RunDir) -> str | None:
         return said.read().decode(errors="replace").strip() or f"exit code {code}" if code else None
 
 
-def _mainstay(word: str, file: Path, run: RunDir) -> list[str]:
+def mainstay(word: str, file: Path, run: RunDir) -> list[str]:
+    """Write a command to a system."""
     # The run directory as well: the environment may name that of another system.
     return module("mainstay", word, "--file", str(file), "--run-dir", str(run.path))
 

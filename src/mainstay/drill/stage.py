@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem, MainstayError, NotRunning
 from mainstay.drill import keeper
-from mainstay.drill.entry import Entry, entries
+from mainstay.drill.inlet import Inlet, inlets
 from mainstay.supervisor.port import Port, Ports
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system import twin
@@ -21,13 +21,14 @@ from mainstay.system.schema import System
 RUN_DIR = ".mainstay"
 """The name of a private copy's run directory, beside its system file."""
 _LISTEN_AGAIN = 0.5
+_PATIENCE = 10.0
 
 
 class Ask(Protocol):
     """Asks a running system over its control socket; with a body it is a POST. It may block."""
 
     def __call__(
-        self, run: RunDir, path: str, body: dict[str, Any] | None = None, *, timeout: float | None = 10.0
+        self, run: RunDir, path: str, body: dict[str, Any] | None = None, *, timeout: float | None = _PATIENCE
     ) -> dict[str, Any]:
         """Give the answer.
 
@@ -51,6 +52,8 @@ class Stage:
         """Its run directory."""
         self.live = live
         """Whether it is the one that users use."""
+        self.seen: dict[str, Any] = {}
+        """The state as it was when somebody last asked for it."""
         self.missed = 0
         """Facts that were told and forgotten before anybody asked for them."""
         self._ask = ask
@@ -71,12 +74,21 @@ class Stage:
         return holder
 
     async def status(self) -> dict[str, Any]:
-        """Give the whole state, as `/v1/status` tells it."""
-        return await asyncio.to_thread(self._ask, self.run, "/v1/status")
+        """Give the whole state, as `/v1/status` tells it, and keep it as `seen`."""
+        self.seen = await asyncio.to_thread(self._ask, self.run, "/v1/status")
+        return self.seen
 
-    async def post(self, path: str, body: dict[str, Any], *, within: float | None = None) -> dict[str, Any]:
-        """Ask for something to be done, and wait for the answer: so many seconds, or as long as it takes."""
-        return await asyncio.to_thread(self._ask, self.run, path, body, timeout=within)
+    async def post(
+        self, path: str, body: dict[str, Any], *, patience: float | None = _PATIENCE
+    ) -> dict[str, Any]:
+        """Ask for something to be done.
+
+        Args:
+            path: `/v1/reload`.
+            body: What to post.
+            patience: Seconds for the answer; None waits as long as it takes.
+        """
+        return await asyncio.to_thread(self._ask, self.run, path, body, timeout=patience)
 
     async def get(self, path: str) -> dict[str, Any]:
         """Ask for something to be told."""
@@ -102,9 +114,13 @@ class Stage:
             self.missed += told["missed"]
         return self._facts
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[Inlet]:
         """Give the ways in at which HTTP is spoken."""
-        return entries(self.system)
+        return inlets(self.system)
+
+    def up(self) -> list[str]:
+        """Write the command that brings a killed supervisor back, who takes over what still runs."""
+        return [*keeper.mainstay("up", self.system.file, self.run), "--detach"]
 
     async def forget(self) -> None:
         """Forget the facts of what was before."""
@@ -148,7 +164,7 @@ async def private(
         folder: A folder for the copy, which is made and goes at the end, unless there is something else in it.
         ask: Asks it.
         tell: Told of news while it starts and ends.
-        env: Variables that its instances get, over those of the file.
+        env: Variables that its instances get, over those of the file and of `drills.env` in it.
 
     Raises:
         SystemFileError: the system file cannot be used any more.

@@ -7,7 +7,7 @@ listeners.*.proxy_protocol             left out: who comes to the copy comes by 
 gateway.admin, gateway.tracing.export  left out: it is not to be taken for the running system
 gateway.access_log.path                left out: its access log is in its own run directory
 every other file and folder            absolute, so that each command runs where it did
-services.*.env                         what is told comes over it, for services with a `command`
+services.*.env                         `drills.env`, and what else is told, comes over it, where there is a `command`
 ====================================== ==================================================================
 
 The environment is read when the copy is made: `${NAME}` is in it as its value, and so may secrets be. Nobody but its
@@ -57,7 +57,7 @@ def copy(
         system: As it was read from its file, which is read once more.
         folder: An empty folder, or one that is to be made.
         ports: Where the copy listens, by the keys of `Opening.key`: `services.web.listen`, `listeners.public.at`.
-        env: Variables that its instances get, over those of the file.
+        env: Variables that its instances get, over those of the file and of its `drills.env`.
         environ: What `${NAME}` is taken from; by default the environment of this process.
 
     Raises:
@@ -70,7 +70,7 @@ def copy(
     document = read_document(text_of(system.file), environ)
     if document.problems or not isinstance(document.content, dict):  # it has changed between two readings
         raise SystemFileError(str(system.file), document.problems)
-    content = altered(document.content, system, ports, env or {})
+    content = altered(document.content, system, ports, {**system.drills.env, **(env or {})})
     head = f"# A private copy of {json.dumps(str(system.file))} for a drill; it is removed when that ends.\n"
     file = folder / NAMES[0]
     try:
@@ -89,6 +89,9 @@ def altered(
 ) -> dict[str, Any]:
     """Give what the copy's file says, of what the system's says; the arguments are those of `copy`."""
     told: dict[str, Any] = {"name": system.name, **_absolute(content, System, system.folder)}
+    journal = system.drills.load.journal
+    if journal is not None and journal.file is not None:
+        told["drills"]["load"]["journal"] = str(system.folder / journal.file)
     for path in LEFT_OUT:
         _leave_out(told, path)
     moved = {
@@ -130,18 +133,29 @@ def _leave_out(content: dict[str, Any], path: tuple[str, ...]) -> None:
 
 
 def files(section: type[Section] = System, path: KeyPath = ()) -> Iterator[KeyPath]:
-    """Give the keys of a system file whose values are files or folders; `*` is every name, or every place in a list."""
-    for key, field in section.model_fields.items():
-        for steps, kind in _kinds(field.annotation):
-            here: KeyPath = (*path, key, *steps)
-            if kind is Path:
-                # Of several files, one may stand without a list.
-                yield (*path, key)
-            elif isinstance(kind, type) and issubclass(kind, Section):
-                yield from files(kind, here)
+    """Give the keys of a system file whose values are, or may be, files or folders; `*` is every name, or every place in a list."""
+    for key, (steps, kind) in _leaves(section):
+        here = (*path, key, *steps)
+        if issubclass(kind, Section):
+            yield from files(kind, here)
+        elif kind is Path or any(part is Path for part in _parts(kind)):
+            yield here
 
 
-def _kinds(annotation: Any) -> Iterator[tuple[KeyPath, Any]]:  # noqa: ANN401 - whatever a field may be annotated with
+def _parts(kind: type) -> Iterator[type]:
+    """Give the types of what a tuple with names is made of."""
+    for annotation in getattr(kind, "__annotations__", {}).values():
+        yield from (part for _, part in _kinds(annotation))
+
+
+def _leaves(section: type[Section]) -> Iterator[tuple[str, tuple[KeyPath, type]]]:
+    """Give the keys of a section, as they are written, with each type that values may have there in the end."""
+    for name, field in section.model_fields.items():
+        for leaf in _kinds(field.annotation):
+            yield field.alias or name, leaf
+
+
+def _kinds(annotation: Any) -> Iterator[tuple[KeyPath, type]]:  # noqa: ANN401 - whatever a field may be annotated with
     """Give the types that a value may have in the end, with the steps to it through mappings and lists."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
@@ -152,7 +166,7 @@ def _kinds(annotation: Any) -> Iterator[tuple[KeyPath, Any]]:  # noqa: ANN401 - 
     elif origin in (dict, list):
         for steps, kind in _kinds(inner[-1]):
             yield ("*", *steps), kind
-    else:
+    elif isinstance(annotation, type):
         yield (), annotation
 
 
@@ -160,24 +174,17 @@ def _absolute(content: Any, section: type[Section], folder: Path) -> Any:  # noq
     """Give the content of a section, copied, with its files and folders absolute."""
     if not isinstance(content, dict):
         return content  # a word in place of the mapping, such as `off`
-    return {
-        key: _absolute_value(value, section.model_fields[key].annotation, folder)
-        for key, value in content.items()
-    }
+    told = dict(content)
+    for key, (steps, kind) in _leaves(section):
+        if key in told and (kind is Path or issubclass(kind, Section)):
+            told[key] = _each(told[key], steps, kind, folder)
+    return told
 
 
-def _absolute_value(value: Any, annotation: Any, folder: Path) -> Any:  # noqa: ANN401 - likewise
-    for steps, kind in _kinds(annotation):
-        if kind is Path:
-            return [str(folder / each) for each in value] if isinstance(value, list) else str(folder / value)
-        if isinstance(kind, type) and issubclass(kind, Section):
-            return _each(value, steps, kind, folder)
-    return value
-
-
-def _each(value: Any, steps: KeyPath, section: type[Section], folder: Path) -> Any:  # noqa: ANN401 - likewise
-    if not steps:
-        return _absolute(value, section, folder)
-    if isinstance(value, dict):
-        return {key: _each(inner, steps[1:], section, folder) for key, inner in value.items()}
-    return [_each(inner, steps[1:], section, folder) for inner in value]
+def _each(value: Any, steps: KeyPath, kind: type, folder: Path) -> Any:  # noqa: ANN401 - likewise
+    if steps and isinstance(value, dict):
+        return {key: _each(inner, steps[1:], kind, folder) for key, inner in value.items()}
+    if steps and isinstance(value, list):
+        return [_each(inner, steps[1:], kind, folder) for inner in value]
+    # Where one will do, it may stand without a list.
+    return _absolute(value, kind, folder) if issubclass(kind, Section) else str(folder / value)
