@@ -306,3 +306,13 @@ class SpanExportMended(Fact):
     collector: str
     lost: int
     """Spans that are missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultUndone(Fact):
+    """A fault that a killed drill had left behind was undone at the start."""
+
+    what: str
+    """`freeze at web-1`."""
+    trouble: str
+    """Why it could not be; empty when it was."""

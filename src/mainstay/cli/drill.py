@@ -1,18 +1,30 @@
 """`mainstay drill`: break the system on purpose, under load, and see what users see."""
 
 import asyncio
+import contextlib
+import os
+import select
+import signal
+import sys
+from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any
 
 import typer
 
-from mainstay.base.errors import MainstayError, SpecError
+from mainstay.base.errors import MainstayError, NotRunning, SpecError
 from mainstay.cli import matrix, option, show
 from mainstay.cli.talk import ask
+from mainstay.drill.abort import read
 from mainstay.drill.campaign import LENGTHS, Campaign, Wish
-from mainstay.drill.cell import cells, chosen, pairs
+from mainstay.drill.cell import Cell, cells, chosen, pairs
+from mainstay.drill.fault.intent import undo_left
+from mainstay.drill.history import History
 from mainstay.system.load import load
+from mainstay.system.schema import System
 
 _COULD_NOT = 2
+_PATIENCE = 90.0
+"""Seconds for a drill that is told to end: a private copy has to be taken down in order."""
 
 app = typer.Typer(
     name="drill",
@@ -84,25 +96,142 @@ def run(  # noqa: PLR0913, PLR0917 - its options
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Replays one schedule of users and one of chance.")] = 1,
+    live: Annotated[
+        bool | None,
+        typer.Option(
+            "--live/--isolated",
+            help="On the system that runs, or on a private copy; by default as the system file says.",
+            show_default=False,
+        ),
+    ] = None,
+    abort_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--abort-on",
+            help="Call it off when so much fails for so long, as in 20%/3s, or when this command fails; several times.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Break the running system without asking.")
+    ] = False,
     json: option.Json = False,
 ) -> None:
     """Run drills, and print the survival matrix.
 
-    Ends with 0 if every cell is as expected, with 1 if one is not, and with 2 if they could not be run.
+    Ends with 0 if every cell is as expected, with 1 if one is not, and with 2 if they could not be run, or were halted.
     """
     try:
         system = load(file)
-        wish = Wish(length=_length(quick=quick, full=full), rate=rps, seed=seed)
+        on_live = system.drills.on == "live" if live is None else live
+        wish = Wish(
+            length=_length(quick=quick, full=full),
+            rate=rps,
+            seed=seed,
+            live=on_live,
+            abort=read(abort_on, max(1, round(system.drills.abort.after))) if abort_on else None,
+        )
         wanted = _wanted(cells(system), fault, target, quick=quick, both=pairs)
-        board = matrix.Board(quiet=json)
-        with board:
-            campaign = Campaign(system, option.run_dir(system.file, run_dir), wish, ask=ask, tell=board.tell)
-            report = asyncio.run(campaign.run(wanted))
+        directory = option.run_dir(system.file, run_dir)
+        if on_live and not yes:
+            _ask_first(system, wanted)
+        with matrix.Board(quiet=json) as board:
+            campaign = Campaign(system, directory, wish, ask=ask, tell=board.tell)
+            report = asyncio.run(_haltable(campaign.run(wanted)))
+    except asyncio.CancelledError:
+        show.news("it was halted; all that was broken is mended")
+        raise typer.Exit(_COULD_NOT) from None
     except MainstayError as problem:
         show.problem(problem)
         raise typer.Exit(_COULD_NOT) from None
     _show(report, json=json)
     raise typer.Exit(0 if report["met"] else 1)
+
+
+@app.command()
+def undo(file: option.File = None, run_dir: option.Run = None, json: option.Json = False) -> None:
+    """Undo whatever drills have left broken. It may be run at any time, and any number of times.
+
+    Ends with 1 if something could not be undone.
+    """
+    directory = option.run_dir(file, run_dir)
+    done, left = undo_left(History(directory.path).intents, held=True)
+    if directory.holder() is not None:
+        with contextlib.suppress(NotRunning):
+            done += [
+                f"{one['fault']} at {one['service']}" for one in ask(directory, "/v1/faults/end", {})["ended"]
+            ]
+    if json:
+        show.data({"version": 1, "undone": done, "left": left})
+    else:
+        for what in done:
+            show.news(f"undone: {what}")
+        for what in left:
+            show.news(f"[red]not undone: {what}[/]")
+        if not done and not left:
+            show.news("nothing is left to undo")
+    raise typer.Exit(1 if left else 0)
+
+
+@app.command()
+def halt(file: option.File = None, run_dir: option.Run = None) -> None:
+    """End the drill that runs, at once, and undo what it has broken.
+
+    Ends with 4 if none runs.
+    """
+    directory = option.run_dir(file, run_dir)
+    history = History(directory.path)
+    runner = history.runner()
+    if runner is not None:
+        _end(runner)
+    undo_left(history.intents, held=True)
+    if runner is None:
+        raise NotRunning(
+            f"no drill runs at '{directory.path}'; `mainstay drill undo` undoes what one has left"
+        )
+    show.news(f"the drill, pid {runner}, has ended; all that was broken is mended")
+
+
+def _end(pid: int) -> None:
+    """Have a process end, and wait for it; one that does not is killed, and its faults end by their leases."""
+    try:
+        watched = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(watched, signal.SIGTERM)
+        if not select.select([watched], [], [], _PATIENCE)[0]:
+            signal.pidfd_send_signal(watched, signal.SIGKILL)
+            select.select([watched], [], [], _PATIENCE)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(watched)
+
+
+async def _haltable(run: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """Run it; a signal cancels it, which mends all that is broken."""
+    task = asyncio.ensure_future(run)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
+
+
+def _ask_first(system: System, wanted: Sequence[Cell]) -> None:
+    """Name what will be broken, and ask whether it may be.
+
+    Raises:
+        SpecError: nobody is there to be asked.
+    """
+    broken = sorted({name for cell in wanted for name in cell.touches})
+    what = (
+        f"{len(wanted)} drills of '{system.name}', which runs, will break {', '.join(broken) or 'Mainstay itself'},"
+        " one after another, while users are served"
+    )
+    if not sys.stdin.isatty():
+        raise SpecError(f"{what}: tell --yes to have that done, or --isolated")
+    show.news(what)
+    typer.confirm("Go on?", abort=True, err=True)
 
 
 def _show(report: dict[str, Any], *, json: bool) -> None:

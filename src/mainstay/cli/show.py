@@ -267,6 +267,9 @@ def fact(record: dict[str, Any]) -> str:
         "SystemReloaded": f"reloaded: {', '.join(record.get('changes', ()))}",
         "ReloadFailed": f"not reloaded: {record.get('reason')}",
         "Upgraded": f"upgraded from {record.get('before')} to {record.get('after')}",
+        "FaultUndone": (
+            f"a drill had left behind {record.get('what')}: {record.get('trouble') or 'it is undone'}"
+        ),
         "UpgradeFailed": f"not upgraded: {record.get('reason')}",
         "ZoneShunned": (
             f"of zone {record.get('zone')} asked last by gateway worker {record.get('worker')}: instances there failed"

@@ -17,6 +17,7 @@ from mainstay.base.errors import EnvironmentProblem, MainstayError, Refused
 from mainstay.base.facts import (
     BreakerMoved,
     Fact,
+    FaultUndone,
     InstanceEjected,
     ReloadFailed,
     SystemReloaded,
@@ -29,6 +30,7 @@ from mainstay.control.extra import refuse_without
 from mainstay.control.layout import access_log, addresses
 from mainstay.control.recent import Recent
 from mainstay.control.traffic import Traffic, Turn
+from mainstay.drill.fault.intent import undo_left
 from mainstay.gateway import remote
 from mainstay.gateway.crew.crew import Crew
 from mainstay.gateway.crew.listening import bind
@@ -157,6 +159,7 @@ class Control:
             self._try_log(self.system)
         if problems := self._traffic.keyring.open():
             raise EnvironmentProblem("\n".join(problems))
+        await self._undo_drills()
         self._chores = asyncio.get_running_loop().create_task(self._do_chores())
         taken_over = False
         admin: socket.socket | None = None
@@ -179,6 +182,14 @@ class Control:
             await (self.abandon() if goes_on else self.stop())
             raise
         self.phase = "running"
+
+    async def _undo_drills(self) -> None:
+        """Undo what a drill that was killed has left broken."""
+        done, left = await asyncio.to_thread(undo_left, self._rundir.path / "drills" / "faults")
+        for what in done:
+            self._emit(FaultUndone(at=self._clock.wall(), what=what, trouble=""))
+        for what in left:
+            self._emit(FaultUndone(at=self._clock.wall(), what=what, trouble="it could not be undone"))
 
     async def take_down(self) -> int:
         """Stop what a supervisor that was killed has left running, and give the number of processes."""

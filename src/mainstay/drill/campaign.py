@@ -1,7 +1,7 @@
 """A run of drills: the cells that were asked for, one after another, and the report of all of them."""
 
 import datetime as dt
-import tempfile
+import shlex
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -11,8 +11,9 @@ from typing import Any
 
 from mainstay.base.errors import MainstayError
 from mainstay.drill import stage
+from mainstay.drill.abort import Abort, Rule
 from mainstay.drill.cell import Cell, cells
-from mainstay.drill.conductor import FULL, QUICK, STANDARD, Abort, Conductor, Times
+from mainstay.drill.conductor import FULL, QUICK, STANDARD, Conductor, Times
 from mainstay.drill.fault.intent import undo_left
 from mainstay.drill.history import History
 from mainstay.drill.reading import seen
@@ -37,8 +38,8 @@ class Wish:
     rate: float | None = None
     """Requests a second at each entry point; None: what the system file says."""
     seed: int = 1
-    abort: bool = True
-    """Whether a run on the live system is called off as the system file says."""
+    abort: Abort | None = None
+    """When it is called off; None: on the live system, as the system file says, and a private copy never."""
 
 
 class Campaign:
@@ -79,15 +80,15 @@ class Campaign:
         """
         planned = len(cells(self._system))
         rows: list[dict[str, Any]] = []
-        with self.history.running(), tempfile.TemporaryDirectory(prefix="mainstay-drill-") as folder:
+        with self.history.running() as folder:
             done, left = undo_left(self.history.intents)
             if left:
                 raise MainstayError(f"a former drill left what cannot be undone: {'; '.join(left)}")
             for what in done:
                 self._tell({"event": "undone", "what": what})
             try:
-                async with self._stage(Path(folder)) as where:
-                    conductor = self._conductor(where, Path(folder))
+                async with self._stage(folder) as where:
+                    conductor = self._conductor(where, folder)
                     for number, cell in enumerate(chosen):
                         self._tell(
                             {"event": "cell", "cell": cell.name, "number": number + 1, "of": len(chosen)}
@@ -115,7 +116,6 @@ class Campaign:
 
     def _conductor(self, where: Stage, folder: Path) -> Conductor:
         drills = self._system.drills
-        abort = Abort(drills.abort.failed, max(1, round(drills.abort.after)))
         return Conductor(
             where,
             visits=visits(drills.load, where.entries(), self.terms.rate),
@@ -124,9 +124,18 @@ class Campaign:
             intents=self.history.intents,
             lease=drills.lease,
             seed=self._wish.seed,
-            abort=abort if self._wish.live and self._wish.abort else None,
+            abort=self._abort(),
             tell=self._tell,
         )
+
+    def _abort(self) -> Abort:
+        if self._wish.abort is not None:
+            return self._wish.abort
+        if not self._wish.live:
+            return Abort()
+        told = self._system.drills.abort
+        command = told.probe if told.probe is None or isinstance(told.probe, str) else shlex.join(told.probe)
+        return Abort([Rule(told.failed, max(1, round(told.after)))], [command] if command else [])
 
     async def _play(self, conductor: Conductor, cell: Cell) -> dict[str, Any]:
         await conductor.steady()

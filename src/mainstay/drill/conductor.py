@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mainstay.base.errors import MainstayError
+from mainstay.drill.abort import Abort, Guard
 from mainstay.drill.cell import Cell
 from mainstay.drill.injection import Injection, Unconfirmed, injection
 from mainstay.drill.record import Record
@@ -83,15 +84,6 @@ class Course(NamedTuple):
     """Why it was called off; empty when it was not."""
 
 
-class Abort(NamedTuple):
-    """When to call a drill off."""
-
-    share: float
-    """The share of requests that fail."""
-    seconds: int
-    """For how long."""
-
-
 class Conductor:
     """Plays drills on a stage, one after another."""
 
@@ -105,7 +97,7 @@ class Conductor:
         intents: Path,
         lease: float,
         seed: int,
-        abort: Abort | None,
+        abort: Abort,
         tell: Tell,
     ) -> None:
         """Be ready to play.
@@ -118,7 +110,7 @@ class Conductor:
             intents: For what has to be undone.
             lease: Seconds after which a fault ends by itself unless it is renewed.
             seed: Of users and faults.
-            abort: When to call it off; None: never.
+            abort: When to call it off.
             tell: Takes news while it goes on.
         """
         self._stage = stage
@@ -249,16 +241,17 @@ class Conductor:
         return "; ".join(map(str, filter(None, said))), "", aborted, back
 
     async def _hold(self, faults: Sequence[Injection], users: Sequence[Users], until: float) -> str:
-        """Keep it broken for its time, unless too many fail for too long."""
+        """Keep it broken for its time, unless it is to be called off; give why it was."""
         renewed = time.monotonic()
-        while (now := time.monotonic()) < until:
-            if now - renewed > self._lease / 3:
-                renewed = now
-                for fault in faults:
-                    await fault.renew()
-            if self._abort is not None and (one := _failing(users, self._abort)):
-                return f"called off: {self._abort.share:.0%} of the requests to {one} failed for {self._abort.seconds} s"
-            await asyncio.sleep(min(_LOOK, until - now))
+        async with Guard(self._abort, users) as guard:
+            while (now := time.monotonic()) < until:
+                if now - renewed > self._lease / 3:
+                    renewed = now
+                    for fault in faults:
+                        await fault.renew()
+                if reason := guard.reason():
+                    return reason
+                await asyncio.sleep(min(_LOOK, until - now))
         return ""
 
     async def _whole(self, limit: float) -> float:
@@ -282,17 +275,6 @@ def _is_whole(stage: Stage, state: dict[str, Any]) -> bool:
         and len(state["workers"]) >= workers
         and all(worker["table"] >= state["table"] for worker in state["workers"])
     )
-
-
-def _failing(users: Sequence[Users], abort: Abort) -> str:
-    """Give the entry point at which so much failed for so long; empty when there is none."""
-    for one in users:
-        last = list(one.seconds)[-abort.seconds :]
-        if len(last) == abort.seconds and all(
-            ended and failed >= abort.share * ended for ended, failed in last
-        ):
-            return one.name
-    return ""
 
 
 def _counted(state: dict[str, Any], what: str) -> int:

@@ -5,6 +5,7 @@
     .mainstay/drills/
     ├── running       the pid of the drill that runs, locked by it
     ├── faults/       what has to be undone, see `fault.intent`
+    ├── work/         records, and the private copy, of the drill that runs
     └── reports/      one file for each run: YYYYMMDD-HHMMSS-xxxx.json
 """
 
@@ -13,6 +14,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -36,6 +38,7 @@ class History:
         self.path = run_dir / "drills"
         self.intents = self.path / "faults"
         self._reports = self.path / "reports"
+        self._work = self.path / "work"
 
     def make(self) -> None:
         """Make its folders, which nobody else may read.
@@ -55,8 +58,8 @@ class History:
             ) from problem
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        """Be the one drill that runs.
+    def running(self) -> Iterator[Path]:
+        """Be the one drill that runs; gives an empty folder to work in.
 
         Raises:
             AlreadyRunning: there is one.
@@ -72,7 +75,11 @@ class History:
                 ) from None
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-            yield
+            # What one that was killed has left is of no use to anybody.
+            shutil.rmtree(self._work, ignore_errors=True)
+            self._work.mkdir(mode=0o700)
+            yield self._work
+            shutil.rmtree(self._work, ignore_errors=True)
             os.ftruncate(lock, 0)
         finally:
             os.close(lock)

@@ -210,10 +210,10 @@ class Operation:
         """Do it, and wait until it is done."""
         try:
             if self._cell.kind.name == "rolling":
-                await self._stage.post(f"/v1/services/{self._cell.target.service}/restart", {})
+                await self._stage.post(f"/v1/services/{self._cell.target.service}/restart", {}, patience=None)
                 return f"every instance of {self._cell.target.service} was replaced"
             for _ in range(_RELOADS):
-                await self._stage.post("/v1/reload", {})
+                await self._stage.post("/v1/reload", {}, patience=None)
                 await asyncio.sleep(_PAUSE)
         except MainstayError as problem:
             raise Unconfirmed(str(problem)) from problem
@@ -259,7 +259,7 @@ def _order(stage: Stage, state: dict[str, Any], cell: Cell, lease: float) -> Ord
         worker = min(state["workers"], key=lambda one: int(one["worker"]))
         targets, pids = (f"gateway-{worker['worker']}",), [worker["pid"]]
     elif kind.name == "supervisor-kill":
-        targets, pids, undo = ("the supervisor",), [state["supervisor_pid"]], _up(stage)
+        targets, pids, undo = ("the supervisor",), [state["supervisor_pid"]], stage.up()
     elif kind.name == "disk":
         parameters["folder"] = str(stage.system.folder / stage.system.drills.disk[target.service])
         targets = (target.service,)
@@ -273,11 +273,6 @@ def _order(stage: Stage, state: dict[str, Any], cell: Cell, lease: float) -> Ord
         parameters=parameters,
         undo=undo,
     )
-
-
-def _up(stage: Stage) -> list[str]:
-    where = ["--file", str(stage.system.file), "--run-dir", str(stage.run.path)]
-    return module("mainstay", "up", "--detach", *where)
 
 
 def _started(pid: int) -> int:

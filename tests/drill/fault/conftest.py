@@ -53,7 +53,8 @@ class Instance:
             start_new_session=True,
         )
         assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
+        # One that is killed at once never tells.
+        self.port = int(self.process.stdout.readline() or 0)
         self.pid = self.process.pid
 
     @property

@@ -93,12 +93,16 @@ def test_what_a_killed_holder_left_is_undone_by_whoever_comes_next(
     assert undo_left(tmp_path) == ([], [])
 
 
-def test_what_a_living_holder_holds_is_undone_as_well(instance: Start, holder: Hold, tmp_path: Path) -> None:
+def test_what_a_living_holder_holds_is_undone_only_when_that_is_asked_for(
+    instance: Start, holder: Hold, tmp_path: Path
+) -> None:
     web = instance("web-1")
     hold = holder("freeze", "web-1", lease=60.0)
     hold.heard()
+    assert undo_left(tmp_path) == ([], [])
+    assert web.letter == "T"
 
-    done, _ = undo_left(tmp_path)
+    done, _ = undo_left(tmp_path, held=True)
 
     assert done == ["freeze at web-1"]
     assert hold.process.wait() != 0

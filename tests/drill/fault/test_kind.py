@@ -26,5 +26,5 @@ def test_every_kind_that_is_held_has_a_grip(name: str) -> None:
 
 
 def test_an_unknown_kind_is_told_with_the_nearest() -> None:
-    with pytest.raises(SpecError, match="no fault 'freze'.*did you mean 'freeze'"):
+    with pytest.raises(SpecError, match=r"no fault 'freze'.*did you mean 'freeze'"):
         kind_of("freze")

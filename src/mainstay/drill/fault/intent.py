@@ -61,11 +61,12 @@ class Intent:
         return left
 
 
-def undo_left(folder: Path) -> tuple[list[str], list[str]]:
-    """Undo whatever faults were left behind; those that a living process holds are ended by it.
+def undo_left(folder: Path, *, held: bool = False) -> tuple[list[str], list[str]]:
+    """Undo whatever faults were left behind by a process that is no more.
 
     Args:
         folder: Where their intents are.
+        held: Whether those that a living process holds are undone as well; it is ended first.
 
     Returns:
         What was undone, and what could not be, in words.
@@ -80,7 +81,10 @@ def undo_left(folder: Path) -> tuple[list[str], list[str]]:
         except (OSError, ValueError, KeyError, TypeError):
             left.append(f"{path} cannot be read")
             continue
-        _end(pid, started)
+        if is_that(pid, started):
+            if not held:
+                continue
+            send(pid, started, signal.SIGKILL)
         troubles = take_back(steps)
         if troubles:
             left += [f"{what}: {trouble}" for trouble in troubles]
@@ -147,8 +151,3 @@ def send(pid: int, started: int, number: int) -> bool:
         return False
     finally:
         os.close(fd)
-
-
-def _end(pid: int, started: int) -> None:
-    if pid != os.getpid():
-        send(pid, started, signal.SIGKILL)
