@@ -1,20 +1,25 @@
 """A private copy that runs as its original does and leaves nothing behind, however it ends."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 import urllib.request
 
 import pytest
 
+from e2e.conftest import free_port
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.cli.talk import ask
+from mainstay.drill import keeper
 from mainstay.drill.stage import live, private
 from mainstay.supervisor import procfs
 from mainstay.supervisor.orphan import marked
+from mainstay.supervisor.rundir import RunDir
 from mainstay.system.load import load
 
 pytestmark = pytest.mark.e2e
@@ -152,3 +157,29 @@ async def test_who_is_cancelled_while_it_starts_leaves_nothing(shop, tmp_path, m
 
     assert marked(run) == []
     assert not folder.exists()
+
+
+def test_what_does_not_end_by_itself_is_ended(shop, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLACE", str(tmp_path / "place"))
+    run = RunDir(shop.folder / ".mainstay")
+    (shop.folder / "mainstay.yaml").write_text(
+        FILE.replace(":1\n", f":{free_port()}\n").replace(FILE.splitlines()[1], "gateway: { workers: 1 }")
+    )
+    held = subprocess.Popen(
+        keeper.argv(shop.file, run, remove=True), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    told = json.loads(held.stdout.readline())
+    supervisor = run.holder()
+    held.send_signal(signal.SIGINT)  # as a terminal does, and for somebody else
+    os.kill(supervisor, signal.SIGSTOP)
+
+    keeper.take_down(shop.file, run, patience=0.5)
+    left = marked(run.path)
+    held.communicate(timeout=60)
+
+    assert told == {"up": True}
+    assert left == []
+    assert procfs.stat(supervisor) is None or not procfs.stat(supervisor).alive
+    assert held.returncode == 0
+    assert not run.path.exists()
+    assert not shop.file.exists()
