@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem, MainstayError, NotRunning
 from mainstay.drill import keeper
-from mainstay.drill.inlet import Inlet, inlets
+from mainstay.drill.entry import Entry, entries
 from mainstay.supervisor.port import Port, Ports
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system import twin
@@ -114,9 +114,9 @@ class Stage:
             self.missed += told["missed"]
         return self._facts
 
-    def entries(self) -> list[Inlet]:
+    def entries(self) -> list[Entry]:
         """Give the ways in at which HTTP is spoken."""
-        return inlets(self.system)
+        return entries(self.system)
 
     def up(self) -> list[str]:
         """Write the command that brings a killed supervisor back, who takes over what still runs."""

@@ -10,7 +10,7 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inlet:
+class Entry:
     """One way in."""
 
     name: str
@@ -28,7 +28,7 @@ class Inlet:
         return tuple(dict.fromkeys(service for service, _ in self.ways))
 
 
-def inlets(system: System) -> list[Inlet]:
+def entries(system: System) -> list[Entry]:
     """Give all ways in, in the order of the file; one for each host that routes of a listener name."""
     ways: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for name, service in system.services.items():
@@ -39,14 +39,14 @@ def inlets(system: System) -> list[Inlet]:
             ways.setdefault((at, host or ""), []).append((name, path or "/"))
     openings = system.openings()
     return [
-        _inlet(name, openings[name].listener, host, tuple(inner))
+        _entry(name, openings[name].listener, host, tuple(inner))
         for (name, host), inner in ways.items()
         if openings[name].listener.scheme != TCP
     ]
 
 
-def _inlet(name: str, listener: Listener, host: str, ways: tuple[tuple[str, str], ...]) -> Inlet:
+def _entry(name: str, listener: Listener, host: str, ways: tuple[tuple[str, str], ...]) -> Entry:
     near = listener._replace(host=_ANY.get(listener.host, listener.host))
     # A wildcard stands for any name in its place.
     said = host.replace("*", "drill", 1) if host else str(near).partition("://")[2]
-    return Inlet(name=name, url=str(near), host=said, ways=ways)
+    return Entry(name=name, url=str(near), host=said, ways=ways)

@@ -1,4 +1,4 @@
-from mainstay.drill.inlet import inlets
+from mainstay.drill.entry import entries
 from mainstay.system.schema import System
 
 SLEEP = {"command": "sleep 5"}
@@ -20,7 +20,7 @@ def test_a_listener_has_a_way_in_for_each_host_that_is_told():
         }
     )
 
-    found = inlets(system)
+    found = entries(system)
 
     assert [(one.name, one.url, one.host) for one in found] == [
         ("public", "https://127.0.0.1:8443", "127.0.0.1:8443"),
