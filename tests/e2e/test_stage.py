@@ -10,9 +10,9 @@ import sys
 import time
 import urllib.request
 
+import psutil
 import pytest
 
-from e2e.conftest import free_port
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.cli.talk import ask
 from mainstay.drill import keeper
@@ -65,6 +65,22 @@ def silent(news):
     del news
 
 
+CLOCK = "{ gateway: { workers: 1 }, services: { clock: { command: sleep 600 } } }"
+LATE = """\
+gateway: { workers: 1 }
+services:
+  late: { command: touch begun && exec sleep 600, listen: "http://127.0.0.1:1", ready_within: 60s }
+"""
+
+
+def site(folder, text):
+    """Write a system file into a folder of its own, and give what it says."""
+    home = folder / "home"
+    home.mkdir()
+    (home / "mainstay.yaml").write_text(text)
+    return load(home / "mainstay.yaml")
+
+
 @pytest.fixture
 def shop(tmp_path):
     home = tmp_path / "home"
@@ -79,13 +95,17 @@ def places(stage):
     return stage.pid, stage.run.path, int(entry.url.rpartition(":")[2])
 
 
+def ended(pid):
+    now = procfs.stat(pid)
+    return now is None or not now.alive
+
+
 def nothing_left(pid, run, port):
     assert marked(run) == []
     assert not run.exists()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 5)
-    supervisor = procfs.stat(pid)
-    assert supervisor is None or not supervisor.alive
+    assert ended(pid)
 
 
 async def test_a_private_copy_is_a_system_of_its_own(shop, tmp_path, monkeypatch):
@@ -138,48 +158,57 @@ async def test_a_copy_that_cannot_start_says_why_and_leaves_nothing(tmp_path):
     assert not folder.exists()
 
 
-async def test_who_is_cancelled_while_it_starts_leaves_nothing(shop, tmp_path, monkeypatch):
-    monkeypatch.setenv("PLACE", str(tmp_path / "place"))
-    (shop.folder / "mainstay.yaml").write_text(FILE.replace("JOURNAL: real", "BOOT: 60s"))
-    folder = tmp_path / "copy"
+async def test_who_is_cancelled_while_it_starts_leaves_nothing(tmp_path):
+    system, folder = site(tmp_path, LATE), tmp_path / "copy"
+    run = folder / ".mainstay"
 
     async def play():
-        async with private(shop, folder, ask, silent):
+        async with private(system, folder, ask, silent):
             raise AssertionError("it is up")
 
     playing = asyncio.ensure_future(play())
-    await until((tmp_path / "place").exists)
-    run = folder / ".mainstay"
-    assert marked(run)
+    await until((system.folder / "begun").exists)
+    before = marked(run)
     playing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await playing
 
+    assert before
     assert marked(run) == []
     assert not folder.exists()
 
 
-def test_what_does_not_end_by_itself_is_ended(shop, tmp_path, monkeypatch):
-    monkeypatch.setenv("PLACE", str(tmp_path / "place"))
-    run = RunDir(shop.folder / ".mainstay")
-    (shop.folder / "mainstay.yaml").write_text(
-        FILE.replace(":1\n", f":{free_port()}\n").replace(FILE.splitlines()[1], "gateway: { workers: 1 }")
-    )
+def test_what_does_not_end_by_itself_is_ended(tmp_path):
+    system = site(tmp_path, CLOCK)
+    run = RunDir(system.folder / ".mainstay")
     held = subprocess.Popen(
-        keeper.argv(shop.file, run, remove=True), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        keeper.argv(system.file, run, remove=True), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     told = json.loads(held.stdout.readline())
     supervisor = run.holder()
     held.send_signal(signal.SIGINT)  # as a terminal does, and for somebody else
     os.kill(supervisor, signal.SIGSTOP)
 
-    keeper.take_down(shop.file, run, patience=0.5)
+    keeper.take_down(system.file, run, patience=0.5)
     left = marked(run.path)
     held.communicate(timeout=60)
 
     assert told == {"up": True}
     assert left == []
-    assert procfs.stat(supervisor) is None or not procfs.stat(supervisor).alive
+    assert ended(supervisor)
     assert held.returncode == 0
     assert not run.path.exists()
-    assert not shop.file.exists()
+    assert not system.file.exists()
+
+
+async def test_a_copy_ends_with_its_drill_also_when_its_keeper_is_killed(tmp_path):
+    system, folder = site(tmp_path, CLOCK), tmp_path / "copy"
+
+    async with private(system, folder, ask, silent) as stage:
+        supervisor, run = stage.pid, stage.run.path
+        (keeping,) = [one for one in psutil.Process().children() if "mainstay.drill.keeper" in one.cmdline()]
+        keeping.kill()
+
+    assert ended(supervisor)
+    assert marked(run) == []
+    assert not folder.exists()

@@ -1,5 +1,6 @@
 """Where users come in: each address and host of a system at which HTTP is spoken, and whom it reaches."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from mainstay.system.listener import TCP, Listener
@@ -14,6 +15,8 @@ class Entry:
     """One way in."""
 
     name: str
+    """What no other entry of the system is called: the listener's name, followed by the host where it has several."""
+    listener: str
     """The listener's name, or the service's whose own it is."""
     url: str
     """Scheme, host and port: `https://127.0.0.1:8443`."""
@@ -38,15 +41,24 @@ def entries(system: System) -> list[Entry]:
         for host, path in [(route.host, route.path) for route in service.routes] or [(None, None)]:
             ways.setdefault((at, host or ""), []).append((name, path or "/"))
     openings = system.openings()
+    hosts = Counter(name for name, _ in ways)
     return [
-        _entry(name, openings[name].listener, host, tuple(inner))
+        Entry(
+            name=f"{name} {host}" if host and hosts[name] > 1 else name,
+            listener=name,
+            url=str(near),
+            host=_said(host) or str(near).partition("://")[2],
+            ways=tuple(inner),
+        )
         for (name, host), inner in ways.items()
-        if openings[name].listener.scheme != TCP
+        if (near := _near(openings[name].listener)).scheme != TCP
     ]
 
 
-def _entry(name: str, listener: Listener, host: str, ways: tuple[tuple[str, str], ...]) -> Entry:
-    near = listener._replace(host=_ANY.get(listener.host, listener.host))
+def _near(listener: Listener) -> Listener:
+    return listener._replace(host=_ANY.get(listener.host, listener.host))
+
+
+def _said(host: str) -> str:
     # A wildcard stands for any name in its place.
-    said = host.replace("*", "drill", 1) if host else str(near).partition("://")[2]
-    return Entry(name=name, url=str(near), host=said, ways=ways)
+    return host.replace("*", "drill", 1)
