@@ -1,11 +1,9 @@
 """A private copy that runs as its original does and leaves nothing behind, however it ends."""
 
 import asyncio
-import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
@@ -19,7 +17,6 @@ from mainstay.drill import keeper
 from mainstay.drill.stage import live, private
 from mainstay.supervisor import procfs
 from mainstay.supervisor.orphan import marked
-from mainstay.supervisor.rundir import RunDir
 from mainstay.system.load import load
 
 pytestmark = pytest.mark.e2e
@@ -95,6 +92,12 @@ def places(stage):
     return stage.pid, stage.run.path, int(entry.url.rpartition(":")[2])
 
 
+def keeping():
+    """Give the process that keeps the copy."""
+    (found,) = [one for one in psutil.Process().children() if "mainstay.drill.keeper" in one.cmdline()]
+    return found
+
+
 def ended(pid):
     now = procfs.stat(pid)
     return now is None or not now.alive
@@ -115,6 +118,7 @@ async def test_a_private_copy_is_a_system_of_its_own(shop, tmp_path, monkeypatch
 
     async with private(shop, folder, ask, told.append, {"JOURNAL": str(tmp_path / "journal")}) as stage:
         seen = places(stage)
+        keeping().send_signal(signal.SIGINT)  # which a terminal means for somebody else
         (entry,) = stage.entries()
         answer = await asyncio.to_thread(urllib.request.urlopen, f"{entry.url}/healthz", timeout=10)
         answer.close()
@@ -178,37 +182,16 @@ async def test_who_is_cancelled_while_it_starts_leaves_nothing(tmp_path):
     assert not folder.exists()
 
 
-def test_what_does_not_end_by_itself_is_ended(tmp_path):
-    system = site(tmp_path, CLOCK)
-    run = RunDir(system.folder / ".mainstay")
-    held = subprocess.Popen(
-        keeper.argv(system.file, run, remove=True), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    told = json.loads(held.stdout.readline())
-    supervisor = run.holder()
-    held.send_signal(signal.SIGINT)  # as a terminal does, and for somebody else
-    os.kill(supervisor, signal.SIGSTOP)
-
-    keeper.take_down(system.file, run, patience=0.5)
-    left = marked(run.path)
-    held.communicate(timeout=60)
-
-    assert told == {"up": True}
-    assert left == []
-    assert ended(supervisor)
-    assert held.returncode == 0
-    assert not run.path.exists()
-    assert not system.file.exists()
-
-
-async def test_a_copy_ends_with_its_drill_also_when_its_keeper_is_killed(tmp_path):
+async def test_what_does_not_end_by_itself_is_ended_also_when_its_keeper_is_killed(tmp_path):
     system, folder = site(tmp_path, CLOCK), tmp_path / "copy"
 
     async with private(system, folder, ask, silent) as stage:
         supervisor, run = stage.pid, stage.run.path
-        (keeping,) = [one for one in psutil.Process().children() if "mainstay.drill.keeper" in one.cmdline()]
-        keeping.kill()
+        keeping().kill()
+        os.kill(supervisor, signal.SIGSTOP)
+        await asyncio.to_thread(keeper.take_down, stage.system.file, stage.run, patience=0.5)
+        left = marked(run)
 
+    assert left == []
     assert ended(supervisor)
-    assert marked(run) == []
     assert not folder.exists()
