@@ -22,12 +22,25 @@ TOLD = {"begin": BEGIN, "broken": BEGIN + 4, "healed": BEGIN + 8}
 
 
 def head(*, keyed=False):
-    return Head("http://127.0.0.1:1", "u", BEGIN, 1_700_000_000.0, {"keyed": keyed})
+    return Head("http://127.0.0.1:1", "u", BEGIN, 1_700_000_000.0, {"keyed": keyed}, {})
 
 
 def record(number, at, *, method="GET", took=0.01, outcome="ok"):
     status = {"ok": 200, "status": 502}.get(outcome, 0)
-    return Record(number, f"o{number}", method, "kept", 1, at, 0.0, at + took, outcome, status)
+    return Record(
+        number,
+        f"o{number}",
+        method,
+        "kept",
+        1,
+        at,
+        0.0,
+        at + took,
+        outcome,
+        status,
+        f"{method} /",
+        method == "POST",
+    )
 
 
 def users():

@@ -13,10 +13,12 @@ import pytest
 
 from mainstay.drill import generator
 from mainstay.drill.generator import Generator
+from mainstay.drill.mix import Errand, Letter
 from mainstay.drill.schedule import Arrival, LoadSpec
 from mainstay.drill.tally import tally
-from mainstay.drill.target import Target
+from mainstay.drill.target import Target, trust
 from mainstay.drill.wire import Line, Shot
+from pki import Authority
 
 BODY = b'{"ok": true}'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
@@ -55,9 +57,11 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def serving(answer):
+async def serving(answer, context=None):
     server = Server()
-    listener = await asyncio.get_running_loop().create_server(lambda: Peer(server, answer), "127.0.0.1", 0)
+    listener = await asyncio.get_running_loop().create_server(
+        lambda: Peer(server, answer), "127.0.0.1", 0, ssl=context
+    )
     server.port = listener.sockets[0].getsockname()[1]
     async with listener:
         yield server
@@ -236,7 +240,7 @@ async def test_a_connection_whose_close_has_arrived_unseen_is_passed_over(monkey
 
 async def test_the_first_news_of_a_request_counts():
     load = against(1)
-    shot = Shot(0, Arrival(0.0, post=False, fresh=False), "r-0")
+    shot = Shot(0, Arrival(0.0, 0, fresh=False), Letter(Errand(method="GET", path="/"), "h"), "r-0")
 
     load.settle(shot, "unsent", 0)
     load.settle(shot, "ok", 200)
@@ -260,8 +264,12 @@ async def test_an_arrival_beyond_the_limit_has_failed_unsent():
     [(errno.EMFILE, "unsent"), (errno.EADDRNOTAVAIL, "unsent"), (errno.EHOSTUNREACH, "refused")],
 )
 async def test_a_shortage_of_its_own_is_not_blamed_on_the_system(monkeypatch, number, outcome):
-    async def failing(*args, **kwargs):
-        raise OSError(number, "no")
+    real = asyncio.get_running_loop().create_connection
+
+    async def failing(made, host, port, **kwargs):
+        if port == 1:
+            raise OSError(number, "no")
+        return await real(made, host, port, **kwargs)
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", failing)
     load = against(1)
@@ -352,3 +360,66 @@ async def test_a_large_program_is_not_late_for_its_own_collection():
     assert len(heap) == 3_000_000
     assert generator.records[0].outcome == "ok"
     assert generator.records[0].lag < 0.2
+
+
+MIX = (
+    Errand(method="GET", path="/a?b"),
+    Errand(method="HEAD", path="/h"),
+    Errand(method="PUT", path="/o/{id}", body="{id}", weight=2, writes=True),
+)
+
+
+async def test_a_mix_is_asked_by_weight_and_each_write_under_an_id_of_its_own():
+    def answering(peer):
+        # Of the length that a GET would have; no body follows (RFC 9110 §9.3.2).
+        peer.transport.write(ANSWER[: -len(BODY)] if peer.server.requests[-1].startswith(b"HEAD") else ANSWER)
+
+    async with serving(answering) as server:
+        load = Generator(
+            LoadSpec(**SPEC | {"seconds": 0.5}), Target("127.0.0.1", server.port, "127.0.0.1"), "r", mix=MIX
+        )
+
+        head = await load.run()
+
+    seen = tally(load.records)
+    assert {record.outcome for record in load.records} == {"ok"}
+    assert set(seen.by_route) == {"GET /a", "HEAD /h", "PUT /o/{id}"}
+    assert seen.by_route["PUT /o/{id}"].sent > seen.by_route["GET /a"].sent
+    written = [data.split(b"\r\n\r\n")[1] for data in server.requests if data.startswith(b"PUT")]
+    assert sorted(written) == sorted(record.id.encode() for record in load.records if record.writes)
+    assert {data.split(b" ")[1] for data in server.requests if data.startswith(b"PUT")} == {
+        b"/o/" + name for name in written
+    }
+    # Connections go on being used after a HEAD.
+    assert max(record.carried for record in load.records if record.method == "HEAD") > 0
+    assert head.lane["asked"] > 0
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.mark.parametrize(
+    ("name", "trusted", "how", "outcome"),
+    [
+        ("shop.example", True, {}, "ok"),
+        ("", True, {}, "refused"),
+        ("shop.example", False, {}, "refused"),
+        ("", False, {"unverified": True}, "ok"),
+    ],
+)
+async def test_tls_is_spoken_to_whom_the_certificate_names_and_to_others_only_if_that_is_told(
+    pki, name, trusted, how, outcome
+):
+    async with serving(well, pki.origin("shop.example")) as server:
+        to = Target("127.0.0.1", server.port, "127.0.0.1", "https", name)
+        trusting = trust(to, pki.file if trusted else None, **how)
+        load = Generator(LoadSpec(**SPEC | {"deadline": 5.0}), to, "r", trusting=trusting)
+
+        await load.run()
+
+    assert {record.outcome for record in load.records} == {outcome}
+    if outcome == "ok":
+        assert max(record.carried for record in load.records) > 0
+        assert all(f"\r\nHost: {to.netloc}\r\n".encode() in data for data in server.requests)

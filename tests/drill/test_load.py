@@ -8,6 +8,7 @@ import time
 import pytest
 
 from mainstay.drill.load import main
+from mainstay.drill.mix import Errand, write_mix
 from mainstay.drill.record import read
 from mainstay.drill.tally import Fault, orders, tally
 
@@ -39,6 +40,27 @@ def test_a_load_is_told_live_and_written_down(service, start, tmp_path):
     done = orders(records, (tmp_path / "j").read_text().splitlines())
     assert done.acknowledged == done.executed == sum(record.method == "POST" for record in records) > 0
     assert (done.twice, done.lost, done.strange) == ([], [], [])
+
+
+def test_the_requests_of_a_file_are_sent_under_the_name_that_is_told(service, start, tmp_path):
+    one = service(JOURNAL=tmp_path / "j")
+    out, asked = tmp_path / "out.jsonl", tmp_path / "requests.json"
+    order = Errand(
+        method="POST", path="/orders", headers={"X-Order-Id": "{id}"}, body='{"id":"{id}"}', writes=True
+    )
+    asked.write_text(write_mix([Errand(method="GET", path="/"), order]))
+    told = ("--rate", "200", "--seconds", "0.5", "--requests", str(asked), "--host", "shop.example")
+
+    load = start(command(one.port, out, *told))
+    words, _ = load.process.communicate(timeout=20)
+
+    done = events(words)[-1]
+    head, records = read(out.read_text().splitlines())
+    assert set(done["by_route"]) == {"GET /", "POST /orders"}
+    assert done["failed"] == 0
+    assert done["lane"] == head.lane
+    assert head.lane["asked"] > 10
+    assert orders(records, (tmp_path / "j").read_text().splitlines()).lost == []
 
 
 def test_a_killed_service_is_an_outage_of_just_its_absence(service, start, tmp_path):
@@ -116,6 +138,14 @@ def test_several_loads_can_begin_together(service, start, tmp_path):
         (["--deadline", "5"], 3, "'5' has no unit"),
         (["--url", "ftp://x"], 3, "url must be like http://127.0.0.1:8080, not 'ftp://x'"),
         (["--run", "two words"], 3, "run must be one word"),
+        (["--requests", "/nowhere/asked"], 6, "/nowhere/asked cannot be read: No such file or directory"),
+        (["--requests", "/dev/null"], 3, "not a file of requests"),
+        (["--host", "a b"], 3, "host must be a name"),
+        (
+            ["--url", "https://127.0.0.1:1", "--ca", "/nowhere/ca"],
+            6,
+            "/nowhere/ca has no certificates to trust",
+        ),
         (["--out", "/nowhere/out"], 6, "/nowhere/out cannot be written: No such file or directory"),
     ],
 )

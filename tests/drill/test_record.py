@@ -5,9 +5,9 @@ import pytest
 from mainstay.base.errors import SpecError
 from mainstay.drill.record import OUTCOMES, Head, Record, read, write
 
-HEAD = Head("http://127.0.0.1:1", "r", 10.5, 1e9, {"rate": 3})
-GOOD = Record(0, "r-0", "GET", "kept", 4, 0.5, 0.001, 0.75, "ok", 200)
-BAD = Record(1, "r-1", "POST", "fresh", 0, 0.6, 0.001, 0.7, "refused", 0)
+HEAD = Head("http://127.0.0.1:1", "r", 10.5, 1e9, {"rate": 3}, {"asked": 2})
+GOOD = Record(0, "r-0", "GET", "kept", 4, 0.5, 0.001, 0.75, "ok", 200, "GET /", False)
+BAD = Record(1, "r-1", "POST", "fresh", 0, 0.6, 0.001, 0.7, "refused", 0, "POST /orders", True)
 
 
 def test_what_is_written_can_be_read():
@@ -44,7 +44,10 @@ def test_latency_counts_from_the_intended_start():
         ["[]"],
         ["{}"],
         ['{"load": {"url": "x"}}'],
-        ['{"load": {"url": "", "run": "", "monotonic": 0, "wall": 0, "spec": {}}}', '{"number": 1}'],
+        [
+            '{"load": {"url": "", "run": "", "monotonic": 0, "wall": 0, "spec": {}, "lane": {}}}',
+            '{"number": 1}',
+        ],
     ],
 )
 def test_a_file_of_something_else_is_refused(lines):
@@ -54,9 +57,9 @@ def test_a_file_of_something_else_is_refused(lines):
 
 def test_a_file_of_another_version_is_refused():
     file = io.StringIO()
-    write(file, HEAD._replace(version=2), [])
+    write(file, HEAD._replace(version=1), [])
 
     with pytest.raises(SpecError) as refusal:
         read(file.getvalue().splitlines())
 
-    assert str(refusal.value) == "records of version 2 cannot be read, only 1"
+    assert str(refusal.value) == "records of version 1 cannot be read, only 2"

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstay.base.errors import SpecError
-from mainstay.drill.schedule import LoadSpec, arrivals
+from mainstay.drill import schedule
+from mainstay.drill.schedule import LoadSpec
+
+
+def arrivals(spec, weights=(4, 1)):
+    return schedule.arrivals(spec, weights)
 
 
 def test_the_same_seed_gives_the_same_arrivals_and_another_seed_others():
@@ -19,12 +24,13 @@ def test_the_same_seed_gives_the_same_arrivals_and_another_seed_others():
     assert first != other
 
 
-def test_another_share_of_posts_leaves_times_and_connections_as_they_were():
-    few = arrivals(LoadSpec(rate=100, seconds=3, posts=0.1))
-    many = arrivals(LoadSpec(rate=100, seconds=3, posts=0.9))
+def test_another_mix_leaves_times_and_connections_as_they_were():
+    few = arrivals(LoadSpec(rate=100, seconds=3), (9, 1))
+    many = arrivals(LoadSpec(rate=100, seconds=3), (1, 4, 5))
 
     assert [(one.at, one.fresh) for one in few] == [(one.at, one.fresh) for one in many]
-    assert sum(one.post for one in few) < sum(one.post for one in many)
+    assert {one.what for one in few} == {0, 1}
+    assert {one.what for one in many} == {0, 1, 2}
 
 
 def test_even_arrivals_come_every_part_of_a_second_without_drift():
@@ -47,17 +53,19 @@ def test_poisson_arrivals_keep_the_rate_and_have_exponential_gaps():
 
 
 def test_the_shares_are_kept():
-    made = arrivals(LoadSpec(rate=200, seconds=100, posts=0.2, fresh=0.1))
+    made = arrivals(LoadSpec(rate=200, seconds=100, fresh=0.1))
 
-    assert sum(one.post for one in made) / len(made) == pytest.approx(0.2, abs=0.02)
+    assert sum(one.what for one in made) / len(made) == pytest.approx(0.2, abs=0.02)
     assert sum(one.fresh for one in made) / len(made) == pytest.approx(0.1, abs=0.02)
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.0, {False}), (1.0, {True})])
-def test_a_share_of_none_and_of_all_leave_nothing_to_chance(share, expected):
-    made = arrivals(LoadSpec(rate=100, seconds=5, posts=share, fresh=share))
+@pytest.mark.parametrize(("share", "fresh"), [(0.0, {False}), (1.0, {True})])
+@pytest.mark.parametrize(("weights", "what"), [((1, 0), {0}), ((0, 1), {1}), ((0, 7, 0), {1})])
+def test_a_share_of_none_and_of_all_leave_nothing_to_chance(share, fresh, weights, what):
+    made = arrivals(LoadSpec(rate=100, seconds=5, fresh=share), weights)
 
-    assert {one.post for one in made} == {one.fresh for one in made} == expected
+    assert {one.fresh for one in made} == fresh
+    assert {one.what for one in made} == what
 
 
 @given(

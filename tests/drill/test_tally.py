@@ -22,9 +22,22 @@ from mainstay.drill.tally import (
 )
 
 
-def made(at, outcome="ok", *, took=0.01, method="GET", connection="kept", lag=0.0):  # noqa: PLR0913 - each has its default
+def made(at, outcome="ok", *, took=0.01, method="GET", connection="kept", lag=0.0, route=None):  # noqa: PLR0913 - each has its default
     status = {"ok": 200, "status": 503}.get(outcome, 0)
-    return Record(0, f"r-{at}", method, connection, 0, at, lag, at + took, outcome, status)
+    return Record(
+        0,
+        f"r-{at}",
+        method,
+        connection,
+        0,
+        at,
+        lag,
+        at + took,
+        outcome,
+        status,
+        route or f"{method} /",
+        method == "POST",
+    )
 
 
 def run(script, gap=1.0):
@@ -226,3 +239,14 @@ def test_orders_done_twice_lost_unknown_and_strange_are_told_apart():
     assert told == Orders(
         acknowledged=2, executed=3, twice=["r-0"], lost=["r-1"], unknown=["r-2", "r-5"], strange=["other"]
     )
+
+
+def test_of_more_routes_than_anybody_reads_those_that_failed_are_told_and_the_rest_is_one():
+    records = [made(number, route=f"GET /{number}") for number in range(150)]
+    records += [made(200, "reset", route="GET /149")]
+
+    seen = tally(records).by_route
+
+    assert seen["GET /149"] == Share(2, 1)
+    assert seen["others"] == Share(50, 0)
+    assert len(seen) == 101

@@ -1,9 +1,10 @@
 import socket
+import ssl
 
 import pytest
 
 from mainstay.base.errors import EnvironmentProblem, SpecError
-from mainstay.drill.target import Target, openings, order, target
+from mainstay.drill.target import Target, target, trust
 
 
 @pytest.mark.parametrize(
@@ -13,6 +14,7 @@ from mainstay.drill.target import Target, openings, order, target
         ("http://127.0.0.1:8080/", Target("127.0.0.1", 8080, "127.0.0.1")),
         ("http://127.0.0.1", Target("127.0.0.1", 80, "127.0.0.1")),
         ("http://[::1]:8080", Target("::1", 8080, "::1")),
+        ("https://127.0.0.1", Target("127.0.0.1", 443, "127.0.0.1", "https")),
     ],
 )
 def test_a_url_tells_where_to_connect(url, expected):
@@ -28,7 +30,7 @@ def test_an_ipv6_address_is_written_in_brackets():
     [
         "",
         "127.0.0.1:8080",
-        "https://127.0.0.1",
+        "ftp://127.0.0.1",
         "http://",
         "http://127.0.0.1/path",
         "http://127.0.0.1?q",
@@ -52,27 +54,37 @@ def test_a_name_that_is_not_known_is_the_machines_problem(monkeypatch):
         target("http://nowhere:8080")
 
 
-def test_an_order_has_its_id_in_head_and_body():
-    request = order(openings("h:1")[True, False], "r-17", keyed=False)
+@pytest.mark.parametrize(
+    ("name", "netloc", "server_name"),
+    [
+        ("", "127.0.0.1:443", "127.0.0.1"),
+        ("shop.example", "shop.example", "shop.example"),
+        ("shop.example:8443", "shop.example:8443", "shop.example"),
+    ],
+)
+def test_a_name_of_its_own_is_told_and_asked_of_the_certificate(name, netloc, server_name):
+    to = target("https://127.0.0.1", name)
 
-    head, _, body = request.partition(b"\r\n\r\n")
-    assert head.startswith(b"POST /orders HTTP/1.1\r\nHost: h:1\r\n")
-    assert b"\r\nX-Order-Id: r-17" in head
-    assert b"\r\nContent-Length: 13\r\n" in head
-    assert body == b'{"id":"r-17"}'
-
-
-def test_only_the_fresh_ask_for_their_connection_to_be_closed():
-    made = openings("h:1")
-
-    assert {kind for kind, opening in made.items() if b"Connection: close" in opening} == {
-        (False, True),
-        (True, True),
-    }
-    assert made[False, False].endswith(b"\r\n\r\n")
+    assert (to.netloc, to.server_name, to.url) == (netloc, server_name, "https://127.0.0.1:443")
 
 
-def test_a_keyed_order_has_its_id_as_a_key_too():
-    request = order(openings("h:1")[True, False], "r-17", keyed=True)
+@pytest.mark.parametrize("name", ["a b", "a/b", "me@shop.example", "x\r\ny"])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(SpecError, match=r"^host must be a name"):
+        target("http://127.0.0.1", name)
 
-    assert b'\r\nIdempotency-Key: "r-17"\r\n' in request
+
+def test_certificates_are_verified_unless_it_is_told_otherwise():
+    to = target("https://127.0.0.1")
+
+    assert (trust(to).verify_mode, trust(to).check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert trust(to, unverified=True).verify_mode == ssl.CERT_NONE
+    assert trust(target("http://127.0.0.1"), unverified=True) is None
+
+
+def test_a_file_without_certificates_is_the_machines_problem(tmp_path):
+    (tmp_path / "none.pem").write_text("nothing")
+
+    for file in ("none.pem", "missing.pem"):
+        with pytest.raises(EnvironmentProblem, match="has no certificates to trust"):
+            trust(target("https://127.0.0.1"), tmp_path / file)

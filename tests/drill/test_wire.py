@@ -2,6 +2,7 @@ import socket
 
 import pytest
 
+from mainstay.drill.mix import Errand, Letter
 from mainstay.drill.schedule import Arrival
 from mainstay.drill.wire import Line, Shot
 
@@ -15,7 +16,7 @@ class Wire:
         self.closed = self.aborted = False
 
     def get_extra_info(self, name):
-        return getattr(self, name)
+        return getattr(self, name, None)
 
     def write(self, data):
         self.written += data
@@ -35,9 +36,6 @@ class Book:
 
     def __init__(self):
         self.settled, self.idling, self.lost = [], [], []
-
-    def bytes_of(self, shot):
-        return f"<{shot.id}>".encode()
 
     def settle(self, shot, outcome, status):
         assert not shot.settled
@@ -69,8 +67,13 @@ def wire(ends):
     return Wire(ends[0])
 
 
-def shot(name="a", *, fresh=False):
-    return Shot(0, Arrival(0.0, post=False, fresh=fresh), name)
+def shot(name="a", *, fresh=False, method="GET"):
+    errand = Errand(method=method, path="/{id}", headers={"X-Order-Id": "{id}"}, writes=True)
+    return Shot(0, Arrival(0.0, 0, fresh), Letter(errand, "h"), name)
+
+
+def sent(name):
+    return shot(name).letter.written(name.encode(), fresh=False)
 
 
 def asked(book, wire, one=None):
@@ -85,7 +88,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 def test_the_first_request_is_sent_as_soon_as_the_connection_is_made(book, wire):
     asked(book, wire)
 
-    assert wire.written == b"<a>"
+    assert wire.written == sent("a")
 
 
 def test_a_connection_made_for_nobody_is_idle_at_once(book, wire):
@@ -236,7 +239,7 @@ def test_a_kept_connection_carries_one_request_after_another_and_counts_them(boo
     line.data_received(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
 
     assert book.settled == [("a", "ok", 200), ("b", "status", 500)]
-    assert (wire.written, second.carried, line.carried) == (b"<a><b>", 1, 2)
+    assert (wire.written, second.carried, line.carried) == (sent("a") + sent("b"), 1, 2)
 
 
 def test_what_comes_on_an_idle_connection_ends_it_and_fails_nobody(book, wire):
@@ -312,3 +315,14 @@ def test_what_comes_after_the_end_is_left_alone(book, wire):
     line.data_received(OK)
 
     assert book.settled == [("a", "reset", 0)]
+
+
+def test_an_answer_to_a_head_ends_with_its_headers_and_the_connection_goes_on(book, wire):
+    line = asked(book, wire, shot("a", method="HEAD"))
+
+    line.data_received(OK.partition(b"hi")[0])
+    line.send(shot("b"))
+    line.data_received(OK)
+
+    assert [(name, outcome) for name, outcome, _ in book.settled] == [("a", "ok"), ("b", "ok")]
+    assert book.idling == [line, line]

@@ -8,10 +8,12 @@ import sys
 import time
 import urllib.request
 
+import psutil
 import pytest
 
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.cli.talk import ask
+from mainstay.drill import keeper
 from mainstay.drill.stage import live, private
 from mainstay.supervisor import procfs
 from mainstay.supervisor.orphan import marked
@@ -60,6 +62,22 @@ def silent(news):
     del news
 
 
+CLOCK = "{ gateway: { workers: 1 }, services: { clock: { command: sleep 600 } } }"
+LATE = """\
+gateway: { workers: 1 }
+services:
+  late: { command: touch begun && exec sleep 600, listen: "http://127.0.0.1:1", ready_within: 60s }
+"""
+
+
+def site(folder, text):
+    """Write a system file into a folder of its own, and give what it says."""
+    home = folder / "home"
+    home.mkdir()
+    (home / "mainstay.yaml").write_text(text)
+    return load(home / "mainstay.yaml")
+
+
 @pytest.fixture
 def shop(tmp_path):
     home = tmp_path / "home"
@@ -74,13 +92,23 @@ def places(stage):
     return stage.pid, stage.run.path, int(entry.url.rpartition(":")[2])
 
 
+def keeping():
+    """Give the process that keeps the copy."""
+    (found,) = [one for one in psutil.Process().children() if "mainstay.drill.keeper" in one.cmdline()]
+    return found
+
+
+def ended(pid):
+    now = procfs.stat(pid)
+    return now is None or not now.alive
+
+
 def nothing_left(pid, run, port):
     assert marked(run) == []
     assert not run.exists()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 5)
-    supervisor = procfs.stat(pid)
-    assert supervisor is None or not supervisor.alive
+    assert ended(pid)
 
 
 async def test_a_private_copy_is_a_system_of_its_own(shop, tmp_path, monkeypatch):
@@ -90,6 +118,7 @@ async def test_a_private_copy_is_a_system_of_its_own(shop, tmp_path, monkeypatch
 
     async with private(shop, folder, ask, told.append, {"JOURNAL": str(tmp_path / "journal")}) as stage:
         seen = places(stage)
+        keeping().send_signal(signal.SIGINT)  # which a terminal means for somebody else
         (entry,) = stage.entries()
         answer = await asyncio.to_thread(urllib.request.urlopen, f"{entry.url}/healthz", timeout=10)
         answer.close()
@@ -133,22 +162,36 @@ async def test_a_copy_that_cannot_start_says_why_and_leaves_nothing(tmp_path):
     assert not folder.exists()
 
 
-async def test_who_is_cancelled_while_it_starts_leaves_nothing(shop, tmp_path, monkeypatch):
-    monkeypatch.setenv("PLACE", str(tmp_path / "place"))
-    (shop.folder / "mainstay.yaml").write_text(FILE.replace("JOURNAL: real", "BOOT: 60s"))
-    folder = tmp_path / "copy"
+async def test_who_is_cancelled_while_it_starts_leaves_nothing(tmp_path):
+    system, folder = site(tmp_path, LATE), tmp_path / "copy"
+    run = folder / ".mainstay"
 
     async def play():
-        async with private(shop, folder, ask, silent):
+        async with private(system, folder, ask, silent):
             raise AssertionError("it is up")
 
     playing = asyncio.ensure_future(play())
-    await until((tmp_path / "place").exists)
-    run = folder / ".mainstay"
-    assert marked(run)
+    await until((system.folder / "begun").exists)
+    before = marked(run)
     playing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await playing
 
+    assert before
     assert marked(run) == []
+    assert not folder.exists()
+
+
+async def test_what_does_not_end_by_itself_is_ended_also_when_its_keeper_is_killed(tmp_path):
+    system, folder = site(tmp_path, CLOCK), tmp_path / "copy"
+
+    async with private(system, folder, ask, silent) as stage:
+        supervisor, run = stage.pid, stage.run.path
+        keeping().kill()
+        os.kill(supervisor, signal.SIGSTOP)
+        await asyncio.to_thread(keeper.take_down, stage.system.file, stage.run, patience=0.5)
+        left = marked(run)
+
+    assert left == []
+    assert ended(supervisor)
     assert not folder.exists()

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from mainstay.base.errors import EnvironmentProblem, SystemFileError
+from mainstay.system.drills import Journal
 from mainstay.system.load import load
 from mainstay.system.twin import copy, files
 from pki import Authority
@@ -51,6 +52,11 @@ services:
     listen: http://127.0.0.1:8090
     upstream_tls: { ca: ca.pem }
   worker: { command: "${WORKER:-sleep} 5", needs: [web, lines] }
+drills:
+  env: { DATABASE: "postgres://${MAINSTAY_INSTANCE}/drill", C: drilled }
+  load: { from: recorded.har, journal: orders, requests: [GET /a, { request: "POST /$b/{id}", writes: true }] }
+  accept: [{ fault: zone-kill, target: a, reason: "one rack", until: 2030-01-31 }]
+  disk: { web: inner }
 """
 ENVIRON = {"WHO": 'me $$ ${PORT} "\u20ac"\n#', "PORT": "80"}
 
@@ -61,6 +67,7 @@ def shop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shop")
     Authority(folder).issue("shop.example")
     (folder / "inner").mkdir()
+    (folder / "recorded.har").write_text('{"log": {"entries": []}}')
     (folder / "web.env").write_text("X=1\n")
     (folder / "inner" / "more.env").write_text("Y=$2\n")
     (folder / "mainstay.yaml").write_text(NASTY)
@@ -81,7 +88,7 @@ def values(system):
             for key, inner in value.items():
                 if key not in changed:
                     yield from walk(inner, (*path, key))
-        elif isinstance(value, list):
+        elif isinstance(value, list | tuple):
             for place, inner in enumerate(value):
                 yield from walk(inner, (*path, place))
         else:
@@ -92,6 +99,8 @@ def values(system):
     for name, service in system.services.items():
         if service.command is None:  # nothing runs there
             del told["services", name, "cwd"]
+        else:
+            told.update({("services", name, "env", key): value for key, value in system.drills.env.items()})
     return told
 
 
@@ -113,7 +122,8 @@ def test_a_copy_of_a_nasty_file_says_what_the_file_says(shop, tmp_path):
     for name, service in shop.services.items():
         if service.command is not None:
             assert twin.services[name].argv({"PORT": "1"}) == service.argv({"PORT": "1"})
-            assert twin.services[name].environment(twin.folder) == service.environment(shop.folder)
+            drilled = service.environment(shop.folder) | shop.drills.env
+            assert twin.services[name].environment(twin.folder) == drilled
             assert twin.services[name].working_folder(twin.folder) == service.working_folder(shop.folder)
 
 
@@ -148,8 +158,18 @@ def test_a_copy_gets_variables_of_its_own_over_those_of_the_file(shop, tmp_path)
 
     for name in ("web", "api", "own", "lines", "worker"):
         assert told.items() <= twin.services[name].env.items()
+        assert twin.services[name].env["C"] == "drilled"
     assert twin.services["web"].env["E"] == "off"
     assert twin.services["theirs"].env == {}
+
+
+def test_what_is_drilled_is_found_where_it_was(shop, tmp_path):
+    twin = copied(shop, tmp_path / "twin", environ=ENVIRON)
+
+    assert twin.drills.load.recorded == shop.folder / "recorded.har"
+    assert twin.drills.load.journal == Journal(shop.folder / "orders", "")
+    assert twin.drills.disk == {"web": shop.folder / "inner"}
+    assert twin.drills.accept == shop.drills.accept
 
 
 def test_nobody_else_can_read_a_copy_and_its_first_line_says_what_it_is(shop, tmp_path):

@@ -28,9 +28,11 @@ from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.base.program import module
 from mainstay.drill.record import Head, Record, read
+from mainstay.drill.stage import RUN_DIR, Ask, Stage, running
 from mainstay.drill.tally import Fault, Tally, tally
 from mainstay.supervisor.port import Port, Ports
 from mainstay.supervisor.rundir import RunDir
+from mainstay.system.load import load
 
 RATE = 200.0
 """Requests per second to each of the three systems."""
@@ -42,6 +44,8 @@ BOOT = 3.0
 """Seconds the service takes to start, as many real ones do: the time in which failover has to prove itself."""
 _LEAD = 1.5
 _PATIENCE = 20.0
+_TOLD = ("starting", "up")
+"""What users are told of the ways of a system; that it ends, they see."""
 
 _FILE = """\
 name: {name}
@@ -176,7 +180,6 @@ class Result:
         }
 
 
-Ask = Callable[[RunDir, str], dict[str, Any]]
 Tell = Callable[[str, dict[str, Any]], None]
 
 
@@ -185,58 +188,55 @@ async def run(folder: Path, ask: Ask, tell: Tell) -> list[Result]:
 
     Args:
         folder: An empty folder for system files, journals and records.
-        ask: Asks a running system, as in `ask(rundir, "/v1/status")`.
+        ask: Asks a running system.
         tell: Told of news, as in `tell("tolerant", {"event": "second", ...})`, while it goes on.
 
     Raises:
         EnvironmentProblem: a system or the load could not be started.
     """
     ports = Ports(Dice(time.time_ns()))
-    stages: list[_Stage] = []
-    reserved: list[Port] = []
-    for plan in PLANS:
-        home = folder / plan.name
-        home.mkdir()
-        port = ports.reserve()
-        reserved.append(port)
-        (home / "mainstay.yaml").write_text(plan.file(port.number, home / "orders"))
-        stages.append(_Stage(plan, home, port.number, ask, tell))
+    all_up = asyncio.Barrier(len(PLANS))
     try:
-        await asyncio.gather(*(stage.up() for stage in stages))
-        begin = time.monotonic() + _LEAD
-        return await asyncio.gather(*(stage.play(begin) for stage in stages))
-    finally:
-        await asyncio.shield(asyncio.gather(*(stage.down() for stage in stages), return_exceptions=True))
-        for port in reserved:
-            port.release()
+        async with asyncio.TaskGroup() as group:
+            playing = [
+                group.create_task(_Play(plan, folder / plan.name, ask, tell).run(ports.reserve(), all_up))
+                for plan in PLANS
+            ]
+    except ExceptionGroup as problems:
+        raise _first_of(problems) from None
+    return [each.result() for each in playing]
 
 
-class _Stage:
+class _Play:
     """One of the three systems while it runs."""
 
-    def __init__(self, plan: Plan, home: Path, port: int, ask: Ask, tell: Tell) -> None:
+    def __init__(self, plan: Plan, home: Path, ask: Ask, tell: Tell) -> None:
         self._plan = plan
         self._home = home
-        self._port = port
-        self._run = RunDir(home / ".mainstay")
         self._ask = ask
         self._tell = tell
 
-    async def up(self) -> None:
-        self._tell(self._plan.name, {"event": "starting"})
-        await self._mainstay("up", "--detach")
-        self._tell(self._plan.name, {"event": "up"})
+    async def run(self, port: Port, all_up: asyncio.Barrier) -> Result:
+        """Run it at a port that is given back at the end, and play when all are up."""
+        with contextlib.ExitStack() as held:
+            held.callback(port.release)
+            self._home.mkdir()
+            file = self._home / "mainstay.yaml"
+            file.write_text(self._plan.file(port.number, self._home / "orders"))
+            stage = Stage(load(file), RunDir(self._home / RUN_DIR), self._ask, live=False)
+            async with running(stage.system, stage.run, self._news, remove=True):
+                await all_up.wait()
+                return await self._play(stage, port.number, time.monotonic() + _LEAD)
 
-    async def down(self) -> None:
-        if self._run.holder() is not None or self._run.state.exists():
-            with contextlib.suppress(EnvironmentProblem):
-                await self._mainstay("down")
+    def _news(self, news: dict[str, Any]) -> None:
+        if news["event"] in _TOLD:
+            self._tell(self._plan.name, news)
 
-    async def play(self, begin: float) -> Result:
+    async def _play(self, stage: Stage, port: int, begin: float) -> Result:
         """Load it, break it, and see."""
         out = self._home / "requests.jsonl"
-        load = await asyncio.create_subprocess_exec(
-            *module("mainstay.drill.load", "--url", f"http://127.0.0.1:{self._port}"),
+        users = await asyncio.create_subprocess_exec(
+            *module("mainstay.drill.load", "--url", f"http://127.0.0.1:{port}"),
             *(
                 "--keyed",
                 "--rate",
@@ -252,46 +252,41 @@ class _Stage:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(SECONDS + _LEAD + _PATIENCE):
-                breaking = asyncio.ensure_future(self._break(begin + KILL_AT))
-                async for news in _lines(load):
+            async with asyncio.timeout(SECONDS + _LEAD + _PATIENCE), asyncio.TaskGroup() as group:
+                breaking = group.create_task(self._break(stage, begin + KILL_AT))
+                async for news in _lines(users):
                     self._tell(self._plan.name, news)
                 killed, back = await breaking
-                code = await load.wait()
+                code = await users.wait()
         except TimeoutError:
             raise EnvironmentProblem(
                 f"the demonstration of '{self._plan.name}' did not end in time"
             ) from None
         finally:
-            if load.returncode is None:
-                load.kill()
-                await load.wait()
+            if users.returncode is None:
+                users.kill()
+                await users.wait()
         if code != 0:
-            assert load.stderr is not None
-            raise EnvironmentProblem((await load.stderr.read()).decode().strip())
+            assert users.stderr is not None
+            raise EnvironmentProblem((await users.stderr.read()).decode().strip())
         with out.open(encoding="utf-8") as lines:
             head, records = read(lines)
         return self._result(head, records, killed, back)
 
-    async def _break(self, at: float) -> tuple[float, float]:
+    async def _break(self, stage: Stage, at: float) -> tuple[float, float]:
         """Kill the first instance at `at`; give when that was, and when it was back."""
-        victim = self._first()
+        victim = await _first(stage)
         await asyncio.sleep(at - time.monotonic())
         os.kill(victim["pid"], signal.SIGKILL)
         killed = time.monotonic()
         self._tell(self._plan.name, {"event": "killed", "instance": victim["instance"], "pid": victim["pid"]})
         while True:
-            now = self._first()
+            now = await _first(stage)
             if now["generation"] > victim["generation"] and now["state"] == "up":
                 back = time.monotonic()
                 self._tell(self._plan.name, {"event": "back", "seconds": back - killed})
                 return killed, back
             await asyncio.sleep(0.05)
-
-    def _first(self) -> dict[str, Any]:
-        status = self._ask(self._run, "/v1/status")
-        first: dict[str, Any] = min(status["instances"], key=lambda row: str(row["instance"]))
-        return first
 
     def _result(self, head: Head, records: list[Record], killed: float, back: float) -> Result:
         fault = Fault(killed - head.monotonic, back - head.monotonic)
@@ -306,22 +301,19 @@ class _Stage:
             doubled=len(orders) - len(set(orders)),
         )
 
-    async def _mainstay(self, *words: str) -> None:
-        file = str(self._home / "mainstay.yaml")
-        child = await asyncio.create_subprocess_exec(
-            *module("mainstay", words[0], "--file", file, *words[1:]),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        _, said = await child.communicate()
-        if child.returncode:
-            raise EnvironmentProblem(
-                f"mainstay {words[0]} of '{self._plan.name}' failed: {said.decode().strip()}"
-            )
+
+def _first_of(problems: ExceptionGroup) -> Exception:
+    first: Exception = problems
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
-async def _lines(load: asyncio.subprocess.Process) -> AsyncIterator[dict[str, Any]]:
-    assert load.stdout is not None
-    async for line in load.stdout:
+async def _first(stage: Stage) -> dict[str, Any]:
+    return min(await stage.instances(), key=lambda row: str(row["instance"]))
+
+
+async def _lines(users: asyncio.subprocess.Process) -> AsyncIterator[dict[str, Any]]:
+    assert users.stdout is not None
+    async for line in users.stdout:
         yield json.loads(line)

@@ -8,16 +8,19 @@ import asyncio
 import contextlib
 import errno
 import gc
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from mainstay.drill.record import FRESH, GET, KEPT, POST, REFUSED, TIMEOUT, UNSENT, Head, Record
+from mainstay.drill.lane import Lane
+from mainstay.drill.mix import Mix, letters, shop
+from mainstay.drill.record import FRESH, KEPT, REFUSED, TIMEOUT, UNSENT, Head, Record
 from mainstay.drill.schedule import LoadSpec, arrivals
 from mainstay.drill.tally import progress
-from mainstay.drill.target import Target, openings, order
+from mainstay.drill.target import Target
 from mainstay.drill.wire import Line, Shot
 
 TICK = 0.001
@@ -38,16 +41,42 @@ def _unheard(news: dict[str, Any]) -> None:
 
 
 class Generator:
-    """One run of load against one target."""
+    """One run of load against one target.
 
-    def __init__(self, spec: LoadSpec, to: Target, run: str, tell: Tell = _unheard) -> None:
+    Args:
+        spec: The load.
+        to: Where it goes.
+        run: What all ids begin with.
+        tell: Who hears how it goes.
+        mix: What is asked for; without it, the front page and orders of the bundled service.
+        trusting: What is needed to speak TLS, where that is spoken.
+
+    Raises:
+        SpecError: the mix cannot go there.
+    """
+
+    def __init__(  # noqa: PLR0913 - each has its default
+        self,
+        spec: LoadSpec,
+        to: Target,
+        run: str,
+        tell: Tell = _unheard,
+        *,
+        mix: Mix | None = None,
+        trusting: ssl.SSLContext | None = None,
+    ) -> None:
         self.records: list[Record] = []
         """What became of each request so far, in order of their ends."""
         self._spec = spec
         self._to = to
         self._run = run
         self._tell = tell
-        self._schedule = arrivals(spec)
+        mix = shop(spec.posts, keyed=spec.keyed) if mix is None else mix
+        self._letters = letters(mix, to.netloc, one_host=trusting is not None)
+        self._trusting = trusting
+        self._named = None if trusting is None else to.server_name
+        self._lane = Lane()
+        self._schedule = arrivals(spec, [errand.weight for errand in mix])
         self._next = 0
         # All have the same patience, so they lose it in the order in which they came.
         self._waiting: deque[Shot] = deque()
@@ -59,7 +88,6 @@ class Generator:
         self._began = 0.0
         self._told = 0
         self._seconds = 0
-        self._openings = openings(to.netloc)
 
     async def run(self, begin: float | None = None) -> Head:
         """Run the whole schedule, and wait until the fate of every request is known.
@@ -70,20 +98,23 @@ class Generator:
         """
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
+        await self._lane.open()
         for _ in range(self._spec.connections):
             self._open(None)
         # The last collection comes before the start: in a large program it takes longer than the head start.
         with _uncollected():
             self._began = time.monotonic() + HEAD_START if begin is None else begin
             wall = time.time() + self._began - time.monotonic()
-            head = Head(self._to.url, self._run, self._began, wall, asdict(self._spec))
+            head = Head(self._to.url, self._run, self._began, wall, asdict(self._spec), {})
             self._tell({"event": "began", "arrivals": len(self._schedule), **head._asdict()})
             self._loop.call_later(max(0.0, self._began - time.monotonic()), self._tick)
+            self._lane.begin(self._began)
             try:
                 await self._over
             finally:
+                self._lane.close()
                 await self._close()
-        return head
+        return head._replace(lane=self._lane.record())
 
     def stop(self) -> None:
         """Let no more users come; those who wait are still waited for."""
@@ -112,7 +143,7 @@ class Generator:
     def _send_due(self, now: float) -> None:
         schedule = self._schedule
         while self._next < len(schedule) and (arrival := schedule[self._next]).at <= now:
-            shot = Shot(self._next, arrival, f"{self._run}-{self._next}")
+            shot = Shot(self._next, arrival, self._letters[arrival.what], f"{self._run}-{self._next}")
             self._next += 1
             # Read anew: sending takes time too, and the later of a burst must not look punctual.
             shot.lag = time.monotonic() - self._began - arrival.at
@@ -147,7 +178,9 @@ class Generator:
         line = Line(self, shot)
         self._lines.add(line)
         try:
-            await self._loop.create_connection(lambda: line, self._to.address, self._to.port)
+            await self._loop.create_connection(
+                lambda: line, self._to.address, self._to.port, ssl=self._trusting, server_hostname=self._named
+            )
         except OSError as problem:
             self._lines.discard(line)
             if shot is not None:
@@ -194,12 +227,6 @@ class Generator:
 
     # What the connections tell.
 
-    def bytes_of(self, shot: Shot) -> bytes:
-        """Give the request as it goes over the wire."""
-        arrival = shot.arrival
-        opening = self._openings[arrival.post, arrival.fresh]
-        return order(opening, shot.id, keyed=self._spec.keyed) if arrival.post else opening
-
     def settle(self, shot: Shot, outcome: str, status: int) -> None:
         """Write down how a request ended; the first news counts."""
         if shot.settled:
@@ -215,7 +242,7 @@ class Generator:
             Record(
                 shot.number,
                 shot.id,
-                POST if arrival.post else GET,
+                shot.letter.method,
                 FRESH if arrival.fresh else KEPT,
                 shot.carried,
                 arrival.at,
@@ -223,6 +250,8 @@ class Generator:
                 end,
                 outcome,
                 status,
+                shot.letter.route,
+                shot.letter.writes,
             )
         )
 

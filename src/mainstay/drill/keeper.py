@@ -45,9 +45,7 @@ def main() -> None:
         while error is None and os.read(sys.stdin.fileno(), 4096):
             pass
     finally:
-        take_down(told.file, run)
-        if told.remove:
-            _remove(told.file, run)
+        take_down(told.file, run, remove=told.remove)
 
 
 def argv(file: Path, run: RunDir, *, remove: bool) -> list[str]:
@@ -62,19 +60,33 @@ def argv(file: Path, run: RunDir, *, remove: bool) -> list[str]:
     return module("mainstay.drill.keeper", *words)
 
 
-def take_down(file: Path, run: RunDir) -> None:
-    """End all of a system: gracefully, and what does not end so at once. Nothing happens when nothing runs."""
+def take_down(file: Path, run: RunDir, *, remove: bool = False, patience: float = _DOWN) -> None:
+    """End all of a system: gracefully, and what does not end so at once. Nothing happens when nothing runs.
+
+    Args:
+        file: Its system file.
+        run: Its run directory.
+        remove: Whether both go, and the file's folder if nothing else is in it.
+        patience: Seconds in which it has to end by itself.
+    """
     if run.holder() is not None or run.state.exists():
         with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(  # noqa: S603 - ourselves
                 mainstay("down", file, run),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=_DOWN,
+                timeout=patience,
                 check=False,
             )
+    if remove:
+        # First, so that nobody who was just about to bring a killed supervisor back can begin any more.
+        file.unlink(missing_ok=True)
     _kill_holder(run)
     end_marked(run.path)
+    if remove:
+        shutil.rmtree(run.path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # who keeps something else in there looks after it
+            file.parent.rmdir()
 
 
 def _kill_holder(run: RunDir) -> None:
@@ -119,13 +131,6 @@ def mainstay(word: str, file: Path, run: RunDir) -> list[str]:
     """Write a command to a system."""
     # The run directory as well: the environment may name that of another system.
     return module("mainstay", word, "--file", str(file), "--run-dir", str(run.path))
-
-
-def _remove(file: Path, run: RunDir) -> None:
-    shutil.rmtree(run.path, ignore_errors=True)
-    file.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # who keeps something else in there looks after it
-        file.parent.rmdir()
 
 
 if __name__ == "__main__":

@@ -4,13 +4,20 @@ Runs in a process of its own, so that neither a slow system nor a busy superviso
 
     python -m mainstay.drill.load --url http://127.0.0.1:8080 --rate 300 --seconds 20 --out run.jsonl
 
-GETs `/` and POSTs orders to `/orders`, each under an id of its own in the `X-Order-Id` header and in the
-JSON body, on two populations of connections: kept alive, and a fresh one for a share of the arrivals. Every
-arrival of the schedule becomes a record; one that could not be sent has failed. Nothing is ever repeated.
+Sends the requests of a file (`--requests`, see `mainstay.drill.mix`); without one it GETs `/` and POSTs orders to
+`/orders`, each under an id of its own in the `X-Order-Id` header and in the JSON body. There are two populations
+of connections: kept alive, and a fresh one for a share of the arrivals. Every arrival of the schedule becomes a
+record; one that could not be sent has failed. Nothing is ever repeated.
 
 Each second, and when it begins and ends, it says how it goes in one line of JSON on standard output
 (`event`: `began`, `second`, `done`); times are in seconds. It exits with 0 when it could run, whatever the
 system answered: judging is not its business. An interrupt ends the arrivals and keeps what was measured.
+
+While it runs it asks an echo of its own: `lane`, in `done` and in the file's head, tells how long that took at most.
+With `lag`, which is how late requests were sent, it proves that the generator itself did not stall.
+
+`--hgrm FILE ...` sends nothing: it writes the latencies of files of records, all together, as HdrHistogram's tools
+write a distribution of percentiles.
 """
 
 import argparse
@@ -32,10 +39,11 @@ from mainstay.base.errors import EnvironmentProblem, MainstayError, SpecError
 from mainstay.base.units import format_duration, format_share, parse_duration, parse_share
 from mainstay.drill.generator import Generator
 from mainstay.drill.loop import runner
+from mainstay.drill.mix import LARGEST, Mix, read_mix, shop
 from mainstay.drill.record import Head, write
 from mainstay.drill.schedule import LoadSpec
 from mainstay.drill.tally import tally
-from mainstay.drill.target import target
+from mainstay.drill.target import target, trust
 
 RUN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """What a run may be called: it stands in headers, bodies and lines of journals."""
@@ -58,6 +66,14 @@ def _options() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--url", required=True, help="where the system listens, as in http://127.0.0.1:8080")
+    parser.add_argument(
+        "--host", default="", help="what Host says, if that is another; the certificate's name too"
+    )
+    parser.add_argument(
+        "--ca", type=Path, help="certificates to trust, in place of those that the machine trusts"
+    )
+    parser.add_argument("--unverified", action="store_true", help="speak TLS to whoever answers")
+    parser.add_argument("--requests", type=Path, help="a file of what to ask, as JSON")
     parser.add_argument("--rate", type=float, required=True, help="arrivals per second")
     parser.add_argument("--seconds", type=float, required=True, help="how long users keep coming")
     parser.add_argument("--seed", type=int, default=default["seed"], help="replays one schedule")
@@ -120,6 +136,23 @@ def _run_name(told: str | None) -> str:
     return told
 
 
+def _mix(told: argparse.Namespace) -> Mix:
+    if told.requests is None:
+        return shop(parse_share(told.posts), keyed=told.keyed)
+    return read_mix(_text(told.requests, LARGEST))
+
+
+def _text(path: Path, most: int) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+        return content.decode("utf-8-sig")
+    except OSError as problem:
+        raise EnvironmentProblem(f"{path} cannot be read: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise SpecError(f"{path} is not UTF-8 text") from problem
+
+
 def _opened(path: Path) -> IO[str]:
     try:
         return path.open("w", encoding="utf-8")
@@ -131,7 +164,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run a load as the command line tells, and give the exit code."""
     told = _options().parse_args(argv)
     try:
-        load = Generator(_spec(told), target(told.url), _run_name(told.run), _say)
+        to = target(told.url, told.host)
+        trusting = trust(to, told.ca, unverified=told.unverified)
+        load = Generator(_spec(told), to, _run_name(told.run), _say, mix=_mix(told), trusting=trusting)
         # Opened first: a path that cannot be written must not cost a run.
         with _opened(told.out) as out, runner() as running:
             _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -141,7 +176,7 @@ def main(argv: list[str] | None = None) -> int:
     except MainstayError as problem:
         print(f"mainstay load: {problem}", file=sys.stderr)  # noqa: T201 - a command's own words
         return problem.exit_code
-    _say({"event": "done", **tally(load.records).record()}, patience=1.0)
+    _say({"event": "done", **tally(load.records).record(), "lane": head.lane}, patience=1.0)
     return 0
 
 

@@ -13,7 +13,7 @@ from mainstay.base.errors import SpecError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-VERSION = 1
+VERSION = 2
 """The version of the file's shape; it grows when a field changes its meaning."""
 
 OK = "ok"
@@ -28,7 +28,7 @@ UNSENT = "unsent"
 OUTCOMES: dict[str, str] = {
     OK: "a complete answer of status 100 to 399, in time",
     STATUS: "a complete answer of status 400 or above: all that is asked for exists",
-    REFUSED: "no connection was made: refused or unreachable",
+    REFUSED: "no connection was made: refused, unreachable, or without TLS that both sides agree to",
     RESET: "the connection ended before the first byte of an answer",
     TIMEOUT: "no complete answer within the user's patience",
     TRUNCATED: "the connection ended in the middle of an answer",
@@ -49,9 +49,9 @@ class Record(NamedTuple):
     number: int
     """Its place in the schedule, from 0."""
     id: str
-    """Its own name; an order is POSTed under it."""
+    """Its own name; a write is carried out under it."""
     method: str
-    """GET or POST."""
+    """As in `GET`."""
     connection: str
     """`kept` (alive, from the pool) or `fresh` (a connection of its own)."""
     carried: int
@@ -66,6 +66,10 @@ class Record(NamedTuple):
     """One of `OUTCOMES`."""
     status: int
     """The status of the answer; 0 when there was none."""
+    route: str
+    """Method and path without the query, as in `GET /orders`; of one with an id of its own in the path, `{id}` there."""
+    writes: bool
+    """Whether it changes something, so that its id can be sought in a journal."""
 
     @property
     def failed(self) -> bool:
@@ -90,6 +94,8 @@ class Head(NamedTuple):
     """The start of the run in seconds since 1970 (UTC)."""
     spec: dict[str, Any]
     """The load, field by field."""
+    lane: dict[str, Any]
+    """How the generator's own echo answered it meanwhile, in seconds; see `mainstay.drill.lane`."""
     version: int = VERSION
 
 

@@ -8,15 +8,16 @@ The same spec gives the same arrivals: two runs differ only by what was done to 
 """
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import count
+from itertools import accumulate, count
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mainstay.base.dice import Dice
 from mainstay.base.errors import SpecError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +33,13 @@ class LoadSpec:
     seconds: float
     """How long users keep coming, in seconds."""
     seed: int = 1
-    """Replays one schedule: the times, the methods and the kinds of connection."""
+    """Replays one schedule: the times, the requests and the kinds of connection."""
     arrivals: Literal["poisson", "even"] = "poisson"
     """`poisson`: independent users, exponential gaps, and so bursts as in real traffic. `even`: every 1/rate seconds."""
     posts: float = 0.2
     """Share of arrivals that POST an order; the others GET the front page. One in five: enough writes to
-    catch one that is lost or done twice, with a majority of reads as most services have."""
+    catch one that is lost or done twice, with a majority of reads as most services have. It means nothing where
+    requests are told."""
     fresh: float = 0.1
     """Share of arrivals that come on a connection of their own. Kept connections do not notice that new ones
     are refused and the other way round, so both are there; most traffic is kept alive."""
@@ -72,23 +74,31 @@ class Arrival(NamedTuple):
 
     at: float
     """When, in seconds from the start of the run: the *intended* start that latency is counted from."""
-    post: bool
-    """Whether to POST an order; otherwise GET the front page."""
+    what: int
+    """What to ask for: a place in the mix."""
     fresh: bool
     """Whether to come on a connection of its own; otherwise on a kept-alive one."""
 
 
-def arrivals(spec: LoadSpec) -> list[Arrival]:
-    """Give every arrival of a run, in order of time."""
+def arrivals(spec: LoadSpec, weights: "Sequence[float]") -> list[Arrival]:
+    """Give every arrival of a run, in order of time.
+
+    Args:
+        spec: The load.
+        weights: How often each request of the mix is asked, compared with the others; not all are 0.
+    """
     dice = Dice(spec.seed)
-    # A stream each: another share of posts must leave the times as they were.
-    gaps, posts, fresh = dice.fork("gaps"), dice.fork("posts"), dice.fork("fresh")
+    # A stream each: another mix must leave the times as they were.
+    gaps, what, fresh = dice.fork("gaps"), dice.fork("posts"), dice.fork("fresh")
     times = _even(spec.rate) if spec.arrivals == "even" else _poisson(spec.rate, gaps)
+    bounds = list(accumulate(weights))
     made = []
     for at in times:
         if at >= spec.seconds:
             break
-        made.append(Arrival(at, posts.random() < spec.posts, fresh.random() < spec.fresh))
+        made.append(
+            Arrival(at, bisect_right(bounds, what.random() * bounds[-1]), fresh.random() < spec.fresh)
+        )
     return made
 
 

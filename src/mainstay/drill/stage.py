@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem, MainstayError, NotRunning
 from mainstay.drill import keeper
-from mainstay.drill.inlet import Inlet, inlets
+from mainstay.drill.entry import Entry, entries
 from mainstay.supervisor.port import Port, Ports
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system import twin
@@ -114,9 +114,9 @@ class Stage:
             self.missed += told["missed"]
         return self._facts
 
-    def entries(self) -> list[Inlet]:
+    def entries(self) -> list[Entry]:
         """Give the ways in at which HTTP is spoken."""
-        return inlets(self.system)
+        return entries(self.system)
 
     def up(self) -> list[str]:
         """Write the command that brings a killed supervisor back, who takes over what still runs."""
@@ -177,7 +177,9 @@ async def private(
             taken[opening.key] = ports.reserve()
             reserved.callback(taken[opening.key].release)
         numbers = {key: port.number for key, port in taken.items()}
-        copy = await asyncio.to_thread(twin.copy, system, folder, numbers, env)
+        # Not in a thread, which would go on writing when this is cancelled. Nothing waits for this loop yet.
+        copy = twin.copy(system, folder, numbers, env)
+        reserved.callback(_sweep, copy.file)
         run = RunDir(copy.folder / RUN_DIR)
         async with running(copy, run, tell, remove=True):
             stage = Stage(copy, run, ask, live=False)
@@ -216,23 +218,38 @@ async def running(system: System, run: RunDir, tell: Tell, *, remove: bool = Fal
         tell({"event": "up"})
         yield
     finally:
-        tell({"event": "stopping"})
         child.stdin.close()
-        await _ended(child)
+        try:
+            tell({"event": "stopping"})
+        finally:
+            await _to_its_end(_taken_down(child, system.file, run, remove=remove))
         tell({"event": "stopped"})
 
 
-async def _ended(child: asyncio.subprocess.Process) -> None:
+async def _taken_down(child: asyncio.subprocess.Process, file: Path, run: RunDir, *, remove: bool) -> None:
+    if await child.wait():  # somebody has killed the keeper
+        await asyncio.to_thread(keeper.take_down, file, run, remove=remove)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
     """Wait for its end, however often this is cancelled: until then ports and files are in use."""
-    waiting = asyncio.ensure_future(child.wait())
+    working = asyncio.ensure_future(work)
     cancelled = False
-    while not waiting.done():
+    while not working.done():
         try:
-            await asyncio.shield(waiting)
+            await asyncio.shield(working)
         except asyncio.CancelledError:
             cancelled = True
     if cancelled:
         raise asyncio.CancelledError
+    working.result()
+
+
+def _sweep(file: Path) -> None:
+    """Remove a copy that nobody has come to keep."""
+    file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        file.parent.rmdir()
 
 
 @asynccontextmanager

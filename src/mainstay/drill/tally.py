@@ -9,13 +9,15 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mainstay.drill.record import GARBLED, POST, RESET, TIMEOUT, TRUNCATED, UNSENT, Record
+from mainstay.drill.record import GARBLED, RESET, TIMEOUT, TRUNCATED, UNSENT, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 QUIET = 1.0
 """Failures less than this many seconds apart belong to one trouble: no user would call them two incidents."""
+MOST_ROUTES = 100
+"""Routes that are told one by one; of more, the rest is told as `others`, so that a report stays one."""
 SERVER_ERROR = 500
 """From here on a status says that the server could not, not that the request was wrong (RFC 9110 §15.6)."""
 
@@ -81,6 +83,8 @@ class Tally:
     """Requests that users wanted to make: every arrival, sent or not."""
     failed: int
     by_method: "Mapping[str, Share]"
+    by_route: "Mapping[str, Share]"
+    """As in `GET /orders`; see `MOST_ROUTES`."""
     by_connection: "Mapping[str, Share]"
     failures: "Mapping[str, int]"
     """Failed requests by outcome."""
@@ -120,6 +124,7 @@ def tally(records: "Iterable[Record]", faults: "Sequence[Fault]" = ()) -> Tally:
         sent=len(ordered),
         failed=failures.total(),
         by_method=_shares(ordered, "method"),
+        by_route=_most(_shares(ordered, "route")),
         by_connection=_shares(ordered, "connection"),
         failures=dict(failures),
         longest_outage=max(outages(ordered), key=lambda stretch: stretch.seconds, default=None),
@@ -179,7 +184,7 @@ def _stretch(ordered: "Sequence[Record]", first: int, last: int) -> Stretch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
-    """What became of the orders that were POSTed, by comparing answers with the journal of the services."""
+    """What became of the writes, by comparing answers with the journal of the services."""
 
     acknowledged: int
     """Orders whose user got a good answer."""
@@ -192,17 +197,17 @@ class Orders:
     unknown: "Sequence[str]"
     """Ids whose user cannot know: sent, and the answer was lost, or was a 5xx of whoever stood in between."""
     strange: "Sequence[str]"
-    """Ids in the journal that nobody in this run POSTed."""
+    """Ids in the journal that nobody in this run wrote."""
 
 
 def orders(records: "Iterable[Record]", journal: "Iterable[str]") -> Orders:
-    """Compare the POSTs of a run with the journal.
+    """Compare the writes of a run with the journal.
 
     Args:
         records: every request of the run.
         journal: its lines, each beginning with the id of an order that was executed.
     """
-    posts = {record.id: record for record in records if record.method == POST}
+    posts = {record.id: record for record in records if record.writes}
     executed = Counter(line.split()[0] for line in journal if line.strip())
     acknowledged = [name for name, record in posts.items() if not record.failed]
     return Orders(
@@ -251,6 +256,16 @@ def _shares(records: "Sequence[Record]", field: str) -> dict[str, Share]:
     sent = Counter(getattr(record, field) for record in records)
     failed = Counter(getattr(record, field) for record in records if record.failed)
     return {name: Share(sent[name], failed[name]) for name in sorted(sent)}
+
+
+def _most(shares: dict[str, Share]) -> dict[str, Share]:
+    """Keep those with most failures, then those with most requests; what is left is one sum."""
+    ranked = sorted(shares, key=lambda name: (-shares[name].failed, -shares[name].sent))
+    rest = [shares[name] for name in ranked[MOST_ROUTES:]]
+    told = {name: shares[name] for name in sorted(ranked[:MOST_ROUTES])}
+    if rest:
+        told["others"] = Share(sum(share.sent for share in rest), sum(share.failed for share in rest))
+    return told
 
 
 def _latency(records: "Sequence[Record]") -> Latency:

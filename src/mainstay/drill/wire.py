@@ -13,23 +13,25 @@ import httptools
 from mainstay.drill.record import GARBLED, OK, RESET, STATUS, TRUNCATED
 
 if TYPE_CHECKING:
+    from mainstay.drill.mix import Letter
     from mainstay.drill.schedule import Arrival
 
 FINAL = 200
 """Statuses below are interim (RFC 9110 §15.2): the answer is still to come."""
 BAD = 400
 ECHO = b"x-order-id"
-"""The header an order is sent under; an answer that has it must carry the same."""
+"""The header that some requests name themselves in; an answer to them that has it must carry the same."""
 
 
 class Shot:
     """One request on its way."""
 
-    __slots__ = ("arrival", "attempt", "carried", "id", "lag", "line", "number", "settled")
+    __slots__ = ("arrival", "attempt", "carried", "id", "lag", "letter", "line", "number", "settled")
 
-    def __init__(self, number: int, arrival: "Arrival", name: str) -> None:
+    def __init__(self, number: int, arrival: "Arrival", letter: "Letter", name: str) -> None:
         self.number = number
         self.arrival = arrival
+        self.letter = letter
         self.id = name
         self.lag = 0.0
         self.carried = 0
@@ -42,10 +44,6 @@ class Shot:
 
 class Owner(Protocol):
     """What a connection tells its news to."""
-
-    def bytes_of(self, shot: Shot) -> bytes:
-        """Give the request as it goes over the wire."""
-        ...
 
     def settle(self, shot: Shot, outcome: str, status: int) -> None:
         """Learn how a request ended; told once for each."""
@@ -87,7 +85,7 @@ class Line(asyncio.Protocol):
         self.carried += 1
         self._answering = self._complete = self._framed = self._mixed = False
         self._status = 0
-        self._transport.write(self._owner.bytes_of(shot))
+        self._transport.write(shot.letter.written(shot.id.encode(), fresh=shot.arrival.fresh))
 
     def alive(self) -> bool:
         """Tell whether nothing speaks against sending on it, as known to the kernel at this moment.
@@ -114,7 +112,10 @@ class Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send what is to be sent first."""
         self._transport = cast("asyncio.Transport", transport)
-        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
+        # What is encrypted may be a ticket to resume the session with, and no sign of an end.
+        plain = transport.get_extra_info("ssl_object") is None
+        what = select.POLLIN | select.POLLRDHUP if plain else select.POLLRDHUP
+        self._poll.register(transport.get_extra_info("socket").fileno(), what)
         if self._shot is None:
             self._owner.idle(self)
         elif self._shot.settled:
@@ -163,13 +164,16 @@ class Line(asyncio.Protocol):
         name = name.lower()
         if name in (b"content-length", b"transfer-encoding"):
             self._framed = True
-        elif name == ECHO and self._shot is not None:
+        elif name == ECHO and self._shot is not None and self._shot.letter.echoed:
             self._mixed = value != self._shot.id.encode()
 
     def on_headers_complete(self) -> None:
         """Note the status: a body without a length may follow, and its end is not the parser's to see."""
         assert self._parser is not None
         self._status = self._parser.get_status_code()
+        if self._status >= FINAL and self._shot is not None and self._shot.letter.bodiless:
+            self._complete = True
+            self._keep = self._keep and self._parser.should_keep_alive()
 
     def on_message_complete(self) -> None:
         """Note that the answer is complete, unless it is an interim one."""
@@ -186,6 +190,9 @@ class Line(asyncio.Protocol):
     def _answered(self) -> None:
         outcome = GARBLED if self._mixed else OK if self._status < BAD else STATUS
         shot = self._shot
+        if shot is not None and shot.letter.bodiless:
+            # It waits for the body that the headers speak of.
+            self._parser = httptools.HttpResponseParser(self)
         self._settle(outcome)
         if self._keep and shot is not None and not shot.arrival.fresh:
             self._owner.idle(self)

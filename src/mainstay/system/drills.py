@@ -8,9 +8,10 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
+from mainstay.base.message import SAFE
 from mainstay.system.command import Command
 from mainstay.system.mechanism import Section
-from mainstay.system.request import SAFE, Ask, InShort, request_line
+from mainstay.system.request import Ask, InShort, request_line
 from mainstay.system.value import (
     Duration,
     DurationOrZero,

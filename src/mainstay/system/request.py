@@ -14,22 +14,24 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from mainstay.base.message import (
+    FRAMING,
+    ID,
+    METHOD_PATTERN,
+    NAME,
+    NAME_PATTERN,
+    NEVER,
+    PATH_PATTERN,
+    SAFE,
+    VALUE,
+)
 from mainstay.system.mechanism import Section
 from mainstay.system.value import Slug, Truth, Whole, shown, text, wrong
 
-SAFE = ("GET", "HEAD", "OPTIONS")
-"""Methods that change nothing, by their definition (RFC 9110 §9.2.1). TRACE is left out: hardly anybody allows it."""
-ID = "{id}"
-"""Stands for the id of a request, which no other has."""
 LARGEST_BODY = 1_000_000
 """Bytes of a body: it is sent as often as the load's rate says."""
 
-_WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}"
-_LINE = re.compile(r"([A-Z]{1,32}) (/[!-~]{0,8191})")
-_NAME = re.compile(_WORD)
-_VALUE = re.compile(r"(?:[!-~](?:[ \t!-~]{0,8190}[!-~])?)?")
-_OURS = frozenset({"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
-"""Headers that say how a message is sent; the load generator has its own way (RFC 9110 §7.6.1, §10.1.1)."""
+_LINE = re.compile(rf"({METHOD_PATTERN}) ({PATH_PATTERN})")
 
 
 def request_line(written: object) -> str:
@@ -39,23 +41,23 @@ def request_line(written: object) -> str:
             f"{shown(written)} is not a request: write a method and a path, as in GET /orders; "
             "others than printable ASCII characters as %XX (RFC 3986 §2.1)"
         )
-    if written.startswith(("CONNECT ", "TRACE ")):
-        raise wrong(f"{written.split(' ', 1)[0]} cannot be part of a load")
+    if (method := written.partition(" ")[0]) in NEVER:
+        raise wrong(f"{method} cannot be part of a load")
     return written
 
 
 def _header_name(written: object) -> str:
     name = text(written)
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise wrong(f"{shown(name)} is not the name of a header (RFC 9110 §5.1)")
-    if name.lower() in _OURS:
+    if name.lower() in FRAMING:
         raise wrong(f"{name} says how a message is sent, which is for the load generator to tell")
     return name
 
 
 def _header_value(written: object) -> str:
     value = written if written == "" else text(written)
-    if not isinstance(value, str) or not _VALUE.fullmatch(value):
+    if not isinstance(value, str) or not VALUE.fullmatch(value):
         raise wrong(f"{shown(value)} is not the value of a header: allowed is printable ASCII on one line")
     return value
 
@@ -75,7 +77,7 @@ RequestLine = Annotated[
 ]
 """A method and a path with its query."""
 HeaderName = Annotated[
-    str, PlainValidator(_header_name), WithJsonSchema({"type": "string", "pattern": f"^{_WORD}$"})
+    str, PlainValidator(_header_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$"})
 ]
 """The name of a header."""
 HeaderValue = Annotated[str, PlainValidator(_header_value), WithJsonSchema({"type": "string"})]
@@ -89,7 +91,7 @@ class Ask(Section):
 
     request: RequestLine
     """Method and path, with the query if there is one. `{id}` in path, headers and body stands for an id that
-    each request has for itself, of letters, digits and hyphens."""
+    each request has for itself."""
 
     to: Slug | None = None
     """The service or the listener that it is sent to. Every one that takes HTTP, unless told."""

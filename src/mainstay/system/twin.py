@@ -81,7 +81,11 @@ def copy(
             out.write(head + spelt(content))
     except OSError as problem:
         raise EnvironmentProblem(f"cannot write '{file}': {problem.strerror}") from problem
-    return load(file, {})
+    try:
+        return load(file, {})
+    except SystemFileError:
+        file.unlink()
+        raise
 
 
 def altered(

@@ -1,4 +1,4 @@
-from mainstay.drill.inlet import inlets
+from mainstay.drill.entry import entries
 from mainstay.system.schema import System
 
 SLEEP = {"command": "sleep 5"}
@@ -20,14 +20,15 @@ def test_a_listener_has_a_way_in_for_each_host_that_is_told():
         }
     )
 
-    found = inlets(system)
+    found = entries(system)
 
     assert [(one.name, one.url, one.host) for one in found] == [
         ("public", "https://127.0.0.1:8443", "127.0.0.1:8443"),
-        ("public", "https://127.0.0.1:8443", "drill.shop.example"),
-        ("public", "https://127.0.0.1:8443", "a.example"),
+        ("public *.shop.example", "https://127.0.0.1:8443", "drill.shop.example"),
+        ("public a.example", "https://127.0.0.1:8443", "a.example"),
         ("six", "http://[::1]:8080", "[::1]:8080"),
     ]
+    assert [one.listener for one in found] == ["public", "public", "public", "six"]
     assert found[0].ways == (("web", "/"), ("api", "/v1"), ("api", "/v2"))
     assert found[0].services == ("web", "api")
     assert found[1].services == ("shop",)

@@ -1,5 +1,6 @@
 """Where users come in: each address and host of a system at which HTTP is spoken, and whom it reaches."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from mainstay.system.listener import TCP, Listener
@@ -10,10 +11,12 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inlet:
+class Entry:
     """One way in."""
 
     name: str
+    """What no other entry of the system is called: the listener's name, followed by the host where it has several."""
+    listener: str
     """The listener's name, or the service's whose own it is."""
     url: str
     """Scheme, host and port: `https://127.0.0.1:8443`."""
@@ -28,7 +31,7 @@ class Inlet:
         return tuple(dict.fromkeys(service for service, _ in self.ways))
 
 
-def inlets(system: System) -> list[Inlet]:
+def entries(system: System) -> list[Entry]:
     """Give all ways in, in the order of the file; one for each host that routes of a listener name."""
     ways: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for name, service in system.services.items():
@@ -38,15 +41,24 @@ def inlets(system: System) -> list[Inlet]:
         for host, path in [(route.host, route.path) for route in service.routes] or [(None, None)]:
             ways.setdefault((at, host or ""), []).append((name, path or "/"))
     openings = system.openings()
+    hosts = Counter(name for name, _ in ways)
     return [
-        _inlet(name, openings[name].listener, host, tuple(inner))
+        Entry(
+            name=f"{name} {host}" if host and hosts[name] > 1 else name,
+            listener=name,
+            url=str(near),
+            host=_said(host) or str(near).partition("://")[2],
+            ways=tuple(inner),
+        )
         for (name, host), inner in ways.items()
-        if openings[name].listener.scheme != TCP
+        if (near := _near(openings[name].listener)).scheme != TCP
     ]
 
 
-def _inlet(name: str, listener: Listener, host: str, ways: tuple[tuple[str, str], ...]) -> Inlet:
-    near = listener._replace(host=_ANY.get(listener.host, listener.host))
+def _near(listener: Listener) -> Listener:
+    return listener._replace(host=_ANY.get(listener.host, listener.host))
+
+
+def _said(host: str) -> str:
     # A wildcard stands for any name in its place.
-    said = host.replace("*", "drill", 1) if host else str(near).partition("://")[2]
-    return Inlet(name=name, url=str(near), host=said, ways=ways)
+    return host.replace("*", "drill", 1)
