@@ -59,7 +59,7 @@ def test_a_zone_is_all_that_is_in_it(shop: System) -> None:
     assert by["zone-kill@a"] == {"web-1", "web-3", "api-1", "jobs-1"}
     assert by["zone-kill@b"] == {"web-2", "web-4", "api-2"}
     assert by["zone-cut@b"] == {"web-2", "web-4", "api-2", "10.0.0.1"}
-    assert zone_of(shop)["10.0.0.1:80"] == "b"
+    assert zone_of(shop)["10.0.0.1"] == "b"
 
 
 def test_what_needs_a_service_is_hit_by_its_loss(shop: System) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import sys
 import time
 
@@ -101,6 +102,28 @@ def test_an_interrupt_keeps_what_was_measured(service, start, tmp_path):
     _, records = read(out.read_text().splitlines())
     assert code == 0
     assert events(words)[-1]["sent"] == len(records) > 50
+
+
+def test_a_load_whose_owner_is_gone_ends(service, tmp_path):
+    one = service()
+    out = tmp_path / "out.jsonl"
+    load = subprocess.Popen(
+        command(one.port, out, "--rate", "100", "--seconds", "600", "--attended"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        while json.loads(load.stdout.readline())["event"] != "second":
+            pass
+
+        load.stdin.close()
+
+        assert load.wait(timeout=20) == 0
+        assert len(read(out.read_text().splitlines())[1]) > 50
+    finally:
+        load.kill()
+        load.wait()
+        load.stdout.close()
 
 
 def test_a_reader_that_does_not_read_does_not_stop_the_load(service, start, tmp_path):

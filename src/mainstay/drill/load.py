@@ -100,6 +100,9 @@ def _options() -> argparse.ArgumentParser:
     )
     parser.add_argument("--run", help="what all ids begin with; made up if not told")
     parser.add_argument("--at", type=float, help="when to begin, on the machine's monotonic clock")
+    parser.add_argument(
+        "--attended", action="store_true", help="end when standard input does: whoever wanted it is gone"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the file of records to write")
     return parser
 
@@ -119,8 +122,16 @@ def _spec(told: argparse.Namespace) -> LoadSpec:
     )
 
 
-async def _interruptible(load: Generator, begin: float | None) -> Head:
+async def _interruptible(load: Generator, begin: float | None, *, attended: bool) -> Head:
     loop = asyncio.get_running_loop()
+
+    def look() -> None:
+        if not os.read(0, 4096):
+            loop.remove_reader(0)
+            load.stop()
+
+    if attended:
+        loop.add_reader(0, look)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, load.stop)
     return await load.run(begin)
@@ -171,7 +182,7 @@ def main(argv: list[str] | None = None) -> int:
         with _opened(told.out) as out, runner() as running:
             _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            head = running.run(_interruptible(load, told.at))
+            head = running.run(_interruptible(load, told.at, attended=told.attended))
             write(out, head, load.records)
     except MainstayError as problem:
         print(f"mainstay load: {problem}", file=sys.stderr)  # noqa: T201 - a command's own words

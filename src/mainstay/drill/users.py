@@ -34,10 +34,12 @@ class Users:
     async def __aenter__(self) -> Self:
         """Have them get ready."""
         self._process = await asyncio.create_subprocess_exec(
-            *module("mainstay.drill.load", *self._options, "--out", str(self._out)),
-            stdin=asyncio.subprocess.DEVNULL,
+            *module("mainstay.drill.load", *self._options, "--attended", "--out", str(self._out)),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            # Ctrl-C at the terminal is for the drill; when that is gone, so are they.
+            start_new_session=True,
         )
         self._news = asyncio.get_running_loop().create_task(self._listen())
         return self

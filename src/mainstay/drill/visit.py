@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mainstay.drill.inlet import Inlet
+from mainstay.drill.entry import Entry
 from mainstay.system.drills import DrillLoad
 
 
@@ -12,14 +12,14 @@ from mainstay.system.drills import DrillLoad
 class Visit:
     """The users of one entry point."""
 
-    inlet: Inlet
+    entry: Entry
     rate: float
     load: DrillLoad
 
     @property
     def name(self) -> str:
         """The entry point's name."""
-        return self.inlet.name
+        return self.entry.name
 
     def options(self, *, seconds: float, at: float, seed: int, folder: Path) -> list[str]:
         """Write what the generator is told.
@@ -33,12 +33,12 @@ class Visit:
         del folder
         load = self.load
         return [
-            *("--url", self.inlet.url, "--rate", str(self.rate), "--seconds", str(seconds)),
+            *("--url", self.entry.url, "--rate", str(self.rate), "--seconds", str(seconds)),
             *("--at", str(at), "--seed", str(seed), "--posts", "0%"),
             *("--fresh", f"{load.fresh * 100:g}%", "--deadline", f"{load.deadline * 1000:g}ms"),
         ]
 
 
-def visits(load: DrillLoad, inlets: Sequence[Inlet], rate: float) -> list[Visit]:
+def visits(load: DrillLoad, entries: Sequence[Entry], rate: float) -> list[Visit]:
     """Give the users of every entry point, at so many a second each."""
-    return [Visit(inlet=inlet, rate=rate, load=load) for inlet in inlets]
+    return [Visit(entry=entry, rate=rate, load=load) for entry in entries]
