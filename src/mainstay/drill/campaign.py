@@ -1,9 +1,11 @@
 """A run of drills: the cells that were asked for, one after another, and the report of all of them."""
 
+import asyncio
 import datetime as dt
+import os
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,8 @@ from mainstay.drill.conductor import FULL, QUICK, STANDARD, Conductor, Times
 from mainstay.drill.fault.intent import undo_left
 from mainstay.drill.history import History
 from mainstay.drill.reading import seen
-from mainstay.drill.report import Terms, fingerprint, report, row
+from mainstay.drill.report import Terms, fingerprint, report, row, unplayed
+from mainstay.drill.scope import Scope, scope, waves
 from mainstay.drill.stage import Ask, Stage
 from mainstay.drill.verdict import Expectation, judge
 from mainstay.drill.visit import visits
@@ -26,6 +29,7 @@ from mainstay.system.schema import System
 
 LENGTHS: dict[str, Times] = {"quick": QUICK, "standard": STANDARD, "full": FULL}
 """How long cells take, by name."""
+_CALLED_OFF = "the run was over before its turn came"
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -61,6 +65,7 @@ class Campaign:
         self._wish = wish
         self._ask = ask
         self._tell = tell
+        self._begun = self._of = 0
         at = time.time()
         self.terms = Terms(
             run=self.history.name(at),
@@ -79,6 +84,7 @@ class Campaign:
             MainstayError: it could not be run; what was broken is mended.
         """
         planned = len(cells(self._system))
+        self._begun, self._of = 0, len(chosen)
         rows: list[dict[str, Any]] = []
         with self.history.running() as folder:
             done, left = undo_left(self.history.intents)
@@ -89,17 +95,17 @@ class Campaign:
             try:
                 async with self._stage(folder) as where:
                     conductor = self._conductor(where, folder)
-                    for number, cell in enumerate(chosen):
-                        self._tell(
-                            {"event": "cell", "cell": cell.name, "number": number + 1, "of": len(chosen)}
-                        )
-                        rows.append(await self._play(conductor, cell))
-                        self._tell({"event": "verdict", **_without_timeline(rows[-1])})
-                        if rows[-1]["aborted"]:
+                    given = [(cell, scope(self._system, where.entries(), cell)) for cell in chosen]
+                    for wave in waves(given, self._at_once()):
+                        await conductor.steady()
+                        rows += await _all(self._play(conductor, cell, its) for cell, its in wave)
+                        if any(one["aborted"] for one in rows):
                             break
             finally:
                 # What was measured before something went wrong is not lost.
-                made = report(self._system, self.terms, rows, planned)
+                played = {one["cell"]: one for one in rows}
+                whole = [played.get(cell.name) or unplayed(cell, _CALLED_OFF) for cell in chosen]
+                made = report(self._system, self.terms, whole, planned)
                 if rows:
                     self.history.keep(made)
         return made
@@ -137,12 +143,19 @@ class Campaign:
         command = told.probe if told.probe is None or isinstance(told.probe, str) else shlex.join(told.probe)
         return Abort([Rule(told.failed, max(1, round(told.after)))], [command] if command else [])
 
-    async def _play(self, conductor: Conductor, cell: Cell) -> dict[str, Any]:
-        await conductor.steady()
-        course = await conductor.play(cell)
+    def _at_once(self) -> int:
+        """Give how many drills run at the same time: one on what users use, and else as many as processors bear."""
+        return 1 if self._wish.live else max(1, len(os.sched_getaffinity(0)))
+
+    async def _play(self, conductor: Conductor, cell: Cell, its: Scope) -> dict[str, Any]:
+        self._begun += 1
+        self._tell({"event": "cell", "cell": cell.name, "number": self._begun, "of": self._of})
+        course = await conductor.play(cell, its)
         found = seen(cell, course, None)
         expected, accepted = self._terms_of(cell)
-        return row(cell, course, found, judge(found, expected), expected, accepted, self.terms)
+        made = row(cell, course, found, judge(found, expected), expected, accepted, self.terms)
+        self._tell({"event": "verdict", **_without_timeline(made)})
+        return made
 
     def _terms_of(self, cell: Cell) -> tuple[Expectation, str]:
         """Give what is allowed in a cell, and why another outcome is accepted: of two faults, what is said of the first."""
@@ -155,3 +168,14 @@ class Campaign:
 
 def _without_timeline(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key != "timeline"}
+
+
+async def _all(plays: Iterable[Coroutine[Any, Any, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Play all at the same time; if one cannot be, the others are ended, and mend what they have broken."""
+    tasks = [asyncio.ensure_future(play) for play in plays]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

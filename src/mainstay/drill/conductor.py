@@ -20,6 +20,7 @@ from mainstay.drill.abort import Abort, Guard
 from mainstay.drill.cell import Cell
 from mainstay.drill.injection import Injection, Unconfirmed, injection
 from mainstay.drill.record import Record
+from mainstay.drill.scope import Scope
 from mainstay.drill.stage import Stage
 from mainstay.drill.users import Users
 from mainstay.drill.visit import Visit
@@ -129,7 +130,7 @@ class Conductor:
         Raises:
             MainstayError: it is not; nothing has been done to it.
         """
-        if isfinite(await self._whole(self._times.recovery)):
+        if isfinite(await self._whole(frozenset(self._stage.system.services), self._times.recovery)):
             return
         state = await self._stage.status()
         missing = [
@@ -140,15 +141,20 @@ class Conductor:
             " a drill would take what is left"
         )
 
-    async def play(self, cell: Cell) -> Course:
-        """Play one drill; whatever happens, what was broken is mended when this returns."""
+    async def play(self, cell: Cell, scope: Scope) -> Course:
+        """Play one drill; whatever happens, what was broken is mended when this returns.
+
+        Args:
+            cell: The drill.
+            scope: What it is about: only users who come in there are there, and only that has to come back.
+        """
         before = await self._stage.status()
         faults = [
             injection(
                 self._stage,
                 before,
                 part,
-                self._intents / f"{cell.name.replace('/', '-')}.{number}.json",
+                self._intents / f"{_file(cell)}.{number}.json",
                 lease=self._lease,
                 seed=self._seed,
             )
@@ -160,20 +166,22 @@ class Conductor:
                 await fault.prepare()
             began = time.monotonic() + LEAD
             users = [
-                await stack.enter_async_context(self._users(visit, number, began))
-                for number, visit in enumerate(self._visits)
+                await stack.enter_async_context(self._users(visit, cell, began))
+                for visit in self._visits
+                if visit.entry in scope.entries
             ]
-            return await self._course(cell, faults, users, began, before)
+            return await self._course(cell, scope, faults, users, began, before)
 
-    def _users(self, visit: Visit, number: int, began: float) -> Users:
+    def _users(self, visit: Visit, cell: Cell, began: float) -> Users:
         times = self._times
         seconds = times.usual + times.recovery
         options = visit.options(seconds=seconds, at=began, seed=self._seed, folder=self._folder)
-        return Users(visit.name, options, self._folder / f"{number}.jsonl", self._tell)
+        return Users(visit.name, options, self._folder / f"{_file(cell)}.{visit.number}.jsonl", self._tell)
 
-    async def _course(
+    async def _course(  # noqa: PLR0913, PLR0917 - what one drill is made of
         self,
         cell: Cell,
+        scope: Scope,
         faults: Sequence[Injection],
         users: Sequence[Users],
         began: float,
@@ -184,11 +192,11 @@ class Conductor:
         await _sleep_until(counted + times.baseline)
         broken, wall = time.monotonic(), time.time()
         self._tell({"event": "breaking", "cell": cell.name})
-        evidence, trouble, aborted, back = await self._break(cell, faults, users, broken + times.fault)
+        evidence, trouble, aborted, back = await self._break(cell, scope, faults, users, broken + times.fault)
         over = time.monotonic() if cell.lasts else broken
         self._tell({"event": "mended", "cell": cell.name})
         if back is None:
-            back = await self._whole(times.recovery)
+            back = await self._whole(scope.services, times.recovery)
         self._tell({"event": "back", "cell": cell.name, "seconds": back - over})
         await asyncio.sleep(times.keep)
         facts = [fact for fact in await self._stage.facts() if fact["at"] >= wall]
@@ -207,14 +215,18 @@ class Conductor:
             lag=max((told["lag"]["p99"] or 0.0 for _, _, told in gone), default=0.0),
             unsent=sum(told["unsent"] for _, _, told in gone),
             facts=facts,
-            # A gateway worker that was killed takes its last counts with it: never less than nothing.
-            retries=max(0, _counted(after, "retries") - _counted(before, "retries")),
-            hedges=max(0, _counted(after, "hedges") - _counted(before, "hedges")),
+            retries=_more(before, after, scope, "retries"),
+            hedges=_more(before, after, scope, "hedges"),
             aborted=aborted,
         )
 
     async def _break(
-        self, cell: Cell, faults: Sequence[Injection], users: Sequence[Users], until: float
+        self,
+        cell: Cell,
+        scope: Scope,
+        faults: Sequence[Injection],
+        users: Sequence[Users],
+        until: float,
     ) -> tuple[str, str, str, float | None]:
         """Break it, keep it broken, and mend it.
 
@@ -234,9 +246,12 @@ class Conductor:
             else:
                 # What is over as soon as it is done is mended by the system itself, while we look on.
                 recovery = max(self._times.recovery, until - time.monotonic())
-                aborted, back = await asyncio.gather(self._hold(faults, users, until), self._whole(recovery))
+                aborted, back = await asyncio.gather(
+                    self._hold(faults, users, until), self._whole(scope.services, recovery)
+                )
             said += [await fault.end() for fault in faults]
         except Unconfirmed as problem:
+            await _end_all(faults)
             return "", str(problem), aborted, back
         return "; ".join(map(str, filter(None, said))), "", aborted, back
 
@@ -254,31 +269,45 @@ class Conductor:
                 await asyncio.sleep(min(_LOOK, until - now))
         return ""
 
-    async def _whole(self, limit: float) -> float:
-        """Wait until every instance takes traffic and every worker is there; give when, or `nan` if that takes too long."""
+    async def _whole(self, services: frozenset[str], limit: float) -> float:
+        """Wait until every instance of these takes traffic and every worker is there; give when, or `nan` if never."""
         end = time.monotonic() + limit
         while (now := time.monotonic()) < end:
             with contextlib.suppress(MainstayError):  # its supervisor may be what has to come back
-                if _is_whole(self._stage, await self._stage.status()):
+                if _is_whole(self._stage, await self._stage.status(), services):
                     return now
             await asyncio.sleep(_LOOK)
         return nan
 
 
-def _is_whole(stage: Stage, state: dict[str, Any]) -> bool:
-    rows = state["instances"]
+def _is_whole(stage: Stage, state: dict[str, Any], services: frozenset[str]) -> bool:
     workers = stage.system.gateway.worker_count() if stage.system.openings() else 0
+    mine = [row for row in state["services"] if row["service"] in services]
     return (
         state["phase"] == "running"
-        and all(row["state"] == "up" and not row.get("ejected") for row in rows)
-        and all(service["up"] >= service["instances"] for service in state["services"])
+        and all(
+            row["state"] == "up" and not row.get("ejected")
+            for row in state["instances"]
+            if row["service"] in services
+        )
+        and all(row["up"] >= row["instances"] for row in mine)
         and len(state["workers"]) >= workers
         and all(worker["table"] >= state["table"] for worker in state["workers"])
     )
 
 
-def _counted(state: dict[str, Any], what: str) -> int:
-    return sum(int(row[what]) for row in state["services"])
+def _more(before: dict[str, Any], after: dict[str, Any], scope: Scope, what: str) -> int:
+    """Give how much more of something these services have counted."""
+    first, last = (
+        sum(int(row[what]) for row in state["services"] if row["service"] in scope.services)
+        for state in (before, after)
+    )
+    # A gateway worker that was killed takes its last counts with it: never less than nothing.
+    return max(0, last - first)
+
+
+def _file(cell: Cell) -> str:
+    return cell.name.replace("/", "-")
 
 
 async def _end_all(faults: Sequence[Injection]) -> None:

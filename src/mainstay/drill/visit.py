@@ -12,6 +12,8 @@ from mainstay.system.drills import DrillLoad
 class Visit:
     """The users of one entry point."""
 
+    number: int
+    """Its place among all."""
     entry: Entry
     rate: float
     load: DrillLoad
@@ -41,4 +43,4 @@ class Visit:
 
 def visits(load: DrillLoad, entries: Sequence[Entry], rate: float) -> list[Visit]:
     """Give the users of every entry point, at so many a second each."""
-    return [Visit(entry=entry, rate=rate, load=load) for entry in entries]
+    return [Visit(number=number, entry=entry, rate=rate, load=load) for number, entry in enumerate(entries)]
