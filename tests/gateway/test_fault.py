@@ -659,8 +659,7 @@ async def test_faults_act_on_what_is_said_over_tls(rig, tmp_path, kind, kept):
     assert await works(rig)
 
 
-@pytest.mark.parametrize("preamble", ["", "v2"])
-async def test_health_checks_over_tls_have_the_faults_of_the_network(rig, tmp_path, preamble):
+async def test_health_checks_over_tls_have_the_faults_of_the_network(rig, tmp_path):
     ca = Authority(tmp_path)
     await rig.up(tls=ca.origin("localhost"), trust=Trust(ca=ca.pem), health=QUICK, path="/healthz")
     await rig.until(lambda: rig.members[0].watch.last is not None)
