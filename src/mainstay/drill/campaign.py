@@ -3,9 +3,10 @@
 import datetime as dt
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from mainstay.system.schema import System
 LENGTHS: dict[str, Times] = {"quick": QUICK, "standard": STANDARD, "full": FULL}
 """How long cells take, by name."""
 Tell = Callable[[dict[str, Any]], None]
+Play = Callable[[Cell], Awaitable[dict[str, Any]]]
+"""Plays a cell, and gives its line of the report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,8 @@ class Campaign:
         self._wish = wish
         self._ask = ask
         self._tell = tell
+        self._rows: list[dict[str, Any]] = []
+        self._planned = len(cells(system))
         at = time.time()
         self.terms = Terms(
             run=self.history.name(at),
@@ -78,8 +83,20 @@ class Campaign:
         Raises:
             MainstayError: it could not be run; what was broken is mended.
         """
-        planned = len(cells(self._system))
-        rows: list[dict[str, Any]] = []
+        async with self.open() as play:
+            for number, cell in enumerate(chosen):
+                self._tell({"event": "cell", "cell": cell.name, "number": number + 1, "of": len(chosen)})
+                if (await play(cell))["aborted"]:
+                    break
+        return self.report()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Play]:
+        """Have a system ready, and give what plays a cell on it; the report of all that were played is kept at the end.
+
+        Raises:
+            MainstayError: it could not be made ready, or the report could not be kept.
+        """
         with self.history.running() as folder:
             done, left = undo_left(self.history.intents)
             if left:
@@ -88,21 +105,15 @@ class Campaign:
                 self._tell({"event": "undone", "what": what})
             try:
                 async with self._stage(folder) as where:
-                    conductor = self._conductor(where, folder)
-                    for number, cell in enumerate(chosen):
-                        self._tell(
-                            {"event": "cell", "cell": cell.name, "number": number + 1, "of": len(chosen)}
-                        )
-                        rows.append(await self._play(conductor, cell))
-                        self._tell({"event": "verdict", **_without_timeline(rows[-1])})
-                        if rows[-1]["aborted"]:
-                            break
+                    yield partial(self._play, self._conductor(where, folder))
             finally:
                 # What was measured before something went wrong is not lost.
-                made = report(self._system, self.terms, rows, planned)
-                if rows:
-                    self.history.keep(made)
-        return made
+                if self._rows:
+                    self.history.keep(self.report())
+
+    def report(self) -> dict[str, Any]:
+        """Give the report of what was played until now."""
+        return report(self._system, self.terms, self._rows, self._planned)
 
     @asynccontextmanager
     async def _stage(self, folder: Path) -> AsyncIterator[Stage]:
@@ -142,7 +153,10 @@ class Campaign:
         course = await conductor.play(cell)
         found = seen(cell, course, None)
         expected, accepted = self._terms_of(cell)
-        return row(cell, course, found, judge(found, expected), expected, accepted, self.terms)
+        made = row(cell, course, found, judge(found, expected), expected, accepted, self.terms)
+        self._rows.append(made)
+        self._tell({"event": "verdict", **_without_timeline(made)})
+        return made
 
     def _terms_of(self, cell: Cell) -> tuple[Expectation, str]:
         """Give what is allowed in a cell, and why another outcome is accepted: of two faults, what is said of the first."""
