@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from mainstay.base.errors import EXIT_CODES
 from mainstay.cli.app import app
+from mainstay.gateway.fault.kind import KINDS
 from mainstay.gateway.http.page import REASONS
 from mainstay.gateway.tally import Tally
 from mainstay.system.publish import json_schema
@@ -92,9 +93,18 @@ def test_every_path_of_the_control_api_is_documented() -> None:
     nobody: Any = None
     routes = [one for one in application(nobody, lambda: None, nobody).routes if isinstance(one, Route)]
     asked = {
-        f"{method} {route.path.replace('{service}', 'SERVICE')}"
+        f"{method} {route.path.replace('{service}', 'SERVICE').replace('{fault}', 'FAULT')}"
         for route in routes
         for method in (route.methods or set()) - {"HEAD"}
     }
 
     assert asked == {cell for cell in _cells("control-api.md") if cell.startswith(("GET ", "POST "))}
+
+
+def test_every_fault_of_traffic_is_documented_with_its_parameters() -> None:
+    text = (REFERENCE / "faults.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
+
+    for name, kind in KINDS.items():
+        assert all(f"`{number}`" in rows[name] for number in kind.numbers)
+        assert ("`direction`" in rows[name]) is kind.directed

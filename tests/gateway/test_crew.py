@@ -11,9 +11,12 @@ import sys
 import pytest
 
 from mainstay.base.clock import SystemClock
-from mainstay.base.errors import EnvironmentProblem
+from mainstay.base.errors import EnvironmentProblem, MainstayError
 from mainstay.gateway.crew.crew import Crew
 from mainstay.gateway.crew.member import Member
+from mainstay.gateway.fault import leases as lease_module
+from mainstay.gateway.fault.leases import Leases
+from mainstay.gateway.fault.spec import FaultProblem, Target
 from mainstay.gateway.table import Door, Row, Rule, Settings, Table
 from mainstay.supervisor.process import Process
 
@@ -533,3 +536,137 @@ async def test_of_two_in_one_place_after_a_crash_the_younger_goes_on(rig, stage)
     assert pids(after) == known
     await rig.until(lambda: not after.leaving)
     await after.stop(2.0)
+
+
+# --- faults ---
+
+BROKEN = {"fault": "errors", "service": "web", "lease": 20}
+
+
+def leases_of(stage, crew):
+    return Leases(
+        crew,
+        lambda: {"web": Target({"web-1": LOCAL})},
+        lambda fact: stage.facts.append((type(fact).__name__, getattr(fact, "reason", None))),
+        SystemClock(),
+    )
+
+
+async def test_a_fault_is_with_every_worker_when_it_has_begun_and_with_none_when_it_has_ended(rig, stage):
+    crew = await stage.open()
+    leases = leases_of(stage, crew)
+
+    began = await leases.begin(BROKEN)
+    broken = [await stage.ask() for _ in range(10)]
+    shown = leases.active()
+    ended = await leases.end(began["id"])
+    again = await leases.end(began["id"])
+
+    assert broken == [503] * 10
+    assert [await stage.ask() for _ in range(10)] == [200] * 10
+    assert began["confirmed"]
+    assert began["instances"] == ["web-1"]
+    assert shown[0]["id"] == began["id"]
+    assert 15 < shown[0]["ends_in"] <= 20
+    # Each was tried again, at the one instance that there is.
+    assert ended["acted"] >= 10
+    assert (ended["ended"], ended["checks"], ended["ends_in"]) == ("ended", 0, 0.0)
+    assert again["acted"] == ended["acted"]
+    assert leases.active() == []
+    assert [fact for fact in stage.facts if fact[0].startswith("Fault")] == [
+        ("FaultBegan", None),
+        ("FaultEnded", "ended"),
+    ]
+    await crew.stop(2.0)
+
+
+async def test_a_fault_that_nobody_renews_ends_with_its_lease(rig, stage):
+    crew = await stage.open(1)
+    leases = leases_of(stage, crew)
+
+    began = await leases.begin(BROKEN | {"lease": 1})
+    await rig.until(lambda: not leases.active())
+
+    await rig.until(lambda: crew.members[1].heeded == 2)
+    assert await stage.ask() == 200
+    assert ("FaultEnded", "lease over") in stage.facts
+    with pytest.raises(MainstayError, match="is over: lease over"):
+        await leases.renew(began["id"])
+    await crew.stop(2.0)
+
+
+async def test_a_lease_that_is_renewed_is_counted_from_then_on(rig, stage):
+    crew = await stage.open(1)
+    leases = leases_of(stage, crew)
+    began = await leases.begin(BROKEN | {"lease": 2})
+
+    renewed = await leases.renew(began["id"], 30)
+
+    assert renewed["confirmed"]
+    assert renewed["ends_in"] > 20
+    with pytest.raises(FaultProblem, match="lease must be a number from 1 to 60"):
+        await leases.renew(began["id"], 90)
+    with pytest.raises(FaultProblem, match="no fault 'f-0'; active: " + began["id"]):
+        await leases.end("f-0")
+    assert [one["ended"] for one in await leases.end_all()] == ["all ended"]
+    assert await stage.ask() == 200
+    await crew.stop(2.0)
+
+
+async def test_a_worker_that_is_new_has_the_faults_that_there_are(rig, stage):
+    crew = await stage.open(1)
+    leases = leases_of(stage, crew)
+    began = await leases.begin(BROKEN)
+    await stage.ask()
+    first = crew.members[1].process
+
+    await crew.renew()
+    await rig.until(first.exited.done)
+
+    assert await stage.ask() == 503
+    # What the former one has counted is kept.
+    assert (await leases.end(began["id"]))["acted"] >= 2
+    await crew.stop(2.0)
+
+
+async def test_a_worker_whose_supervisor_is_gone_ends_a_fault_by_itself(rig, stage):
+    crew = await stage.open(1)
+    leases = leases_of(stage, crew)
+    await leases.begin(BROKEN | {"lease": 1})
+    leases.close()
+
+    await crew.abandon()
+    answers = [await stage.ask()]
+    while answers[-1] != 200:
+        answers.append(await stage.ask())
+
+    assert answers[0] == 503
+
+
+async def test_a_supervisor_that_takes_workers_over_ends_faults_that_it_does_not_know(rig, stage):
+    before = await stage.open(1)
+    leases = leases_of(stage, before)
+    await leases.begin(BROKEN | {"lease": 60})
+    leases.close()
+
+    after = await stage.adopt(before, 1)
+    new = leases_of(stage, after)
+    await new.begin({"fault": "latency", "delay": 0.001, "service": "web"})
+
+    assert await stage.ask() == 200
+    await new.end_all()
+    await after.stop(2.0)
+
+
+async def test_a_worker_that_stands_still_has_not_confirmed_a_fault(rig, stage, monkeypatch):
+    monkeypatch.setattr(lease_module, "_HEED", 0.1)
+    crew = await stage.open(1)
+    leases = leases_of(stage, crew)
+    crew.members[1].process.signal(signal.SIGSTOP)
+
+    began = await leases.begin(BROKEN)
+
+    crew.members[1].process.signal(signal.SIGCONT)
+    assert not began["confirmed"]
+    await leases.end_all()
+    await crew.stop(2.0)

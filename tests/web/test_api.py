@@ -7,8 +7,38 @@ import pytest
 
 from mainstay.base.errors import CanaryRejected, EnvironmentProblem, MainstayError, Refused
 from mainstay.control.recent import Recent
+from mainstay.gateway.fault.spec import FaultProblem
 from mainstay.redundancy.canary import CanarySpec
 from mainstay.web.api import application
+
+
+class Faults:
+    """Remembers, likewise."""
+
+    def __init__(self, asked):
+        self.asked = asked
+
+    async def begin(self, body):
+        self.asked.append(("begin", body))
+        if body["fault"] == "nonsense":
+            raise FaultProblem("fault: 'nonsense' is not known")
+        return {"id": "f-1", **body}
+
+    def active(self):
+        return [{"id": "f-1"}]
+
+    async def renew(self, fault, lease):
+        self.asked.append(("renew", fault, lease))
+        if fault == "f-0":
+            raise MainstayError("fault 'f-0' is over: ended")
+        return {"id": fault}
+
+    async def end(self, fault):
+        self.asked.append(("end", fault))
+        return {"id": fault, "acted": 3}
+
+    async def end_all(self):
+        return [{"id": "f-1"}]
 
 
 class Control:
@@ -19,6 +49,7 @@ class Control:
         self.facts = Recent("me", kept=2)
         self.facts.append({"fact": "InstanceStarted"})
         self.asked = []
+        self.faults = Faults(self.asked)
         self.fails = None
 
     def status(self):
@@ -213,3 +244,39 @@ async def test_the_end_is_only_asked_for_by_post(ask):
     assert refused == 405
     assert said == (200, {"version": 1, "stopping": True})
     assert ask.stopped == [True]
+
+
+async def test_faults_are_begun_renewed_and_ended(ask, control):
+    body = {"fault": "refuse", "service": "web"}
+
+    assert await ask("POST", "/v1/faults", json.dumps(body).encode()) == (
+        200,
+        {"version": 1, "id": "f-1", **body},
+    )
+    assert await ask("GET", "/v1/faults") == (200, {"version": 1, "faults": [{"id": "f-1"}]})
+    assert await ask("POST", "/v1/faults/f-1/renew") == (200, {"version": 1, "id": "f-1"})
+    assert await ask("POST", "/v1/faults/f-1/renew", b'{"lease": 5}') == (200, {"version": 1, "id": "f-1"})
+    assert await ask("POST", "/v1/faults/f-1/end") == (200, {"version": 1, "id": "f-1", "acted": 3})
+    assert await ask("POST", "/v1/faults/end") == (200, {"version": 1, "faults": [{"id": "f-1"}]})
+    assert control.asked == [
+        ("begin", body),
+        ("renew", "f-1", None),
+        ("renew", "f-1", 5),
+        ("end", "f-1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("/v1/faults", b"nonsense", (400, "the body must be JSON")),
+        ("/v1/faults", b'{"fault": "nonsense"}', (400, "fault: 'nonsense' is not known")),
+        ("/v1/faults/f-1/renew", b"[]", (400, 'the body must be empty or {"lease": SECONDS}')),
+        ("/v1/faults/f-1/renew", b'{"laese": 1}', (400, 'the body must be empty or {"lease": SECONDS}')),
+        ("/v1/faults/f-0/renew", b"", (409, "fault 'f-0' is over: ended")),
+    ],
+)
+async def test_what_cannot_be_done_about_faults_is_told(ask, path, body, expected):
+    status, said = await ask("POST", path, body)
+
+    assert (status, said["error"]) == expected

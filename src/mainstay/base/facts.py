@@ -258,6 +258,32 @@ class WorkerStopped(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FaultFact(Fact):
+    """Something that happened to a fault that somebody has asked for, on the connections to some instances."""
+
+    id: str
+    kind: str
+    """`latency`, `errors`, and the others that docs/reference/faults.md has."""
+    service: str
+    instances: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultBegan(FaultFact):
+    """Somebody has asked for a fault on connections to instances; unless it is renewed, it lasts until `until`."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultEnded(FaultFact):
+    """A fault that somebody had asked for is over."""
+
+    reason: str
+    """`ended`, `all ended`, or `lease over`: nobody has renewed it in time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessLogBroke(Fact):
     """Lines of the access log can no longer be written; requests are answered as before."""
 

@@ -90,6 +90,16 @@ def status(state: dict[str, Any]) -> None:
             out.print(
                 Text(f"{row['service']}: zone {zone} is asked last: instances there failed", style="yellow")
             )
+    for row in state.get("faults", ()):  # a supervisor of a former version tells of none
+        to = ", ".join(row["instances"])
+        left = f"for {row['ends_in']:.0f}s more unless renewed"
+        out.print(
+            Text(
+                f"{row['service']}: a fault on purpose, {row['fault']} ({row['id']}), to {to}, {left}",
+                style="yellow",
+            ),
+            soft_wrap=True,
+        )
     for row in state["instances"]:
         _troubles(row)
     certificates = state.get("certificates")  # a supervisor of a former version has none
@@ -285,6 +295,11 @@ def fact(record: dict[str, Any]) -> str:
         "PanicEnded": "has usable instances again",
         "WorkerStarted": f"started, pid {record.get('pid')}",
         "WorkerStopped": f"finished, pid {record.get('pid')}",
+        "FaultBegan": (
+            f"has a fault on purpose, {record.get('kind')} ({record.get('id')}),"
+            f" on the gateway's connections to {', '.join(record.get('instances', ()))}"
+        ),
+        "FaultEnded": f"no longer has the fault {record.get('kind')} ({record.get('id')}): {record.get('reason')}",
         "AccessLogBroke": (
             f"cannot write '{record.get('path')}': {record.get('because')}; requests are answered as before"
         ),

@@ -36,6 +36,8 @@ from mainstay.gateway.crew.crew import Crew
 from mainstay.gateway.crew.listening import bind
 from mainstay.gateway.crew.member import Member
 from mainstay.gateway.crew.place import BACKLOG
+from mainstay.gateway.fault.leases import Leases
+from mainstay.gateway.fault.spec import Target
 from mainstay.gateway.table import LogSettings
 from mainstay.gateway.tally import Tally
 from mainstay.gateway.tls.keyring import Keyring
@@ -59,6 +61,7 @@ _CHORES = 2.0
 _LOOK_AT_FILE = 0.5
 _SERVES = ("up", "suspect")
 """States in which an instance takes requests."""
+_LOCAL = "127.0.0.1"
 _OWN_LOG = 10 * 2**20
 _OWN_LOGS_KEPT = 3
 
@@ -130,6 +133,8 @@ class Control:
             dice=Dice(f"{os.getpid()}/{self._since}"),
             emit=self._emit,
         )
+        self.faults = Leases(self._crew, self._targets, self._emit, self._clock)
+        """What goes wrong on purpose between the gateway and instances."""
         self._usage = Usage()
         self._heard: remote.Heard = {}
         self._chores: asyncio.Task[None] | None = None
@@ -438,8 +443,22 @@ class Control:
             await asyncio.sleep(_CHORES)
 
     def _end_chores(self) -> None:
+        self.faults.close()
         if self._chores is not None:
             self._chores.cancel()
+
+    def _targets(self) -> dict[str, Target]:
+        """Give what faults can be aimed at."""
+        of = _by_service(self.rows())
+        return {
+            name: Target(
+                {row["instance"]: _LOCAL for row in of.get(name, ())}
+                | {address.authority: address.host for address in service.addresses},
+                tcp=service.is_tcp,
+                routed=service.listen is not None,
+            )
+            for name, service in self.system.services.items()
+        }
 
     # --- facts ---
 
@@ -479,6 +498,7 @@ class Control:
             "services": [self._service(name, of.get(name, [])) for name in self.system.services],
             "instances": instances,
             "certificates": self.certificates(),
+            "faults": self.faults.active(),
         }
 
     def certificates(self) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import datetime as dt
 import os
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from mainstay.drill import stage
 from mainstay.drill.abort import Abort, Rule
 from mainstay.drill.cell import Cell, cells
 from mainstay.drill.conductor import FULL, QUICK, STANDARD, Conductor, Times
+from mainstay.drill.entry import Entry
 from mainstay.drill.fault.intent import undo_left
 from mainstay.drill.history import History
 from mainstay.drill.reading import seen
@@ -31,6 +32,8 @@ LENGTHS: dict[str, Times] = {"quick": QUICK, "standard": STANDARD, "full": FULL}
 """How long cells take, by name."""
 _CALLED_OFF = "the run was over before its turn came"
 Tell = Callable[[dict[str, Any]], None]
+Play = Callable[[Cell], Awaitable[dict[str, Any]]]
+"""Plays a cell, and gives its line of the report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,8 @@ class Campaign:
         self._ask = ask
         self._tell = tell
         self._begun = self._of = 0
+        self._rows: list[dict[str, Any]] = []
+        self._planned = len(cells(system))
         at = time.time()
         self.terms = Terms(
             run=self.history.name(at),
@@ -83,32 +88,64 @@ class Campaign:
         Raises:
             MainstayError: it could not be run; what was broken is mended.
         """
-        planned = len(cells(self._system))
-        self._begun, self._of = 0, len(chosen)
-        rows: list[dict[str, Any]] = []
+        self._of, because = len(chosen), _CALLED_OFF
+        try:
+            async with self._opened() as (conductor, entries):
+                given = [(cell, scope(self._system, entries, cell)) for cell in chosen]
+                for wave in waves(given, self._at_once()):
+                    try:
+                        await conductor.steady()
+                    except MainstayError as problem:
+                        if not self._rows:
+                            raise
+                        # It was whole at first: what was played since has shown something, which is to be seen.
+                        because = str(problem)
+                        break
+                    rows = await _all(self._play(conductor, cell, its) for cell, its in wave)
+                    if any(one["aborted"] for one in rows):
+                        break
+        finally:
+            # In the order of the plan, with what was not reached.
+            played = {one["cell"]: one for one in self._rows}
+            self._rows = [played.get(cell.name) or unplayed(cell, because) for cell in chosen]
+            if played:
+                self.history.keep(self.report())
+        return self.report()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Play]:
+        """Have a system ready, and give what plays a cell on it; the report of all that were played is kept at the end.
+
+        Raises:
+            MainstayError: it could not be made ready, or the report could not be kept.
+        """
+        try:
+            async with self._opened() as (conductor, entries):
+
+                async def play(cell: Cell) -> dict[str, Any]:
+                    await conductor.steady()
+                    return await self._play(conductor, cell, scope(self._system, entries, cell))
+
+                yield play
+        finally:
+            # What was measured before something went wrong is not lost.
+            if self._rows:
+                self.history.keep(self.report())
+
+    def report(self) -> dict[str, Any]:
+        """Give the report of what was played until now."""
+        return report(self._system, self.terms, self._rows, self._planned)
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[tuple[Conductor, list[Entry]]]:
         with self.history.running() as folder:
             done, left = undo_left(self.history.intents)
             if left:
                 raise MainstayError(f"a former drill left what cannot be undone: {'; '.join(left)}")
             for what in done:
                 self._tell({"event": "undone", "what": what})
-            try:
-                async with self._stage(folder) as where:
-                    conductor = self._conductor(where, folder)
-                    given = [(cell, scope(self._system, where.entries(), cell)) for cell in chosen]
-                    for wave in waves(given, self._at_once()):
-                        await conductor.steady()
-                        rows += await _all(self._play(conductor, cell, its) for cell, its in wave)
-                        if any(one["aborted"] for one in rows):
-                            break
-            finally:
-                # What was measured before something went wrong is not lost.
-                played = {one["cell"]: one for one in rows}
-                whole = [played.get(cell.name) or unplayed(cell, _CALLED_OFF) for cell in chosen]
-                made = report(self._system, self.terms, whole, planned)
-                if rows:
-                    self.history.keep(made)
-        return made
+            async with self._stage(folder) as where:
+                yield self._conductor(where, folder), where.entries()
 
     @asynccontextmanager
     async def _stage(self, folder: Path) -> AsyncIterator[Stage]:
@@ -154,6 +191,7 @@ class Campaign:
         found = seen(cell, course, None)
         expected, accepted = self._terms_of(cell)
         made = row(cell, course, found, judge(found, expected), expected, accepted, self.terms)
+        self._rows.append(made)
         self._tell({"event": "verdict", **_without_timeline(made)})
         return made
 

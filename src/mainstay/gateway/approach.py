@@ -47,13 +47,18 @@ async def within(limit: float, making: Awaitable[T]) -> T | Outcome:
 async def _connect(
     instance: "Upstream", loop: asyncio.AbstractEventLoop, preamble: bytes
 ) -> UpstreamConnection:
+    if instance.legs is not None:
+        await instance.legs.approach()
     context = instance.context()
     if context is not None:
-        return await _connect_secured(instance, loop, context, preamble)
-    _, connection = await loop.create_connection(
-        lambda: UpstreamConnection(instance, loop, sole=bool(preamble)), instance.host, instance.port
-    )
-    if preamble:
+        connection = await _connect_secured(instance, loop, context, preamble)
+    else:
+        _, connection = await loop.create_connection(
+            lambda: UpstreamConnection(instance, loop, sole=bool(preamble)), instance.host, instance.port
+        )
+    if instance.legs is not None:
+        instance.legs.take(connection)
+    if preamble and context is None:
         connection.transport.write(preamble)
     return connection
 

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import re
 import ssl
+from collections.abc import Awaitable, Callable
 
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.base.probe import ProbeResult, Talk
@@ -14,6 +15,8 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?\r?\n")
 # As in `approach.OURS`, which is not imported so that this stays apart from the traffic.
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 _MOST = 65536
+Lead = Callable[[asyncio.Protocol], Awaitable[asyncio.Protocol]]
+"""Puts something between a protocol and the connection that is about to be made for it."""
 _GOOD = range(200, 400)
 
 
@@ -27,6 +30,7 @@ async def check(  # noqa: PLR0913 - the last two go together
     tls: ssl.SSLContext | None = None,
     name: str = "",
     preamble: str = "",
+    lead: Lead | None = None,
 ) -> ProbeResult:
     """Ask once, and tell what was said.
 
@@ -40,6 +44,7 @@ async def check(  # noqa: PLR0913 - the last two go together
         tls: How TLS is spoken with it; None: it speaks without.
         name: The name that its certificate must be for.
         preamble: The version of the PROXY protocol with which it is spoken to.
+        lead: What the connection has to go through, if anything.
 
     Raises:
         EnvironmentProblem: we ourselves are out of descriptors, ports or memory; that proves nothing.
@@ -50,9 +55,9 @@ async def check(  # noqa: PLR0913 - the last two go together
         async with asyncio.timeout(limit):
             first = write(preamble, None) if preamble else b""
             if talk is None:
-                ok, said = await _ask(host, port, path, tls, name, first)
+                ok, said = await _ask(host, port, path, tls, name, first, lead)
             else:
-                ok, said = await _talk(host, port, talk, first)
+                ok, said = await _talk(host, port, talk, first, lead)
     except TimeoutError:
         ok, said = False, f"no answer within {limit * 1000:.0f}ms"
     except ConnectionRefusedError:
@@ -67,19 +72,23 @@ async def check(  # noqa: PLR0913 - the last two go together
 
 
 class _Ear(asyncio.Protocol):
-    """Asks when the connection is there, and hears the first line of the answer."""
+    """Asks when the connection is there, and hears the answer as far as it is wanted."""
 
-    def __init__(self, question: bytes, heard: asyncio.Future[bytes]) -> None:
+    transport: asyncio.Transport
+
+    def __init__(self, question: bytes, heard: asyncio.Future[bytes], wanted: bytes) -> None:
         self._question = question
         self._heard = heard
+        self._wanted = wanted
         self._got = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.write(self._question)  # type: ignore[attr-defined] # one that writes
+        self.transport = transport  # type: ignore[assignment] # one that writes
+        self.transport.write(self._question)
 
     def data_received(self, data: bytes) -> None:
         self._got += data
-        if b"\n" in data or len(self._got) > _MOST:
+        if self._wanted in self._got or len(self._got) > _MOST:
             self._end()
 
     def eof_received(self) -> None:
@@ -96,7 +105,13 @@ class _Ear(asyncio.Protocol):
 
 
 async def _ask(  # noqa: PLR0913, PLR0917 - called in one place
-    host: str, port: int, path: str | None, tls: ssl.SSLContext | None, name: str, first: bytes
+    host: str,
+    port: int,
+    path: str | None,
+    tls: ssl.SSLContext | None,
+    name: str,
+    first: bytes,
+    lead: Lead | None,
 ) -> tuple[bool, str]:
     loop = asyncio.get_running_loop()
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -106,17 +121,18 @@ async def _ask(  # noqa: PLR0913, PLR0917 - called in one place
         "Accept: */*\r\nConnection: close\r\n\r\n".encode()
     )
     heard: asyncio.Future[bytes] = loop.create_future()
+    ear = _Ear(question if tls is not None else first + question, heard, b"\n")
+    protocol = ear if lead is None else await lead(ear)
     if tls is None:
-        transport, _ = await loop.create_connection(lambda: _Ear(first + question, heard), host, port)
+        await loop.create_connection(lambda: protocol, host, port)
     else:
-        ear = _Ear(question, heard)
-        transport = await _secured(ear, host, port, tls, name, first)
+        await _secured(protocol, host, port, tls, name, first)
     try:
         first, end, _ = (await heard).partition(b"\n")
     finally:
         # Nobody else asks for it; and who is not waited for any more need not tell.
         heard.cancel()
-        transport.abort()
+        ear.transport.abort()
     if not first and not end:
         return False, "connection closed without an answer"
     found = _STATUS.fullmatch(first + end)
@@ -129,34 +145,37 @@ async def _ask(  # noqa: PLR0913, PLR0917 - called in one place
 
 
 async def _secured(  # noqa: PLR0913, PLR0917 - called in one place
-    ear: _Ear, host: str, port: int, tls: ssl.SSLContext, name: str, first: bytes
-) -> asyncio.Transport:
+    protocol: asyncio.Protocol, host: str, port: int, tls: ssl.SSLContext, name: str, first: bytes
+) -> None:
     loop = asyncio.get_running_loop()
     if not first:
-        transport, _ = await loop.create_connection(lambda: ear, host, port, ssl=tls, server_hostname=name)
-        return transport
+        await loop.create_connection(lambda: protocol, host, port, ssl=tls, server_hostname=name)
+        return
     raw, _ = await loop.create_connection(asyncio.Protocol, host, port)
     try:
         raw.write(first)
-        secured = await loop.start_tls(raw, ear, tls, server_hostname=name)
+        secured = await loop.start_tls(raw, protocol, tls, server_hostname=name)
     except BaseException:
         raw.abort()
         raise
     assert secured is not None
-    ear.connection_made(secured)
-    return secured
+    protocol.connection_made(secured)
 
 
-async def _talk(host: str, port: int, talk: Talk, first: bytes) -> tuple[bool, str]:
-    reader, writer = await asyncio.open_connection(host, port)
+async def _talk(host: str, port: int, talk: Talk, first: bytes, lead: Lead | None) -> tuple[bool, str]:
+    loop = asyncio.get_running_loop()
+    expected = talk.expect.encode("latin-1")
+    heard: asyncio.Future[bytes] = loop.create_future()
+    ear = _Ear(first + talk.send.encode("latin-1"), heard, expected)
+    protocol = ear if lead is None else await lead(ear)
+    await loop.create_connection(lambda: protocol, host, port)
     try:
-        expected, heard = talk.expect.encode("latin-1"), b""
-        writer.write(first + talk.send.encode("latin-1"))
-        while expected not in heard:
-            piece = await reader.read(_MOST)
-            heard += piece
-            if not piece or len(heard) > _MOST:
-                return False, "not the expected answer" if heard else "connection closed without an answer"
-        return True, "the expected answer" if expected else "accepted a connection"
+        if not expected:
+            return True, "accepted a connection"
+        got = await heard
     finally:
-        writer.close()
+        heard.cancel()
+        ear.transport.close()
+    if expected in got:
+        return True, "the expected answer"
+    return False, "not the expected answer" if got else "connection closed without an answer"

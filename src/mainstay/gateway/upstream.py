@@ -14,6 +14,7 @@ from mainstay.tolerance.target import Target
 if TYPE_CHECKING:
     import ssl
 
+    from mainstay.gateway.fault.legs import Legs
     from mainstay.gateway.http.connection import UpstreamConnection
     from mainstay.gateway.route import Route
     from mainstay.gateway.watch import Watch
@@ -59,6 +60,7 @@ class Upstream(Target):
         "keeps",
         "latency",
         "leaving",
+        "legs",
         "micros",
         "opened",
         "overtaken",
@@ -92,6 +94,8 @@ class Upstream(Target):
         """What the table says of it."""
         self.watch: Watch | None = None
         """Its place in the order of checks; None while it is not checked."""
+        self.legs: Legs | None = None
+        """What goes wrong on purpose on the way to it; None while no fault is aimed at it."""
         self.authority = row.authority.encode()
         self.path = row.path
         self.talk = row.talk

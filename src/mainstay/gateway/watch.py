@@ -75,6 +75,7 @@ class Watch:
                 tls=member.context(),
                 name=member.server_name,
                 preamble=member.preamble,
+                lead=member.legs.lead if member.legs is not None else None,
             )
         except EnvironmentProblem:
             return  # we could not even ask, which proves nothing

@@ -36,6 +36,7 @@ from mainstay.gateway.crew.link import Link
 from mainstay.gateway.crew.place import place_of
 from mainstay.gateway.crowd import Crowd
 from mainstay.gateway.entrance import Entrance
+from mainstay.gateway.fault.faults import Faults
 from mainstay.gateway.http.client import ClientConnection
 from mainstay.gateway.http.hop import name_of
 from mainstay.gateway.http.request import PLAIN, TRACED
@@ -92,7 +93,7 @@ class Client(Protocol):
 class Worker:
     """Everything that one worker process holds."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - what it is made of
         self, number: int, listeners: dict[str, socket.socket], loop: asyncio.AbstractEventLoop
     ) -> None:
         self.number = number
@@ -134,6 +135,8 @@ class Worker:
         # Some of what they have taken in may not have begun yet.
         self._closed: list[Intake] = []
         self.watches = Watches(loop, self._dice)
+        self.faults = Faults(self)
+        """What goes wrong on purpose on the way to instances."""
         self._timer: asyncio.TimerHandle | None = None
         self._link: Link | None = None
         self._ends_at = 0.0
@@ -167,6 +170,7 @@ class Worker:
     async def close(self) -> None:
         """Let go of everything that is not a client's."""
         self._let_nobody_in()
+        self.faults.close()
         await self._end_records()
         if self._timer is not None:
             self._timer.cancel()
@@ -255,6 +259,8 @@ class Worker:
             self._keep_keys(route)
             route.apply(now, rows, members)
             route.load.share(now, table.workers, self.number)
+        if self.faults:
+            self.faults.follow()
         for place in list(self.entrances):
             door = table.doors.get(place)
             if door is None:

@@ -7,6 +7,11 @@ POST /v1/reload {"dry_run"}                      the system file, read again; an
 POST /v1/upgrade                                 become what is installed; answers before it begins
 POST /v1/services/{service}/restart {"canary"}   a rolling restart; answers when it is done
 POST /v1/services/{service}/scale {"instances"}  so many instances; answers when they are there
+GET  /v1/faults                                  the faults on connections to instances
+POST /v1/faults {"fault", "service", ...}        begin one; answers when the workers have it
+POST /v1/faults/{fault}/renew {"lease"}          let it last for a lease from now on
+POST /v1/faults/{fault}/end                      end it; answers when it is over
+POST /v1/faults/end                              end all of them
 POST /v1/stop                                    end everything; answers at once
 =============================================== ============================================
 
@@ -26,8 +31,9 @@ from starlette.routing import Route
 
 from mainstay.base.errors import CanaryRejected, MainstayError, SystemFileError
 from mainstay.control import Control
+from mainstay.gateway.fault.spec import FaultProblem
 from mainstay.redundancy.canary import LONGEST, MOST_REQUESTS, CanarySpec
-from mainstay.web import admin
+from mainstay.web import admin, faults
 from mainstay.web.server import Line
 
 _MOST = 1000
@@ -101,6 +107,7 @@ def application(
             Route("/v1/services/{service}/restart", _told(restart), methods=["POST"]),
             Route("/v1/services/{service}/scale", _told(scale), methods=["POST"]),
             Route("/v1/stop", end, methods=["POST"]),
+            *(Route(path, _told(answer), methods=methods) for path, answer, methods in faults.paths(control)),
         ],
         lifespan=beside,
     )
@@ -116,7 +123,7 @@ def _told(endpoint: Endpoint) -> Endpoint:
         try:
             return await endpoint(request)
         except MainstayError as problem:
-            status = 400 if isinstance(problem, _Wrong) else 409
+            status = 400 if isinstance(problem, _Wrong | FaultProblem) else 409
             said = {"version": 1, "error": str(problem), "exit_code": problem.exit_code}
             if isinstance(problem, SystemFileError):
                 said |= {"file": problem.file, "problems": [one._asdict() for one in problem.problems]}

@@ -37,6 +37,13 @@ Spawn = Callable[[int, dict[str, int]], WorkerProcess]
 """Starts a worker by its number, with listening sockets by their place."""
 
 
+_NO_FAULTS = b'{"faults": [], "version": 0}\n'
+
+
+def _ignore(pid: int, counts: dict[str, list[int]]) -> None:
+    del pid, counts
+
+
 class Crew:
     """All workers of one gateway."""
 
@@ -66,6 +73,8 @@ class Crew:
         self.leaving: list[Member] = []
         """Those whose place another one has taken, or nobody is to have."""
         self.sockets = Sockets()
+        self.on_faults: Callable[[int, dict[str, list[int]]], None] = _ignore
+        """Takes what a worker, by the number of its process, has counted of faults."""
         self._size = 0
         self._door = door
         self._spawn = spawn
@@ -77,6 +86,8 @@ class Crew:
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting: asyncio.Task[None] | None = None
         self._table: Table | None = None
+        # A worker that is taken over has faults of which nobody here knows.
+        self._faults = _NO_FAULTS
         self._idle: dict[LifeKey, set[int]] = {}
         self._news = asyncio.Event()
         # One change of the crew at a time.
@@ -273,6 +284,20 @@ class Crew:
         for member in self.all():
             member.tell(lines)
 
+    def announce(self, faults: bytes) -> None:
+        """Have every worker have these faults, and no others, as one line of JSON with a version."""
+        self._faults = faults
+        for member in self.all():
+            if member.fits:
+                member.tell(faults)
+
+    async def heeded(self, version: int, limit: float) -> bool:
+        """Wait until every worker has the faults of that version; False when that takes too long."""
+        return await self._until(
+            lambda: all(one.heeded >= version for one in self.all() if one.writer is not None and one.fits),
+            limit,
+        )
+
     async def drained(self, life: LifeKey, limit: float) -> bool:
         """Wait until no worker has requests under way for a draining life; False when that takes too long."""
         # One whose line is broken may be working on something; it comes back, or its exit is seen.
@@ -421,6 +446,8 @@ class Crew:
         member.writer = writer
         if self._table is not None:
             member.tell(telling.dump(self._table))
+            if member.fits:
+                member.tell(self._faults)
             if member.leaving:
                 member.tell(finish(self._table.linger))
         self._news.set()
@@ -449,6 +476,10 @@ class Crew:
         elif kind == "idle":
             life = (message["service"], message["instance"], message["generation"])
             self._idle.setdefault(life, set()).add(member.process.pid)
+            self._news.set()
+        elif kind == "faults":
+            self.on_faults(member.process.pid, message["counts"])
+            member.heeded = max(member.heeded, message["version"])
             self._news.set()
         elif kind == "fact":
             self._on_fact(message)

@@ -14,19 +14,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mainstay.gateway.crew import telling
+from mainstay.gateway.fault.faults import heard
 from mainstay.gateway.slices import sliced
 from mainstay.gateway.table import Table
 
 if TYPE_CHECKING:
     from mainstay.gateway.worker import Worker
 
-SPEAKS = 2
+SPEAKS = 3
 """The version of what is said here. A worker that speaks another is replaced by a supervisor that takes it over."""
 STOP = b'{"stop":true}\n'
 """What tells a worker to finish the requests in progress and end."""
 LONGEST = 64 * 2**20
 """Bytes of a line at most: a table of some hundred thousand instances."""
 _FINISH = b'{"finish":'
+_FAULTS = b'{"faults":'
 _KNOCK = 0.1
 _REPORT = 0.5
 _REST = 20
@@ -160,6 +162,8 @@ class Link:
                 worker.stop()
             elif line.startswith(_FINISH):
                 worker.finish(float(json.loads(line)["finish"]))
+            elif line.startswith(_FAULTS):
+                self._have_faults(json.loads(line))
             else:
                 # Until it is applied: to search all that a large table brings for garbage takes longer than to read it.
                 gc.disable()
@@ -184,6 +188,10 @@ class Link:
         self.send({"type": "applied", "worker": worker.number, "version": news.version})
         await worker.check_all()
 
+    def _have_faults(self, message: dict[str, Any]) -> None:
+        counts = self._worker.faults.take(heard(message))
+        self.send({"type": "faults", "version": message["version"], "counts": counts})
+
     async def _fetch(self, places: list[str]) -> list[socket.socket]:
         """Ask for listening sockets; those that are no longer there do not come, and a newer table will say so."""
         sock = self._begin({"type": "fetch", "places": places})
@@ -204,4 +212,6 @@ class Link:
         pieces: list[str] = []
         took = await sliced(map(pieces.append, self._worker.told()))
         self._write("".join(pieces))
+        if counts := self._worker.faults.counted():
+            self.send({"type": "faults", "version": 0, "counts": counts})
         return took

@@ -29,7 +29,18 @@ class WorkerProcess(Protocol):
 class Member:
     """One worker."""
 
-    __slots__ = ("began", "fits", "gone", "leaving", "number", "process", "ready", "version", "writer")
+    __slots__ = (
+        "began",
+        "fits",
+        "gone",
+        "heeded",
+        "leaving",
+        "number",
+        "process",
+        "ready",
+        "version",
+        "writer",
+    )
 
     def __init__(self, number: int, process: WorkerProcess, began: float, *, leaving: bool = False) -> None:
         self.number = number
@@ -42,6 +53,8 @@ class Member:
         """Whether it speaks as we do."""
         self.writer: asyncio.StreamWriter | None = None
         self.version = 0
+        self.heeded = 0
+        """The version of the list of faults that it has."""
         self.ready = asyncio.Event()
 
     def tell(self, line: bytes) -> bool:

@@ -162,7 +162,11 @@ class TcpClient(Passage):
             self._meet(made, now)
 
     async def _reach(self, instance: "Upstream") -> Waiting:
+        if instance.legs is not None:
+            await instance.legs.approach()
         _, made = await self._worker.loop.create_connection(Waiting, instance.host, instance.port)
+        if instance.legs is not None:
+            instance.legs.take(made)
         if instance.preamble:
             made.transport.write(write(instance.preamble, self._ends or ends_of(self.near.transport)))
         return made

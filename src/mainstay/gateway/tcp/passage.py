@@ -5,7 +5,7 @@ A request comes and goes; a passage stays until one of the two has had enough, i
 
 from typing import TYPE_CHECKING
 
-from mainstay.gateway.tcp.relay import Tunnel
+from mainstay.gateway.tcp.relay import End, Tunnel
 
 if TYPE_CHECKING:
     import asyncio
@@ -67,6 +67,11 @@ class Passage:
         if self._instance is not None:
             self._held = True
             self._instance.in_flight += 1
+
+    @property
+    def far(self) -> End | None:
+        """The instance's end of its tunnel, while there is one."""
+        return self._tunnel.far if self._tunnel is not None and not self._tunnel.far.lost else None
 
     # --- the tunnel tells us ---
 

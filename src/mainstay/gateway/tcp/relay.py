@@ -133,6 +133,10 @@ class End(asyncio.Protocol):
         self._out = other.transport
         transport.set_protocol(self)
 
+    def reseat(self, transport: asyncio.Transport) -> None:
+        """Have another transport from here on, whose protocol this is already."""
+        self.transport = self.other._out = transport  # noqa: SLF001 - of its own kind
+
     def waiting(self) -> int:
         """Give how many bytes are still on their way to this party: with us, and in the kernel."""
         if self.lost:

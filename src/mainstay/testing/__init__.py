@@ -1,0 +1,1 @@
+"""Drills from the tests of a project: the plugin for pytest."""
