@@ -159,7 +159,8 @@ def undo(file: option.File = None, run_dir: option.Run = None, json: option.Json
     if directory.holder() is not None:
         with contextlib.suppress(NotRunning):
             done += [
-                f"{one['fault']} at {one['service']}" for one in ask(directory, "/v1/faults/end", {})["ended"]
+                f"{one['fault']} at {', '.join(one['instances'])}"
+                for one in ask(directory, "/v1/faults/end", {})["faults"]
             ]
     if json:
         show.data({"version": 1, "undone": done, "left": left})

@@ -142,7 +142,7 @@ _ALL = (
     ),
     _traffic(
         "latency", "slow", TIMING,
-        "What the instance sends, and what is sent to it, arrives later.", parameters={"delay": 1.0}, quick=True,
+        "What the instance sends arrives later.", parameters={"delay": 1.0}, quick=True,
     ),
     _traffic(
         "ramp", "slower and slower", TIMING,
@@ -167,7 +167,7 @@ _ALL = (
     ),
     _answer(
         "stall", "stalls in mid-answer", OMISSION,
-        "Nothing more comes from the middle of the answer on.", parameters={"share": 1.0},
+        "Nothing more comes from the middle of the answer on, and the connection stays.", parameters={"share": 1.0},
     ),
     _answer(
         "wrong-length", "wrong length", RESPONSE,
