@@ -15,6 +15,8 @@ from mainstay.base import facts
 from mainstay.base.errors import EXIT_CODES
 from mainstay.base.units import DURATION_UNITS, SIZE_UNITS
 from mainstay.cli.app import app
+from mainstay.drill.fault.kind import CLASSES, INSTANCE, KINDS, SERVICE, SYSTEM, ZONE, Kind
+from mainstay.drill.verdict import VERDICTS
 from mainstay.gateway.http.page import REASONS
 from mainstay.system import publish
 
@@ -98,6 +100,23 @@ If an instance dies after the first bytes of a long answer have gone to the clie
 The gateway then cuts the connection, so that the client sees that the answer is incomplete.
 """
 
+_FAULT_KINDS = """\
+`mainstay drill plan` lists which of these a system file implies, and `mainstay drill run` does them. Seconds, bytes, and
+shares from 0 to 1. Faults of traffic are made [on the gateway's legs](faults.md#traffic); all others are held by a process of
+their own, which undoes them when the drill is gone.
+
+None needs privileges. What the machine, or what runs on it, does not allow is told as `INVALID`: a fault that did not act
+proves nothing.
+
+"""
+
+_VERDICTS = """\
+## Verdicts
+
+[How a verdict is given](../explanation/drills.md) tells more.
+
+"""
+
 _FACTS = """\
 A fact is told when something changes. `mainstay up` prints facts as sentences, and `mainstay up --json` prints each
 as one line of JSON. The [control API](control-api.md) gives the last 1000.
@@ -125,16 +144,55 @@ def commands() -> str:
     """Write the reference of the commands, and of their exit codes."""
     root: Any = typer.main.get_command(app)
     parts = [_COMMANDS, "| Command | What it does |\n| --- | --- |\n"]
+    every = dict(_commands_of(root))
     parts += [
-        f"| [`{name}`](#mainstay-{name}) | {_first(one.help)} |\n" for name, one in root.commands.items()
+        f"| [`{name}`](#mainstay-{name.replace(' ', '-')}) | {_first(one.help)} |\n"
+        for name, one in every.items()
     ]
     parts.append("\n## Options of `mainstay` itself\n\n" + _options(root))
-    for name, command in root.commands.items():
+    for name, command in every.items():
         parts.append(f"\n## `mainstay {name}`\n\n{_usage(name, command)}\n{_cleaned(command.help)}\n\n")
         parts += filter(None, (_arguments(command), _options(command)))
     parts.append("\n## Exit codes\n\n| Code | Meaning |\n| --- | --- |\n")
     parts += [f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items()]
     return _page("Commands", "".join(parts))
+
+
+def _commands_of(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - as below
+    """Give every command by the words that it is called with; a group is none, its commands are."""
+    for name, one in group.commands.items():
+        inner = getattr(one, "commands", None)
+        if inner is None:
+            yield f"{before}{name}", one
+        else:
+            yield from _commands_of(one, f"{before}{name} ")
+
+
+def fault_kinds() -> str:
+    """Write the reference of the kinds of fault, and of the verdicts."""
+    parts = [_FAULT_KINDS]
+    for family, meaning in CLASSES.items():
+        kinds = [kind for kind in KINDS.values() if kind.family == family]
+        parts.append(f"## {family.capitalize()}\n\n{meaning.capitalize()}.\n\n")
+        rows = [
+            (f"`{kind.name}`", _AIMS[kind.aim], _cleaned(kind.does), _parameters(kind), kind.undone)
+            for kind in kinds
+        ]
+        parts.append(_table(("Fault", "Aimed at", "What it does", "Parameters", "How it ends"), rows) + "\n")
+    verdicts = _table(("Verdict", "Meaning"), [(f"`{name}`", text) for name, text in VERDICTS.items()])
+    return _page("What a drill can break", "".join(parts) + _VERDICTS + verdicts)
+
+
+_AIMS = {
+    INSTANCE: "one instance of a service",
+    SERVICE: "a service",
+    ZONE: "all instances in a zone",
+    SYSTEM: "Mainstay itself",
+}
+
+
+def _parameters(kind: Kind) -> str:
+    return ", ".join(f"`{name}` {value}" for name, value in kind.parameters.items()) or "none"
 
 
 def answers() -> str:
@@ -231,6 +289,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "answers.md": answers,
     "facts.md": told_facts,
+    "fault-kinds.md": fault_kinds,
 }
 """What writes each page."""
 

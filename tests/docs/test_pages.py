@@ -96,9 +96,12 @@ def _understood(words: list[str]) -> None:
     if words[0].startswith("-"):
         assert words[0] in {option for one in COMMANDS.params for option in one.opts} | {"-h", "--help"}
         return
-    command = COMMANDS.commands[words[0]]
+    command, words = COMMANDS, list(words)
+    while hasattr(command, "commands") and words and words[0] not in ("-h", "--help"):
+        name = words.pop(0)
+        command = command.commands[name]
     try:
-        command.make_context(words[0], list(words[1:]))
+        command.make_context(name, words)
     except typer.Exit:
         assert {"-h", "--help"} & set(words)
 
