@@ -130,5 +130,8 @@ class Board:
             show.err.print(Text("           ").append_text(_verdict(news)).append(f"  {news['because']}"))
         elif news["event"] in ("starting", "stopping"):
             show.news(f"[dim]{news['event']} a private copy of the system[/]")
+        elif news["event"] == "left_out":
+            for each in news["requests"]:
+                show.err.print(Text(f"not sent: {each['what']} ({each['times']}): {each['why']}"))
         elif news["event"] == "undone":
             show.news(f"undone, from a former drill: {news['what']}")

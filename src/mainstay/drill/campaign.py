@@ -159,9 +159,12 @@ class Campaign:
 
     def _conductor(self, where: Stage, folder: Path) -> Conductor:
         drills = self._system.drills
+        users, left = visits(drills.load, where.entries(), self.terms.rate, self._system.folder)
+        if left:
+            self._tell({"event": "left_out", "requests": [each._asdict() for each in left]})
         return Conductor(
             where,
-            visits=visits(drills.load, where.entries(), self.terms.rate),
+            visits=users,
             times=LENGTHS[self._wish.length],
             folder=folder,
             intents=self.history.intents,
