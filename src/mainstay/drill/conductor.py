@@ -52,7 +52,7 @@ class Times:
         return LEAD + self.warm + self.baseline + self.fault + self.keep
 
 
-QUICK = Times(warm=0.5, baseline=1.5, fault=2.5, keep=1.2)
+QUICK = Times(warm=0.4, baseline=1.4, fault=2.2, keep=1.0)
 STANDARD = Times()
 FULL = Times(warm=3.0, baseline=10.0, fault=15.0, keep=10.0, recovery=180.0)
 
@@ -114,8 +114,8 @@ class Conductor:
             abort: When to call it off.
             tell: Takes news while it goes on.
         """
-        self._stage = stage
-        self._visits = visits
+        self.stage = stage
+        self.visits = visits
         self._times = times
         self._folder = folder
         self._intents = intents
@@ -130,9 +130,9 @@ class Conductor:
         Raises:
             MainstayError: it is not; nothing has been done to it.
         """
-        if isfinite(await self._whole(frozenset(self._stage.system.services), self._times.recovery)):
+        if isfinite(await self._whole(frozenset(self.stage.system.services), self._times.recovery)):
             return
-        state = await self._stage.status()
+        state = await self.stage.status()
         missing = [
             f"{row['instance']} is {row['state']}" for row in state["instances"] if row["state"] != "up"
         ]
@@ -148,10 +148,10 @@ class Conductor:
             cell: The drill.
             scope: What it is about: only users who come in there are there, and only that has to come back.
         """
-        before = await self._stage.status()
+        before = await self.stage.status()
         faults = [
             injection(
-                self._stage,
+                self.stage,
                 before,
                 part,
                 self._intents / f"{_file(cell)}.{number}.json",
@@ -167,7 +167,7 @@ class Conductor:
             began = time.monotonic() + LEAD
             users = [
                 await stack.enter_async_context(self._users(visit, cell, began))
-                for visit in self._visits
+                for visit in self.visits
                 if visit.entry in scope.entries
             ]
             return await self._course(cell, scope, faults, users, began, before)
@@ -199,9 +199,9 @@ class Conductor:
             back = await self._whole(scope.services, times.recovery)
         self._tell({"event": "back", "cell": cell.name, "seconds": back - over})
         await asyncio.sleep(times.keep)
-        facts = [fact for fact in await self._stage.facts() if fact["at"] >= wall]
+        facts = [fact for fact in await self.stage.facts() if fact["at"] >= wall]
         gone = [await one.gone() for one in users]
-        after = await self._stage.status()
+        after = await self.stage.status()
         return Course(
             began=began,
             counted=counted,
@@ -274,7 +274,7 @@ class Conductor:
         end = time.monotonic() + limit
         while (now := time.monotonic()) < end:
             with contextlib.suppress(MainstayError):  # its supervisor may be what has to come back
-                if _is_whole(self._stage, await self._stage.status(), services):
+                if _is_whole(self.stage, await self.stage.status(), services):
                     return now
             await asyncio.sleep(_LOOK)
         return nan

@@ -84,7 +84,7 @@ def routes(course: Course) -> dict[str, dict[str, int]]:
     for name, records in counted(course).items():
         for record in records:
             if record.at >= at:
-                row = found.setdefault(f"{name} {record.method}", {"sent": 0, "failed": 0})
+                row = found.setdefault(f"{name} {record.route}", {"sent": 0, "failed": 0})
                 row["sent"] += 1
                 row["failed"] += record.failed
     return found

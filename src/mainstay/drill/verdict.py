@@ -148,6 +148,11 @@ def judge(seen: Seen, expected: Expectation) -> Judgement:
     return _of_users(seen, expected)
 
 
+def late(seen: Seen) -> bool:
+    """Tell whether the generator itself was too late to vouch for what it measured."""
+    return seen.lag > LAG or seen.unsent > 0
+
+
 def _of_users(seen: Seen, expected: Expectation) -> Judgement:
     if seen.failed:
         met = seen.failed <= expected.failed * seen.sent and _in_time(seen, expected)
