@@ -87,7 +87,7 @@ BAD = [
     "{services: {web: {command: run}}, drills: {on: production}}",
     "{services: {web: {command: run}}, drills: {load: {requests: [get /]}}}",
     "{services: {web: {command: run}}, drills: {load: {recorded: a.har}}}",
-    "{services: {web: {command: run}}, drills: {expect: [{fault: kil}]}}",
+    "{services: {web: {command: run}}, drills: {expect: [{fault: Kill}]}}",
     "{services: {web: {command: run}}, drills: {accept: [{fault: kill, target: web, reason: ' '}]}}",
     "{services: {web: {command: run}}, drills: {accept: [{fault: kill, target: web, reason: x, until: soon}]}}",
 ]

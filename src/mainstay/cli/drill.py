@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from mainstay.base.errors import MainstayError, NotRunning, SpecError
 from mainstay.cli import matrix, option, show
@@ -18,6 +19,7 @@ from mainstay.drill.abort import read
 from mainstay.drill.campaign import LENGTHS, Campaign, Wish
 from mainstay.drill.cell import Cell, cells, chosen, pairs
 from mainstay.drill.fault.intent import undo_left
+from mainstay.drill.fault.plug import kinds
 from mainstay.drill.history import History
 from mainstay.system.load import load
 from mainstay.system.schema import System
@@ -62,7 +64,7 @@ def plan(  # noqa: PLR0913, PLR0917 - its options
 ) -> None:
     """List every drill that the system file implies, what it breaks, and how long all of them take."""
     system = load(file)
-    wanted = _wanted(cells(system), fault, target, quick=quick, both=pairs)
+    wanted = _wanted(cells(system, kinds(_warn)), fault, target, quick=quick, both=pairs)
     seconds = LENGTHS[_length(quick=quick, full=full)].usual * len(wanted)
     if json:
         show.data(
@@ -131,7 +133,7 @@ def run(  # noqa: PLR0913, PLR0917 - its options
             live=on_live,
             abort=read(abort_on, max(1, round(system.drills.abort.after))) if abort_on else None,
         )
-        wanted = _wanted(cells(system), fault, target, quick=quick, both=pairs)
+        wanted = _wanted(cells(system, kinds(_warn)), fault, target, quick=quick, both=pairs)
         directory = option.run_dir(system.file, run_dir)
         if on_live and not yes:
             _ask_first(system, wanted)
@@ -240,6 +242,10 @@ def _show(report: dict[str, Any], *, json: bool) -> None:
         show.data(report)
     else:
         matrix.matrix(report)
+
+
+def _warn(what: str) -> None:
+    show.err.print(Text(what, style="yellow"), soft_wrap=True)
 
 
 def _wanted(

@@ -18,6 +18,7 @@ from mainstay.drill.cell import Cell, cells
 from mainstay.drill.conductor import FULL, QUICK, STANDARD, Conductor, Course, Times
 from mainstay.drill.entry import Entry
 from mainstay.drill.fault.intent import undo_left
+from mainstay.drill.fault.plug import kinds
 from mainstay.drill.history import History
 from mainstay.drill.journal import compared
 from mainstay.drill.reading import seen
@@ -72,7 +73,7 @@ class Campaign:
         self._tell = tell
         self._begun = self._of = 0
         self._rows: list[dict[str, Any]] = []
-        self._planned = len(cells(system))
+        self._planned = len(cells(system, kinds()))
         at = time.time()
         self.terms = Terms(
             run=self.history.name(at),

@@ -11,7 +11,7 @@ from mainstay.base.program import module
 from mainstay.drill.cell import Cell
 from mainstay.drill.fault.grip import Order
 from mainstay.drill.fault.intent import take_back
-from mainstay.drill.fault.kind import ACT, TRAFFIC
+from mainstay.drill.fault.kind import ACT, PLUGGED, TRAFFIC
 from mainstay.drill.stage import Stage
 from mainstay.supervisor import procfs
 
@@ -248,13 +248,14 @@ def injection(  # noqa: PLR0913 - the last two by name
         return OnTheLegs(stage, _by_service(stage, state, cell), cell, lease=lease, seed=seed)
     if kind.means == ACT:
         return Operation(stage, cell)
-    return Held(_order(stage, state, cell, lease), intent)
+    return Held(_order(stage, state, cell, lease, seed), intent)
 
 
-def _order(stage: Stage, state: dict[str, Any], cell: Cell, lease: float) -> Order:
+def _order(stage: Stage, state: dict[str, Any], cell: Cell, lease: float, seed: int) -> Order:
     kind, target = cell.kind, cell.target
     parameters = dict(kind.parameters)
     targets, pids, undo = target.instances, [], []
+    site = {"target": target.name, "service": target.service, "seed": seed} if kind.means == PLUGGED else {}
     if kind.name == "worker-kill":
         worker = min(state["workers"], key=lambda one: int(one["worker"]))
         targets, pids = (f"gateway-{worker['worker']}",), [worker["pid"]]
@@ -272,6 +273,7 @@ def _order(stage: Stage, state: dict[str, Any], cell: Cell, lease: float) -> Ord
         lease=lease,
         parameters=parameters,
         undo=undo,
+        site=site,
     )
 
 

@@ -3,16 +3,20 @@
 import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from mainstay.base.message import SAFE
 from mainstay.system.command import Command
 from mainstay.system.mechanism import Section
 from mainstay.system.request import Ask, InShort, request_line
 from mainstay.system.value import (
+    SLUG,
     Duration,
     DurationOrZero,
     EnvName,
@@ -39,6 +43,8 @@ ZONE_FAULTS = ("zone-kill", "zone-freeze", "zone-cut")
 OWN_FAULTS = ("worker-kill", "supervisor-kill", "reload", "rolling")
 FAULTS = (*PROCESS_FAULTS, *TRAFFIC_FAULTS, *RESOURCE_FAULTS, *ZONE_FAULTS, *OWN_FAULTS)
 """What can be done to a system, by name."""
+FAULT_GROUP = "mainstay.faults"
+"""The group of entry points by which packages bring faults of their own."""
 ANY = "*"
 """Every fault, or every target."""
 GATEWAY = "gateway"
@@ -46,6 +52,25 @@ GATEWAY = "gateway"
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LEASE = (1.0, 60.0)
+
+
+class Known(OneOf):
+    """One of a few words, or the name of an entry point."""
+
+    def read(self, written: object) -> object:
+        """Read one of them; what the entry point gives is not looked at."""
+        if isinstance(written, str) and SLUG.fullmatch(written) and written not in self.words:
+            names = entry_points(group=FAULT_GROUP).names
+            if written in names:
+                return written
+        return super().read(written)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Publish the words, and that there may be others."""
+        words = super().__get_pydantic_json_schema__(schema, handler)
+        return {"anyOf": [words, {"type": "string", "pattern": f"^{SLUG.pattern}$"}]}
 
 
 class Journal(NamedTuple):
@@ -91,8 +116,8 @@ def _lease(written: float) -> float:
     return written
 
 
-Fault = Annotated[str, OneOf(*FAULTS, ANY)]
-"""What is done."""
+Fault = Annotated[str, Known(*FAULTS, ANY)]
+"""What is done: one of ours, or one that an installed package brings."""
 Date = Annotated[
     dt.date,
     PlainValidator(lambda written: written if isinstance(written, dt.date) else _date(written)),
@@ -140,7 +165,7 @@ class Expect(Section):
     """What may happen in certain cells of the matrix. Where nothing is told: no request may fail."""
 
     fault: Fault = ANY
-    """The fault, or `*` for every one, which is the default."""
+    """The fault, also one that an installed package brings, or `*` for every one, which is the default."""
 
     target: Target = ANY
     """A service, a zone, an instance as in `web-1`, `gateway`, or `*` for every one, which is the default. An instance
@@ -162,7 +187,7 @@ class Accept(Section):
     """An outage that the owner accepts. It is drilled and shown all the same, with the reason, and does not fail the run."""
 
     fault: Fault
-    """The fault, or `*` for every one."""
+    """The fault, also one that an installed package brings, or `*` for every one."""
 
     target: Target
     """A service, a zone, an instance, `gateway`, or `*` for every one."""

@@ -12,6 +12,7 @@ from mainstay.cli import option
 from mainstay.cli.talk import ask
 from mainstay.drill.campaign import Campaign, Play, Wish
 from mainstay.drill.cell import Cell, cells, chosen
+from mainstay.drill.fault.plug import kinds
 from mainstay.system.load import find, load
 from mainstay.testing.result import Result
 
@@ -37,7 +38,7 @@ class Drill:
             SystemFileError: there is none, or it cannot be used.
         """
         self._system = load(file or find(Path()) or find(folder))
-        self._cells = cells(self._system)
+        self._cells = cells(self._system, kinds())
         wish = Wish(length=length, rate=rate, seed=seed)
         run = option.run_dir(self._system.file, None)
         self._campaign = Campaign(self._system, run, wish, ask=ask, tell=_silent)

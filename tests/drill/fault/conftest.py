@@ -127,7 +127,7 @@ def holder(run_dir: Path, tmp_path: Path) -> Iterator[Callable[..., Holder]]:
     made: list[Holder] = []
 
     def hold(grip: str, *targets: str, **more: Any) -> Holder:
-        order = {"fault": grip, "grip": grip, "run_dir": str(run_dir), "targets": targets, **more}
+        order = {"fault": grip, "grip": grip, "run_dir": str(run_dir), "targets": targets} | more
         made.append(Holder(order, tmp_path / f"{len(made)}.json"))
         return made[-1]
 

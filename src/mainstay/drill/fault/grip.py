@@ -43,6 +43,8 @@ class Order(NamedTuple):
     parameters: Mapping[str, Any] = {}
     undo: Sequence[str] = ()
     """The command by which it is undone, where that takes one."""
+    site: Mapping[str, Any] = {}
+    """What a fault that others bring is told beside all this."""
 
 
 class Failed(Exception):

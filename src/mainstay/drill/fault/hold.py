@@ -24,11 +24,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mainstay.drill.fault.grip import GRIPS, Failed, Order
+from mainstay.drill.fault.grip import GRIPS, Failed, Grip, Order
 from mainstay.drill.fault.intent import Intent
+from mainstay.drill.fault.kind import PLUGGED
 
 _LOOK = 0.05
 _MANY = 4096
@@ -39,28 +41,38 @@ def main(argv: list[str] | None = None) -> int:
     told, path = sys.argv[1:] if argv is None else argv
     order = Order(**json.loads(told))
     intent = Intent(Path(path), order.fault, order.targets)
-    grip = GRIPS[order.grip](order, intent)
+    say = partial(_say, os.dup(1))
+    os.dup2(2, 1)  # what others print in here is no news
+    grip = _grip(order, intent)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _end)
     held = False
     try:
-        _say({"event": "ready"})
+        say({"event": "ready"})
         if not _told(order.lease):
             return 1
         began = time.monotonic()
         try:
             evidence = grip.take()
         except (Failed, OSError) as problem:
-            _say({"event": "failed", "why": str(problem)})
+            say({"event": "failed", "why": str(problem)})
         else:
             held = True
-            _say({"event": "held", "evidence": evidence, "began": began})
+            say({"event": "held", "evidence": evidence, "began": began})
             _keep(grip.look, order.lease)
     except _Ended:
         pass
     left = grip.release()
-    _say({"event": "undone", "left": left, "at": time.monotonic()})
+    say({"event": "undone", "left": left, "at": time.monotonic()})
     return 0 if held and not left else 1
+
+
+def _grip(order: Order, intent: Intent) -> Grip:
+    if order.grip != PLUGGED:
+        return GRIPS[order.grip](order, intent)
+    from mainstay.drill.fault.plugged import Plugged  # noqa: PLC0415 - no other fault waits for what it takes
+
+    return Plugged(order, intent)
 
 
 class _Ended(Exception):
@@ -92,9 +104,9 @@ def _told(patience: float) -> bool:
     return bool(ready) and bool(os.read(0, 1))
 
 
-def _say(news: dict[str, Any]) -> None:
+def _say(out: int, news: dict[str, Any]) -> None:
     try:
-        os.write(1, json.dumps(news).encode() + b"\n")
+        os.write(out, json.dumps(news).encode() + b"\n")
     except OSError:
         return  # nobody listens any more, which is no reason to leave anything broken
 

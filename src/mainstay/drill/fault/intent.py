@@ -60,6 +60,10 @@ class Intent:
             self._path.unlink(missing_ok=True)
         return left
 
+    def forget(self) -> None:
+        """Forget it: all is as it was."""
+        self._path.unlink(missing_ok=True)
+
 
 def undo_left(folder: Path, *, held: bool = False) -> tuple[list[str], list[str]]:
     """Undo whatever faults were left behind by a process that is no more.

@@ -19,6 +19,7 @@ ZONE = "zone"
 """Aimed at every instance in a zone at the same time."""
 SYSTEM = "system"
 """Aimed at Mainstay itself."""
+AIMS = (INSTANCE, SERVICE, ZONE, SYSTEM)
 
 CRASH = "crash"
 OMISSION = "omission"
@@ -40,6 +41,7 @@ PROCESS = "process"
 TRAFFIC = "traffic"
 HOLD = "hold"
 ACT = "act"
+PLUGGED = "plugged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,9 @@ class Kind:
     """How it ends."""
     aim: str
     """What it is aimed at: `INSTANCE`, `SERVICE`, `ZONE` or `SYSTEM`."""
-    means: str
-    """How it is done: `HOLD` by a process that holds it, `TRAFFIC` on the gateway's legs, `ACT` by a command."""
+    means: str = PLUGGED
+    """How it is done: `HOLD` by a process that holds it, `TRAFFIC` on the gateway's legs, `ACT` by a command, and
+    `PLUGGED` by what an entry point gives."""
     parameters: Mapping[str, float | int | str] = field(default_factory=lambda: MappingProxyType({}))
     """What it is told unless the drill says otherwise; seconds, shares and bytes."""
     acts_as: str = ""
