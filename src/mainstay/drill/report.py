@@ -23,7 +23,8 @@ from mainstay.drill.verdict import (
     plain,
     worst,
 )
-from mainstay.reliability.coverage import CONFIDENCE, lower_bound, needed
+from mainstay.reliability.coverage import lower_bound, needed
+from mainstay.reliability.interval import CONFIDENCE
 from mainstay.system.schema import System
 
 VERSION = 1

@@ -7,23 +7,9 @@ truth in at least as many cases as it promises, whatever the truth is. Of 59 cle
 """
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
 
 from mainstay.base.errors import SpecError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-CONFIDENCE = 0.95
-"""The confidence that is usual, and told beside every bound."""
-_STEPS = 60
-
-
-class Interval(NamedTuple):
-    """Between what and what a share lies."""
-
-    low: float
-    high: float
+from mainstay.reliability.interval import CONFIDENCE, Interval, refuse_confidence
 
 
 def lower_bound(survived: int, trials: int, confidence: float = CONFIDENCE) -> float:
@@ -42,8 +28,9 @@ def lower_bound(survived: int, trials: int, confidence: float = CONFIDENCE) -> f
         return 0.0
     if survived == trials:
         return float((1 - confidence) ** (1 / trials))
-    # The share at which so many or more would be survived in one case of 20.
-    return _solve(lambda share: _at_least(survived, trials, share), 1 - confidence)
+    from scipy.special import betaincinv  # noqa: PLC0415 - takes a while to load, and only reports need it
+
+    return float(betaincinv(survived, trials - survived + 1, 1 - confidence))
 
 
 def interval(survived: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
@@ -73,26 +60,4 @@ def needed(coverage: float, confidence: float = CONFIDENCE) -> int:
 def _refuse(survived: int, trials: int, confidence: float) -> None:
     if not 0 <= survived <= trials:
         raise SpecError(f"survived must be from 0 to the {trials} trials, not {survived}")
-    if not 0 < confidence < 1:
-        raise SpecError(f"confidence must be above 0 and below 1, not {confidence}")
-
-
-def _at_least(count: int, trials: int, share: float) -> float:
-    """Give the probability of `count` or more successes in so many trials of this share."""
-    known = math.log(share), math.log1p(-share)
-    whole = math.lgamma(trials + 1)
-    return math.fsum(
-        math.exp(
-            whole - math.lgamma(k + 1) - math.lgamma(trials - k + 1) + k * known[0] + (trials - k) * known[1]
-        )
-        for k in range(count, trials + 1)
-    )
-
-
-def _solve(rising: "Callable[[float], float]", wanted: float) -> float:
-    """Give where a function that rises from 0 to 1 has a value, by halving."""
-    low, high = 0.0, 1.0
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if rising(middle) < wanted else (low, middle)
-    return low
+    refuse_confidence(confidence)
