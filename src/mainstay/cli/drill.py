@@ -14,6 +14,7 @@ from rich.text import Text
 
 from mainstay.base.errors import MainstayError, NotRunning, SpecError
 from mainstay.cli import matrix, option, show
+from mainstay.cli.forms import Forms, Html, Junit, Markdown
 from mainstay.cli.talk import ask
 from mainstay.drill.abort import read
 from mainstay.drill.campaign import LENGTHS, Campaign, Wish
@@ -118,12 +119,17 @@ def run(  # noqa: PLR0913, PLR0917 - its options
         bool, typer.Option("--yes", "-y", help="Break the running system without asking.")
     ] = False,
     json: option.Json = False,
+    junit: Junit = None,
+    markdown: Markdown = None,
+    html: Html = None,
 ) -> None:
     """Run drills, and print the survival matrix.
 
     Ends with 0 if every cell is as expected, with 1 if one is not, and with 2 if they could not be run, or were halted.
     """
+    forms = Forms(junit, markdown, html)
     try:
+        forms.check()
         system = load(file)
         on_live = system.drills.on == "live" if live is None else live
         wish = Wish(
@@ -144,9 +150,8 @@ def run(  # noqa: PLR0913, PLR0917 - its options
         show.news("it was halted; all that was broken is mended")
         raise typer.Exit(_COULD_NOT) from None
     except MainstayError as problem:
-        show.problem(problem)
-        raise typer.Exit(_COULD_NOT) from None
-    _show(report, json=json)
+        raise _told(problem) from None
+    _hand_out(report, forms, json=json)
     raise typer.Exit(0 if report["met"] else 1)
 
 
@@ -237,11 +242,21 @@ def _ask_first(system: System, wanted: Sequence[Cell]) -> None:
     typer.confirm("Go on?", abort=True, err=True)
 
 
-def _show(report: dict[str, Any], *, json: bool) -> None:
+def _hand_out(report: dict[str, Any], forms: Forms, *, json: bool) -> None:
+    """Print a report, and write its other forms."""
     if json:
         show.data(report)
     else:
         matrix.matrix(report)
+    try:
+        forms.write(report)
+    except MainstayError as problem:
+        raise _told(problem) from None
+
+
+def _told(problem: MainstayError) -> typer.Exit:
+    show.problem(problem)
+    return typer.Exit(_COULD_NOT)
 
 
 def _warn(what: str) -> None:

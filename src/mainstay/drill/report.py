@@ -78,6 +78,7 @@ def row(  # noqa: PLR0913, PLR0917 - all that is known of it
         "failed": seen.failed,
         "failures": dict(sorted(seen.failures.items())),
         "gap": plain(gap.seconds if gap is not None else 0.0),
+        "lasted": plain(max(0.0, course.over - course.broken)),
         "detected": plain(seen.detected),
         "failover": plain(seen.served_again),
         "recovered": plain(seen.recovered),
