@@ -12,8 +12,8 @@ from rich.table import Column
 from rich.text import Text
 
 from mainstay.base.errors import MainstayError, SystemFileError
-from mainstay.gateway.tls.keyring import WARNED
-from mainstay.supervisor.trial import lines
+from mainstay.supervisor.report import lines
+from mainstay.system.certificate import WARNED
 
 # A file or a pipe has no width that lines would have to be broken for.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
