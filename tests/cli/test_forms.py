@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 import matrices
 from mainstay.base.errors import EnvironmentProblem, SpecError
-from mainstay.cli.app import app
+from mainstay.cli.app import command_line
 from mainstay.cli.forms import Forms
 
 
@@ -74,7 +74,7 @@ def test_a_run_whose_report_could_not_be_written_breaks_nothing(tmp_path):
     matrices.shop(tmp_path)
 
     done = CliRunner().invoke(
-        app,
+        command_line(),
         [
             "drill",
             "run",

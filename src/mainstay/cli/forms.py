@@ -7,11 +7,14 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from mainstay.base.errors import EnvironmentProblem, SpecError
+from mainstay.base.errors import EnvironmentProblem, MainstayError, SpecError
+from mainstay.cli import matrix, show
 from mainstay.drill.form.junit import junit
 from mainstay.drill.form.markdown import LIMIT, markdown
 from mainstay.drill.form.page import page
 
+COULD_NOT = 2
+"""The exit code of drills that could not be run, and of reports that could not be written."""
 STEP = "GITHUB_STEP_SUMMARY"
 """The variable in which GitHub tells the file that it shows beside a workflow."""
 
@@ -74,6 +77,28 @@ class Forms(NamedTuple):
                 _write("--markdown", self.markdown, markdown(report))
         if self.html is not None:
             _write("--html", self.html, page(report))
+
+
+def hand_out(report: dict[str, Any], forms: Forms, *, json: bool) -> None:
+    """Print a report, and write its other forms.
+
+    Raises:
+        Exit: one could not be written.
+    """
+    if json:
+        show.data(report)
+    else:
+        matrix.matrix(report)
+    try:
+        forms.write(report)
+    except MainstayError as problem:
+        raise could_not(problem) from None
+
+
+def could_not(problem: MainstayError) -> typer.Exit:
+    """Say why, and give the end of the command."""
+    show.problem(problem)
+    return typer.Exit(COULD_NOT)
 
 
 def _is_summary(file: Path) -> bool:

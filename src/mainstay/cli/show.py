@@ -61,6 +61,11 @@ def news(text: str) -> None:
     err.print(text, soft_wrap=True)
 
 
+def warning(text: str) -> None:
+    """Say what somebody should look into, though it goes on."""
+    err.print(Text(text, style="yellow"), soft_wrap=True)
+
+
 def trial(report: dict[str, Any]) -> None:
     """Say how a canary was found well."""
     news("\n".join([f"{report['instance']} {report['because']}", *lines(report)]))
