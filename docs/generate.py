@@ -14,7 +14,7 @@ import typer
 from mainstay.base import facts
 from mainstay.base.errors import EXIT_CODES
 from mainstay.base.units import DURATION_UNITS, SIZE_UNITS
-from mainstay.cli.app import app
+from mainstay.cli.app import command_line
 from mainstay.drill.fault.kind import CLASSES, INSTANCE, KINDS, SERVICE, SYSTEM, ZONE, Kind
 from mainstay.drill.verdict import VERDICTS
 from mainstay.gateway.http.page import REASONS
@@ -142,7 +142,7 @@ def system_file() -> str:
 
 def commands() -> str:
     """Write the reference of the commands, and of their exit codes."""
-    root: Any = typer.main.get_command(app)
+    root: Any = typer.main.get_command(command_line())
     parts = [_COMMANDS, "| Command | What it does |\n| --- | --- |\n"]
     every = dict(_commands_of(root))
     parts += [

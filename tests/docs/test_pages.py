@@ -10,7 +10,7 @@ import trustme
 import typer
 from _pytest.mark.structures import ParameterSet
 
-from mainstay.cli.app import app
+from mainstay.cli.app import command_line
 from mainstay.system.load import load
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ PAGES = sorted(
     for page in ROOT.rglob("*.md")
     if not any(part.startswith(".") or part in NOT_OURS for part in page.relative_to(ROOT).parts)
 )
-COMMANDS: Any = typer.main.get_command(app)
+COMMANDS: Any = typer.main.get_command(command_line())
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -10,7 +10,7 @@ import typer
 from starlette.routing import Route
 
 from mainstay.base.errors import EXIT_CODES
-from mainstay.cli.app import app
+from mainstay.cli.app import command_line
 from mainstay.gateway.fault.kind import KINDS
 from mainstay.gateway.http.page import REASONS
 from mainstay.gateway.tally import Tally
@@ -31,7 +31,7 @@ def _generate() -> Any:
 
 
 GENERATE = _generate()
-COMMANDS: Any = typer.main.get_command(app)
+COMMANDS: Any = typer.main.get_command(command_line())
 
 
 def _cells(page: str) -> set[str]:

@@ -11,11 +11,7 @@ import time
 
 import pytest
 
-
-def free_port():
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
+from ports import free_port
 
 
 class Running:

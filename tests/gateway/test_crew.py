@@ -19,13 +19,9 @@ from mainstay.gateway.fault.leases import Leases
 from mainstay.gateway.fault.spec import FaultProblem, Target
 from mainstay.gateway.table import Door, Row, Rule, Settings, Table
 from mainstay.supervisor.process import Process
+from ports import free_port
 
 LOCAL = "127.0.0.1"
-
-
-def free_port():
-    with socket.create_server((LOCAL, 0)) as held:
-        return held.getsockname()[1]
 
 
 class Caller:

@@ -29,7 +29,9 @@ def test_we_are_there():
     assert owner.is_there(owner.ourselves())
 
 
-@pytest.mark.parametrize("name", ["", "1", "a/b", "boot/1/1/1", f"{owner.ourselves()}0"])
+@pytest.mark.parametrize(
+    "name", ["", "1", "a/b", "boot/1/1/1", pytest.param(f"{owner.ourselves()}0", id="longer")]
+)
 def test_nobody_else_goes_by_our_number(name):
     assert not owner.is_there(name)
 

@@ -8,13 +8,13 @@ from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.supervisor import port as room
 from mainstay.supervisor.port import Ports, bindable, port_range
+from ports import free_range
 
 
 @pytest.fixture
 def few():
     """A range of three ports that are free now."""
-    first = next(n for n in range(25_000, 32_000) if all(map(bindable, range(n, n + 3))))
-    return range(first, first + 3)
+    return free_range(3)
 
 
 @pytest.fixture

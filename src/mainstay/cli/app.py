@@ -3,6 +3,8 @@
 import os
 import sys
 import traceback
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,28 +12,28 @@ import typer
 
 from mainstay import __version__
 from mainstay.base.errors import EXIT_CODES, MainstayError
-from mainstay.cli import drill, show
-from mainstay.cli.demo import demo
-from mainstay.cli.init import init
-from mainstay.cli.logs import logs
-from mainstay.cli.running import down, reload, restart, scale, status
-from mainstay.cli.schema import schema
-from mainstay.cli.up import up
-from mainstay.cli.upgrade import upgrade
+from mainstay.cli import show
 
 _BUG = 70
 _INTERRUPTED = 130
 
 _EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
-app = typer.Typer(
-    name="mainstay",
-    help="Keep services standing while their parts fail, and prove it.",
-    epilog=_EPILOG,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_COMMANDS = {
+    "init": "init",
+    "up": "up",
+    "down": "running",
+    "status": "running",
+    "logs": "logs",
+    "reload": "running",
+    "restart": "running",
+    "scale": "running",
+    "upgrade": "upgrade",
+    "drill": "drill",
+    "demo": "demo",
+    "schema": "schema",
+}
+"""Each command's module in here, in the order of the help."""
 
 
 def _version(asked: bool) -> None:
@@ -40,7 +42,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell the version and exit.")
@@ -49,16 +50,33 @@ def _root(
     pass
 
 
-for command in (init, up, down, status, logs, reload, restart, scale, upgrade, demo, schema):
-    app.command()(command)
+def command_line(words: Sequence[str] = ()) -> typer.Typer:
+    """Give the command, with all its subcommands, or with that one alone which the first of the words names.
 
-app.add_typer(drill.app)
+    What is not asked for is not loaded: what `up` needs takes much longer to load than `status` takes to answer.
+    """
+    app = typer.Typer(
+        name="mainstay",
+        help="Keep services standing while their parts fail, and prove it.",
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name in set(_COMMANDS).intersection(words[:1]) or _COMMANDS:
+        module = import_module(f"mainstay.cli.{_COMMANDS[name]}")
+        if hasattr(module, "app"):  # commands of its own
+            app.add_typer(module.app)
+        else:
+            app.command()(getattr(module, name))
+    return app
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line, and end with the exit code that `base.errors.EXIT_CODES` documents."""
     try:
-        app(args=argv)
+        command_line(sys.argv[1:] if argv is None else argv)(args=argv)
         code = 0
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else 0

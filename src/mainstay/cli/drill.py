@@ -10,10 +10,10 @@ from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from mainstay.base.errors import MainstayError, NotRunning, SpecError
-from mainstay.cli import matrix, option, show
+from mainstay.cli import drilled, matrix, option, show
+from mainstay.cli.forms import COULD_NOT, Forms, Html, Junit, Markdown, could_not, hand_out
 from mainstay.cli.talk import ask
 from mainstay.drill.abort import read
 from mainstay.drill.campaign import LENGTHS, Campaign, Wish
@@ -24,7 +24,6 @@ from mainstay.drill.history import History
 from mainstay.system.load import load
 from mainstay.system.schema import System
 
-_COULD_NOT = 2
 _PATIENCE = 90.0
 """Seconds for a drill that is told to end: a private copy has to be taken down in order."""
 
@@ -64,7 +63,7 @@ def plan(  # noqa: PLR0913, PLR0917 - its options
 ) -> None:
     """List every drill that the system file implies, what it breaks, and how long all of them take."""
     system = load(file)
-    wanted = _wanted(cells(system, kinds(_warn)), fault, target, quick=quick, both=pairs)
+    wanted = _wanted(cells(system, kinds(show.warning)), fault, target, quick=quick, both=pairs)
     seconds = LENGTHS[_length(quick=quick, full=full)].usual * len(wanted)
     if json:
         show.data(
@@ -118,12 +117,17 @@ def run(  # noqa: PLR0913, PLR0917 - its options
         bool, typer.Option("--yes", "-y", help="Break the running system without asking.")
     ] = False,
     json: option.Json = False,
+    junit: Junit = None,
+    markdown: Markdown = None,
+    html: Html = None,
 ) -> None:
     """Run drills, and print the survival matrix.
 
     Ends with 0 if every cell is as expected, with 1 if one is not, and with 2 if they could not be run, or were halted.
     """
+    forms = Forms(junit, markdown, html)
     try:
+        forms.check()
         system = load(file)
         on_live = system.drills.on == "live" if live is None else live
         wish = Wish(
@@ -133,7 +137,7 @@ def run(  # noqa: PLR0913, PLR0917 - its options
             live=on_live,
             abort=read(abort_on, max(1, round(system.drills.abort.after))) if abort_on else None,
         )
-        wanted = _wanted(cells(system, kinds(_warn)), fault, target, quick=quick, both=pairs)
+        wanted = _wanted(cells(system, kinds(show.warning)), fault, target, quick=quick, both=pairs)
         directory = option.run_dir(system.file, run_dir)
         if on_live and not yes:
             _ask_first(system, wanted)
@@ -142,12 +146,15 @@ def run(  # noqa: PLR0913, PLR0917 - its options
             report = asyncio.run(_haltable(campaign.run(wanted)))
     except asyncio.CancelledError:
         show.news("it was halted; all that was broken is mended")
-        raise typer.Exit(_COULD_NOT) from None
+        raise typer.Exit(COULD_NOT) from None
     except MainstayError as problem:
-        show.problem(problem)
-        raise typer.Exit(_COULD_NOT) from None
-    _show(report, json=json)
+        raise could_not(problem) from None
+    hand_out(report, forms, json=json)
     raise typer.Exit(0 if report["met"] else 1)
+
+
+app.command("show")(drilled.known)
+app.command("history")(drilled.history)
 
 
 @app.command()
@@ -235,17 +242,6 @@ def _ask_first(system: System, wanted: Sequence[Cell]) -> None:
         raise SpecError(f"{what}: tell --yes to have that done, or --isolated")
     show.news(what)
     typer.confirm("Go on?", abort=True, err=True)
-
-
-def _show(report: dict[str, Any], *, json: bool) -> None:
-    if json:
-        show.data(report)
-    else:
-        matrix.matrix(report)
-
-
-def _warn(what: str) -> None:
-    show.err.print(Text(what, style="yellow"), soft_wrap=True)
 
 
 def _wanted(

@@ -12,13 +12,15 @@ import os
 import signal
 import sys
 import time
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from mainstay import __version__
 from mainstay.base.errors import EnvironmentProblem, Refused
 from mainstay.base.program import module
-from mainstay.control import Control
 from mainstay.supervisor.rundir import RunDir
+
+if TYPE_CHECKING:
+    from mainstay.control import Control
 
 _LEGACY = "MAINSTAY_LEGACY"
 _REHEARSAL = 60.0
@@ -38,7 +40,7 @@ class Legacy(NamedTuple):
 class Handover:
     """One supervisor's way to become the installed program."""
 
-    def __init__(self, control: Control, ending: asyncio.Event) -> None:
+    def __init__(self, control: "Control", ending: asyncio.Event) -> None:
         """Be ready.
 
         Args:
@@ -99,7 +101,7 @@ class Handover:
             self._at_it = False
 
 
-async def _rehearse(control: Control) -> str:
+async def _rehearse(control: "Control") -> str:
     try:
         process = await asyncio.create_subprocess_exec(
             *module("mainstay.cli.rehearsal", str(control.system.file)),

@@ -1,13 +1,16 @@
 """How drills are shown on a terminal: the plan, how it goes, and the survival matrix."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Self
 
+from rich.markup import escape
 from rich.text import Text
 
 from mainstay.cli import show
 from mainstay.drill.cell import Cell
+from mainstay.drill.form.figure import ago, counted, moment, played
 from mainstay.drill.report import head
 from mainstay.drill.verdict import ACCEPTED, DEGRADED, INVALID, NOT_RUN, STALE, SURVIVED
 
@@ -39,21 +42,31 @@ def plan(cells: Sequence[Cell], seconds: float) -> None:
 
 def matrix(report: dict[str, Any]) -> None:
     """Print a survival matrix, and what it says in all."""
-    show.table(_MATRIX, report["cells"])
+    rows = report["cells"]
+    # How long ago is known of what several runs have shown.
+    show.table([*_MATRIX, _AGE] if any("age" in row for row in rows) else _MATRIX, rows)
     show.out.print()
-    for row in report["cells"]:
-        if not row["met"] or row["verdict"] == ACCEPTED:
-            line = Text(f"{row['cell']}: ", style="bold").append(
-                Text(f"{row['verdict']} ", style=_style(row))
-            )
-            show.out.print(line.append(Text(row["because"], style="default")), soft_wrap=True)
-            if not row["met"] and "reproduce" in row:
-                show.out.print(Text(f"    {row['reproduce']}", style="dim"), soft_wrap=True)
+    for row in rows:
+        if played(row) and (not row["met"] or row["verdict"] == ACCEPTED):
+            _explain(row)
+    gaps = Counter((row["verdict"], row["because"]) for row in rows if not played(row))
+    for (verdict, because), count in gaps.items():
+        show.out.print(
+            f"{counted(count, 'cell')}: [dim]{verdict.replace('_', ' ')}[/] {escape(because)}", soft_wrap=True
+        )
     for one in report["coverage"]:
         show.out.print(
             f"{one['class']}: {one['survived']} of {one['trials']} survived; coverage at least"
             f" {one['at_least']:.3f} with {one['confidence']:.0%} confidence"
         )
+
+
+def _explain(row: dict[str, Any]) -> None:
+    """Say why a cell is not as expected, or how it is accepted."""
+    line = Text(f"{row['cell']}: ", style="bold").append(_verdict(row))
+    show.out.print(line.append(Text(f" {row['because']}", style="default not bold")), soft_wrap=True)
+    if not row["met"] and row["verdict"] != STALE:
+        show.out.print(Text(f"    {row['reproduce']}", style="dim"), soft_wrap=True)
 
 
 def _style(row: dict[str, Any]) -> str:
@@ -72,6 +85,10 @@ def _failed(row: dict[str, Any]) -> Text:
 
 def _seconds(name: str) -> Any:  # noqa: ANN401 - a cell of a table
     return lambda row: "-" if row.get(name) is None else f"{row[name]:.2f} s"
+
+
+def _as_expected(row: dict[str, Any]) -> Text:
+    return Text(str(row["as_expected"]), style="green" if row["met"] else "red")
 
 
 def _p99(row: dict[str, Any]) -> str:
@@ -94,17 +111,28 @@ _PLAN: list[show.Figures] = [
 _MATRIX: list[show.Figures] = [
     ("fault", False, 0, lambda row: row["fault"]),
     ("target", False, 0, lambda row: row["target"]),
-    ("expected", False, 4, lambda row: row.get("expected", "-")),
+    ("expected", False, 7, lambda row: row.get("expected", "-")),
     ("verdict", False, 0, _verdict),
     ("failed", True, 0, _failed),
     ("gap", True, 1, _seconds("gap")),
-    ("detect", True, 2, _seconds("detected")),
-    ("failover", True, 2, _seconds("failover")),
-    ("recover", True, 1, _seconds("recovered")),
-    ("p99 b/d/a ms", True, 1, _p99),
-    ("retries", True, 3, lambda row: str(row.get("retries", "-"))),
-    ("hedges", True, 4, lambda row: str(row.get("hedges", "-"))),
+    ("detect", True, 4, _seconds("detected")),
+    ("failover", True, 5, _seconds("failover")),
+    ("recover", True, 2, _seconds("recovered")),
+    ("p99 b/d/a ms", True, 3, _p99),
+    ("retries", True, 6, lambda row: str(row.get("retries", "-"))),
+    ("hedges", True, 8, lambda row: str(row.get("hedges", "-"))),
 ]
+_AGE: show.Figures = ("age", True, 1, lambda row: ago(row["age"]) if "age" in row else "-")
+RUNS: list[show.Figures] = [
+    ("run", False, 2, lambda row: row["run"]),
+    ("began", False, 0, lambda row: moment(row["at"])),
+    ("length", False, 1, lambda row: row["length"]),
+    ("on", False, 0, lambda row: "the running system" if row["live"] else "a copy"),
+    ("cells", True, 0, lambda row: str(row["cells"])),
+    ("as expected", True, 0, _as_expected),
+    ("worst", False, 0, lambda row: _verdict({"verdict": row["worst"]})),
+]
+"""The columns of the runs."""
 
 
 class Board:

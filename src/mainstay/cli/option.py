@@ -8,7 +8,7 @@ import typer
 
 from mainstay.base.errors import Problem, SystemFileError
 from mainstay.supervisor.rundir import RunDir
-from mainstay.system.load import NAMES, find
+from mainstay.system.file import NAMES, find
 
 RUN_DIR = ".mainstay"
 """The run directory's name, beside the system file."""

@@ -11,6 +11,8 @@ import mainstay.gateway.worker
 from mainstay import __version__
 from mainstay.base.errors import MainstayError
 from mainstay.cli import app
+from mainstay.cli.serve import serve
+from mainstay.cli.up import up
 from mainstay.control.extra import refuse_without
 from mainstay.system.load import load
 
@@ -18,6 +20,8 @@ from mainstay.system.load import load
 def main() -> None:
     """Load all that a supervisor and a worker consist of, and the system file."""
     assert callable(app.main)
+    assert callable(up)
+    assert callable(serve)
     assert callable(mainstay.gateway.worker.main)
     try:
         refuse_without(load(Path(sys.argv[1])))

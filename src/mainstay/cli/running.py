@@ -1,25 +1,20 @@
 """Commands to a running system: status, restart, scale, down."""
 
-import asyncio
 import os
 import select
 from collections.abc import Iterable
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mainstay.base.errors import MainstayError, NotRunning, SpecError, SystemFileError
+from mainstay.base.errors import MainstayError, NotRunning, SpecError
 from mainstay.base.units import format_duration, parse_duration
 from mainstay.cli import option, show
 from mainstay.cli.talk import ask, left_over
-from mainstay.control import Control
 from mainstay.redundancy.canary import LONGEST, MOST_REQUESTS
+from mainstay.supervisor.plan import MOST
 from mainstay.supervisor.rundir import RunDir
-from mainstay.supervisor.supervisor import MOST
-from mainstay.system.load import load
-from mainstay.system.schema import Service, System
 
 _STOP_TIME = 120.0
 
@@ -143,30 +138,16 @@ def down(file: option.File = None, run_dir: option.Run = None, json: option.Json
     if holder is None:
         if not left_over(run):
             raise NotRunning(f"nothing is running at '{run.path}'")
-        stopped = _take_down(file, run)
+        # Half a second to read, and most of those who ask have a supervisor that does the work.
+        from mainstay.cli.leftover import take_down  # noqa: PLC0415
+
+        stopped = take_down(file, run)
     else:
         stopped = _stop(run, holder)
     if json:
         show.data({"version": 1, "stopped": stopped})
     else:
         show.news(f"stopped {stopped} process{'es' if stopped != 1 else ''}")
-
-
-def _take_down(file: Path | None, run: RunDir) -> int:
-    """End what a killed supervisor left; how gracefully, the system file tells if it can still be read."""
-    try:
-        system = load(file)
-    except SystemFileError:
-        system = System(services={"unknown": Service(command="true")})
-
-    async def work() -> int:
-        return await Control(system, run).take_down()
-
-    run.take()
-    try:
-        return asyncio.run(work())
-    finally:
-        run.release()
 
 
 def _stop(run: RunDir, holder: int) -> int:

@@ -12,8 +12,8 @@ from rich.table import Column
 from rich.text import Text
 
 from mainstay.base.errors import MainstayError, SystemFileError
-from mainstay.gateway.tls.keyring import WARNED
-from mainstay.supervisor.trial import lines
+from mainstay.supervisor.report import lines
+from mainstay.system.certificate import WARNED
 
 # A file or a pipe has no width that lines would have to be broken for.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -59,6 +59,11 @@ def bug(name: str) -> None:
 def news(text: str) -> None:
     """Say what has been done."""
     err.print(text, soft_wrap=True)
+
+
+def warning(text: str) -> None:
+    """Say what somebody should look into, though it goes on."""
+    err.print(Text(text, style="yellow"), soft_wrap=True)
 
 
 def trial(report: dict[str, Any]) -> None:

@@ -42,9 +42,9 @@ from mainstay.gateway.table import LogSettings
 from mainstay.gateway.tally import Tally
 from mainstay.gateway.tls.keyring import Keyring
 from mainstay.redundancy.canary import CanarySpec
-from mainstay.supervisor.environment import INSTANCE, RUN_DIR
 from mainstay.supervisor.life import Life
 from mainstay.supervisor.log import rotate
+from mainstay.supervisor.mark import INSTANCE, RUN_DIR
 from mainstay.supervisor.process import Process
 from mainstay.supervisor.rundir import GATEWAY, RunDir
 from mainstay.supervisor.state import State, WorkerRecord

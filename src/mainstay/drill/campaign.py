@@ -14,6 +14,7 @@ from typing import Any
 from mainstay.base.errors import EnvironmentProblem, MainstayError
 from mainstay.drill import stage
 from mainstay.drill.abort import Abort, Rule
+from mainstay.drill.allowance import allowance
 from mainstay.drill.cell import Cell, cells
 from mainstay.drill.conductor import FULL, QUICK, STANDARD, Conductor, Course, Times
 from mainstay.drill.entry import Entry
@@ -25,7 +26,7 @@ from mainstay.drill.reading import seen
 from mainstay.drill.report import Terms, fingerprint, report, row, unplayed
 from mainstay.drill.scope import Scope, scope, waves
 from mainstay.drill.stage import Ask, Stage
-from mainstay.drill.verdict import Expectation, Seen, judge, late
+from mainstay.drill.verdict import Seen, judge, late
 from mainstay.drill.visit import visits
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system.schema import System
@@ -199,7 +200,7 @@ class Campaign:
             # A machine that was busy with something else says nothing of the system: once more, where nobody is hurt.
             if self._wish.live or not late(found):
                 break
-        expected, accepted = self._terms_of(cell)
+        expected, accepted = allowance(self._system, cell, dt.datetime.now(dt.UTC).date())
         made = row(cell, course, found, judge(found, expected), expected, accepted, self.terms)
         self._rows.append(made)
         self._tell({"event": "verdict", **_without_timeline(made)})
@@ -215,14 +216,6 @@ class Campaign:
         except EnvironmentProblem as problem:
             return replace(seen(cell, course, None), trouble=str(problem))
         return seen(cell, course, became)
-
-    def _terms_of(self, cell: Cell) -> tuple[Expectation, str]:
-        """Give what is allowed in a cell, and why another outcome is accepted: of two faults, what is said of the first."""
-        drills = self._system.drills
-        names = (*cell.target.instances[:1], *filter(None, (cell.target.name, cell.target.service)))
-        told = drills.expected(cell.kind.name, names)
-        accepted = drills.accepted(cell.kind.name, names, dt.datetime.now(dt.UTC).date())
-        return Expectation(told.failed, told.gap, told.latency), accepted.reason if accepted else ""
 
 
 def _without_timeline(row: dict[str, Any]) -> dict[str, Any]:

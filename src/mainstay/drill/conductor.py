@@ -24,10 +24,13 @@ from mainstay.drill.scope import Scope
 from mainstay.drill.stage import Stage
 from mainstay.drill.users import Users
 from mainstay.drill.visit import Visit
+from mainstay.supervisor import procfs
 
 LEAD = 0.8
 """Seconds from the start of the generators to their first request: they are processes that have to come up."""
 _LOOK = 0.1
+_ENDS = frozenset({"kill", "stop"})
+"""Faults whose targets are gone afterwards."""
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -191,10 +194,14 @@ class Conductor:
         counted = began + times.warm
         await _sleep_until(counted + times.baseline)
         broken, wall = time.monotonic(), time.time()
-        self._tell({"event": "breaking", "cell": cell.name})
-        evidence, trouble, aborted, back = await self._break(cell, scope, faults, users, broken + times.fault)
+        evidence, aborted, back = "", "", None
+        if not (trouble := self._failing(users)):
+            self._tell({"event": "breaking", "cell": cell.name})
+            evidence, trouble, aborted, back = await self._break(
+                cell, scope, faults, users, broken + times.fault, _leaving(cell, before)
+            )
+            self._tell({"event": "mended", "cell": cell.name})
         over = time.monotonic() if cell.lasts else broken
-        self._tell({"event": "mended", "cell": cell.name})
         if back is None:
             back = await self._whole(scope.services, times.recovery)
         self._tell({"event": "back", "cell": cell.name, "seconds": back - over})
@@ -220,13 +227,24 @@ class Conductor:
             aborted=aborted,
         )
 
-    async def _break(
+    def _failing(self, users: Sequence[Users]) -> str:
+        """Tell that users are not served as it is, which nobody may make worse, and which would prove nothing."""
+        seconds = max(1, int(self._times.baseline))
+        for one in users:
+            last = list(one.seconds)[-seconds:]
+            if failed := sum(count for _, count in last):
+                ended = sum(count for count, _ in last)
+                return f"{failed} of {ended} requests to {one.name} failed before the fault, so nothing was broken"
+        return ""
+
+    async def _break(  # noqa: PLR0913, PLR0917 - what one drill is made of
         self,
         cell: Cell,
         scope: Scope,
         faults: Sequence[Injection],
         users: Sequence[Users],
         until: float,
+        leaving: frozenset[int],
     ) -> tuple[str, str, str, float | None]:
         """Break it, keep it broken, and mend it.
 
@@ -247,8 +265,9 @@ class Conductor:
                 # What is over as soon as it is done is mended by the system itself, while we look on.
                 recovery = max(self._times.recovery, until - time.monotonic())
                 aborted, back = await asyncio.gather(
-                    self._hold(faults, users, until), self._whole(scope.services, recovery)
+                    self._hold(faults, users, until), self._whole(scope.services, recovery, leaving)
                 )
+                _expect_gone(leaving)
             said += [await fault.end() for fault in faults]
         except Unconfirmed as problem:
             await _end_all(faults)
@@ -269,22 +288,36 @@ class Conductor:
                 await asyncio.sleep(min(_LOOK, until - now))
         return ""
 
-    async def _whole(self, services: frozenset[str], limit: float) -> float:
-        """Wait until every instance of these takes traffic and every worker is there; give when, or `nan` if never."""
+    async def _whole(
+        self, services: frozenset[str], limit: float, leaving: frozenset[int] = frozenset()
+    ) -> float:
+        """Wait until every instance of these takes traffic and every worker is there; give when, or `nan` if never.
+
+        Args:
+            services: The services.
+            limit: Seconds to wait.
+            leaving: Processes that have to be replaced: what was told to end may take its time, and is no new life.
+        """
         end = time.monotonic() + limit
         while (now := time.monotonic()) < end:
             with contextlib.suppress(MainstayError):  # its supervisor may be what has to come back
-                if _is_whole(self.stage, await self.stage.status(), services):
+                if _is_whole(self.stage, await self.stage.status(), services, leaving):
                     return now
             await asyncio.sleep(_LOOK)
         return nan
 
 
-def _is_whole(stage: Stage, state: dict[str, Any], services: frozenset[str]) -> bool:
+def _is_whole(
+    stage: Stage, state: dict[str, Any], services: frozenset[str], leaving: frozenset[int] = frozenset()
+) -> bool:
     workers = stage.system.gateway.worker_count() if stage.system.openings() else 0
     mine = [row for row in state["services"] if row["service"] in services]
+    # What was killed a moment ago may not be missed by the supervisor yet, and would count as there.
+    pids = [row["pid"] for row in (*state["instances"], *state["workers"]) if row["pid"]]
     return (
         state["phase"] == "running"
+        and not leaving.intersection(pids)
+        and all(map(_alive, pids))
         and all(
             row["state"] == "up" and not row.get("ejected")
             for row in state["instances"]
@@ -306,15 +339,36 @@ def _more(before: dict[str, Any], after: dict[str, Any], scope: Scope, what: str
     return max(0, last - first)
 
 
+def _alive(pid: int) -> bool:
+    now = procfs.stat(pid)
+    return now is not None and now.alive
+
+
+def _expect_gone(pids: frozenset[int]) -> None:
+    if stay := [pid for pid in pids if _alive(pid)]:
+        raise Unconfirmed(f"pid {', '.join(map(str, stay))} did not end")
+
+
+def _leaving(cell: Cell, before: dict[str, Any]) -> frozenset[int]:
+    """Give the processes that a drill ends, of whatever it breaks once."""
+    hit = {name for part in cell.parts if part.kind.order in _ENDS for name in part.target.instances}
+    return frozenset(row["pid"] for row in before["instances"] if row["instance"] in hit and row["pid"])
+
+
 def _file(cell: Cell) -> str:
     return cell.name.replace("/", "-")
 
 
 async def _end_all(faults: Sequence[Injection]) -> None:
     """End all faults, also when one of them cannot be."""
-    for fault in faults:
-        with contextlib.suppress(Unconfirmed):
-            await fault.end()
+    async with contextlib.AsyncExitStack() as stack:
+        for fault in faults:
+            stack.push_async_callback(_end, fault)
+
+
+async def _end(fault: Injection) -> None:
+    with contextlib.suppress(Unconfirmed):
+        await fault.end()
 
 
 async def _sleep_until(at: float) -> None:

@@ -78,9 +78,11 @@ class History:
             # What one that was killed has left is of no use to anybody.
             shutil.rmtree(self._work, ignore_errors=True)
             self._work.mkdir(mode=0o700)
-            yield self._work
-            shutil.rmtree(self._work, ignore_errors=True)
-            os.ftruncate(lock, 0)
+            try:
+                yield self._work
+            finally:
+                shutil.rmtree(self._work, ignore_errors=True)
+                os.ftruncate(lock, 0)
         finally:
             os.close(lock)
 

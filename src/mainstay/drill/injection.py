@@ -1,7 +1,9 @@
 """Faults while they act: each is begun, renewed, and ended, and tells by what evidence it acted."""
 
 import asyncio
+import contextlib
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +21,8 @@ _READY = 15.0
 _UNDONE = 60.0
 _RELOADS = 4
 _PAUSE = 0.5
+_ENDED = "ended"
+"""What the gateway says of a fault that was ended by whoever asked for it."""
 
 
 class Unconfirmed(Exception):
@@ -56,9 +60,17 @@ class Injection(Protocol):
 class Held:
     """A fault that a process holds."""
 
-    def __init__(self, order: Order, intent: Path) -> None:
+    def __init__(self, order: Order, intent: Path, *, lasts: bool = True) -> None:
+        """Be ready to hold it.
+
+        Args:
+            order: What.
+            intent: The file that its way back is written to.
+            lasts: Whether it has to go on until it is ended; otherwise it is over as soon as it is done.
+        """
         self._order = order
         self._intent = intent
+        self._lasts = lasts
         self._process: asyncio.subprocess.Process | None = None
         self._undone: dict[str, Any] | None = None
 
@@ -72,7 +84,9 @@ class Held:
             # Ctrl-C at the terminal is for the drill, which ends the fault in order.
             start_new_session=True,
         )
-        await self._hear("ready")
+        # One that does not get ready does not begin either, and says so then.
+        with contextlib.suppress(Unconfirmed):
+            await self._hear("ready")
 
     async def begin(self) -> str:
         """Have it act."""
@@ -92,23 +106,29 @@ class Held:
         if process is None or self._undone is not None:
             return ""
         assert process.stdin is not None
+        early, asked = "", time.monotonic()
         process.stdin.close()
         try:
             self._undone = await self._hear("undone", limit=_UNDONE)
+            if self._undone["at"] < asked:
+                early = "ended before its time"
         except Unconfirmed:
             # It was killed: what it wrote down is done in its place.
+            early = "lost the process that held it"
             if process.returncode is None:
                 process.kill()
             self._undone = {"left": await asyncio.to_thread(_undo, self._intent)}
         await process.wait()
         if self._undone["left"]:
             raise MainstayError(f"{self._order.fault} could not be undone: {'; '.join(self._undone['left'])}")
+        if early and self._lasts:
+            raise Unconfirmed(f"{self._order.fault}: {early}")
         return ""
 
     def _say(self) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        if not self._process.stdin.is_closing():
+        if self._process.returncode is None and not self._process.stdin.is_closing():
             self._process.stdin.write(b"\n")
 
     async def _hear(self, *events: str, limit: float = _READY) -> dict[str, Any]:
@@ -164,23 +184,34 @@ class OnTheLegs:
         """Ask for it."""
         try:
             for order in self._orders:
-                self._ids.append((await self._stage.post("/v1/faults", order))["id"])
+                told = await self._stage.post("/v1/faults", order)
+                self._ids.append(told["id"])
+                if not told["confirmed"]:
+                    raise Unconfirmed(f"{told['fault']}: not every gateway worker says that it has begun")
         except MainstayError as problem:
             raise Unconfirmed(str(problem)) from problem
         return ""
 
     async def renew(self) -> None:
         """Tell that it is still wanted."""
-        for name in self._ids:
-            await self._stage.post(f"/v1/faults/{name}/renew", {"lease": self._lease})
+        try:
+            for name in self._ids:
+                await self._stage.post(f"/v1/faults/{name}/renew", {"lease": self._lease})
+        except MainstayError as problem:
+            raise Unconfirmed(str(problem)) from problem
 
     async def end(self) -> str:
         """Let the traffic through again."""
         acted = checks = 0
+        early = set()
         while self._ids:
             told = await self._stage.post(f"/v1/faults/{self._ids.pop()}/end", {})
             acted += told["acted"]
             checks += told["checks"]
+            if told["ended"] != _ENDED:
+                early.add(f"{told['fault']} was over before its time: {told['ended']}")
+        if early:
+            raise Unconfirmed("; ".join(sorted(early)))
         if not acted and not checks:
             raise Unconfirmed("no traffic was hit by it")
         return f"it acted on {acted} requests, connections or pieces, and {checks} health checks"
@@ -248,7 +279,7 @@ def injection(  # noqa: PLR0913 - the last two by name
         return OnTheLegs(stage, _by_service(stage, state, cell), cell, lease=lease, seed=seed)
     if kind.means == ACT:
         return Operation(stage, cell)
-    return Held(_order(stage, state, cell, lease, seed), intent)
+    return Held(_order(stage, state, cell, lease, seed), intent, lasts=kind.lasts)
 
 
 def _order(stage: Stage, state: dict[str, Any], cell: Cell, lease: float, seed: int) -> Order:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from mainstay import __version__
@@ -65,7 +65,7 @@ def row(  # noqa: PLR0913, PLR0917 - all that is known of it
     terms: Terms,
 ) -> dict[str, Any]:
     """Give what a report says of a cell that was played."""
-    judged = _accepted(judgement, accepted)
+    judged = accept(judgement, accepted)
     gap = seen.gap
     return {
         **head(cell),
@@ -79,6 +79,7 @@ def row(  # noqa: PLR0913, PLR0917 - all that is known of it
         "failed": seen.failed,
         "failures": dict(sorted(seen.failures.items())),
         "gap": plain(gap.seconds if gap is not None else 0.0),
+        "lasted": plain(max(0.0, course.over - course.broken)),
         "detected": plain(seen.detected),
         "failover": plain(seen.served_again),
         "recovered": plain(seen.recovered),
@@ -137,24 +138,51 @@ def report(system: System, terms: Terms, rows: Sequence[dict[str, Any]], planned
         rows: A line for each cell.
         planned: How many cells the system file implies.
     """
+    return whole(system, asdict(terms), rows, planned, rows)
+
+
+def whole(
+    system: System,
+    terms: Mapping[str, Any],
+    rows: Sequence[dict[str, Any]],
+    planned: int,
+    trials: Iterable[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Give a report.
+
+    Args:
+        system: What was drilled.
+        terms: Those of `Terms`, by name; None for what is not the same for all.
+        rows: A line for each cell.
+        planned: How many cells the system file implies.
+        trials: The lines that coverage is told by.
+    """
     return {
         "version": VERSION,
         "mainstay": __version__,
         "system": system.name,
         "file": str(system.file),
-        "fingerprint": terms.fingerprint,
-        "run": terms.run,
-        "at": terms.at,
-        "live": terms.live,
-        "length": terms.length,
-        "rate": terms.rate,
-        "seed": terms.seed,
+        "fingerprint": terms["fingerprint"],
+        "run": terms["run"],
+        "at": terms["at"],
+        "live": terms["live"],
+        "length": terms["length"],
+        "rate": terms["rate"],
+        "seed": terms["seed"],
         "planned": planned,
         "met": all(one["met"] for one in rows) and bool(rows),
         "worst": worst([one["verdict"] for one in rows]),
-        "coverage": coverage(rows),
+        "coverage": coverage(trials),
         "cells": list(rows),
     }
+
+
+def accept(judgement: Judgement, reason: str) -> Judgement:
+    """Give what an outcome counts as where there is a reason to accept it; empty for none."""
+    # What proves nothing cannot be accepted: nobody knows what there would be to accept.
+    if judgement.met or not reason or judgement.verdict == INVALID:
+        return judgement
+    return Judgement(ACCEPTED, f"{judgement.because}; accepted: {reason}", met=True)
 
 
 def coverage(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -179,13 +207,6 @@ def coverage(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         for name in CLASSES
         if name in trials
     ]
-
-
-def _accepted(judgement: Judgement, reason: str) -> Judgement:
-    # What proves nothing cannot be accepted: nobody knows what there would be to accept.
-    if judgement.met or not reason or judgement.verdict == INVALID:
-        return judgement
-    return Judgement(ACCEPTED, f"{judgement.because}; accepted: {reason}", met=True)
 
 
 def _latency(latency: Latency) -> dict[str, Any]:

@@ -204,8 +204,12 @@ def _writes(count: int) -> str:
 
 def worst(verdicts: Sequence[str]) -> str:
     """Give the worst of several verdicts."""
-    order = list(_SEVERITY)
-    return max(verdicts, key=order.index, default=NOT_RUN)
+    return max(verdicts, key=rank, default=NOT_RUN)
+
+
+def rank(verdict: str) -> int:
+    """Give how bad a verdict is: the higher, the worse."""
+    return _SEVERITY.index(verdict)
 
 
 _SEVERITY = (SURVIVED, DEGRADED, ACCEPTED, NOT_RUN, STALE, INVALID, OUTAGE, NOT_RECOVERED, DUPLICATED, LOST)

@@ -4,15 +4,11 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from mainstay.supervisor.mark import GENERATION, INSTANCE, RUN_DIR
 from mainstay.supervisor.rundir import RunDir
 from mainstay.supervisor.spawn import account
 from mainstay.system.command import expanded
 from mainstay.system.schema import Service
-
-# Not the variable that tells the commands a run directory: what runs within an instance is no part of the system.
-RUN_DIR = "MAINSTAY_OWNER"
-INSTANCE = "MAINSTAY_INSTANCE"
-GENERATION = "MAINSTAY_GENERATION"
 
 # Without these programs do not run, or not as people expect: where things are, who they are for, in which
 # language and time. All else an instance gets from the system file alone, so that it runs the same wherever

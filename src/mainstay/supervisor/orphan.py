@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from mainstay.supervisor import environment, procfs
+from mainstay.supervisor import mark, procfs
 from mainstay.supervisor.procfs import Stat
 from mainstay.supervisor.state import LifeRecord
 
@@ -47,8 +47,8 @@ def of_instance(run_dir: Path, name: str) -> list[tuple[int, int]]:
         now = procfs.stat(pid)
         if now is None or not now.alive or pid == os.getpid():
             continue
-        mark = _mark(pid, run_dir)
-        if mark is not None and mark[0] == name:
+        bears = _mark(pid, run_dir)
+        if bears is not None and bears[0] == name:
             found.append((pid, now.started))
     return found
 
@@ -66,9 +66,9 @@ def end_rest(gone: Iterable[LifeRecord]) -> list[int]:
 
 def _mark(pid: int, run_dir: Path) -> tuple[str, str] | None:
     values = procfs.environ(pid)
-    if values.get(environment.RUN_DIR) != str(run_dir) or environment.INSTANCE not in values:
+    if values.get(mark.RUN_DIR) != str(run_dir) or mark.INSTANCE not in values:
         return None
-    return values[environment.INSTANCE], values.get(environment.GENERATION, "")
+    return values[mark.INSTANCE], values.get(mark.GENERATION, "")
 
 
 def _end(ours: Callable[[int, Stat], bool]) -> list[int]:

@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from mainstay.base.errors import SpecError
 
+MOST = 1000
+"""The most instances of a service; as many as the system file may ask for."""
+
 
 def waves(needs: Mapping[str, Iterable[str]]) -> list[list[str]]:
     """Give the order to start services in: those of one wave at once, when all earlier waves are ready.

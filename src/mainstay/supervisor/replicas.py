@@ -9,9 +9,10 @@ from mainstay.redundancy.zone import spread
 from mainstay.supervisor.context import Context
 from mainstay.supervisor.launch import Post
 from mainstay.supervisor.plan import resize
+from mainstay.supervisor.report import Report
 from mainstay.supervisor.row import why_not_ready
 from mainstay.supervisor.runner import Runner
-from mainstay.supervisor.trial import Report, Trial
+from mainstay.supervisor.trial import Trial
 from mainstay.supervisor.unit import RESTING
 from mainstay.system.schema import Service
 

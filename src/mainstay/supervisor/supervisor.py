@@ -24,15 +24,15 @@ from mainstay.supervisor.change import Changes
 from mainstay.supervisor.context import Context
 from mainstay.supervisor.life import Gate, Life, Probe, Turn
 from mainstay.supervisor.log import is_full, rotate
-from mainstay.supervisor.plan import scaled, waves
+from mainstay.supervisor.plan import MOST, scaled, waves
 from mainstay.supervisor.port import Ports
 from mainstay.supervisor.replicas import Replicas
+from mainstay.supervisor.report import Report
 from mainstay.supervisor.row import row, why_not_ready
 from mainstay.supervisor.rundir import RunDir
 from mainstay.supervisor.runner import Runner
 from mainstay.supervisor.state import State
 from mainstay.supervisor.transition import Transition, needs, run
-from mainstay.supervisor.trial import Report
 from mainstay.supervisor.unit import WAITING
 from mainstay.system.difference import Difference
 from mainstay.system.schema import System
@@ -40,9 +40,6 @@ from mainstay.system.schema import System
 TRIES = 3
 """How many lives an instance may spend, on the system's first start, until that has failed. More than one,
 because a port or a file may be in the way for a moment; few, because somebody is waiting."""
-
-MOST = 1000
-"""The most instances of a service; as many as the system file may ask for."""
 
 _LOOK_AT_LOGS = 1.0
 

@@ -15,6 +15,10 @@ from typing import Any
 
 from mainstay.base.errors import SpecError
 
+WARNED = 14
+"""Days before its end from which on a certificate is warned of: renewing programs begin at thirty, so that by
+then they have failed for two weeks."""
+
 LARGEST = 2**20
 """Bytes that a file may have; a chain of certificates has a few thousand, all authorities of a system some 200,000."""
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTALL)

@@ -15,6 +15,7 @@ from mainstay.system.check import check, check_log
 from mainstay.system.document import Document, read_document
 from mainstay.system.drills import Drills
 from mainstay.system.entrance import Entrance
+from mainstay.system.file import NAMES, find
 from mainstay.system.opening import check_openings
 from mainstay.system.place import Path as KeyPath
 from mainstay.system.place import written
@@ -23,16 +24,8 @@ from mainstay.system.trust import check_tls
 from mainstay.system.value import SLUG
 from mainstay.system.wording import tell
 
-NAMES = ("mainstay.yaml", "mainstay.yml")
-"""What a system file is called when nobody tells; the first that is there."""
-
 LARGEST = 2**20
 """Bytes that a system file may have; a thousand services take about half of it."""
-
-
-def find(folder: Path) -> Path | None:
-    """Give the folder's system file, or None."""
-    return next((folder / name for name in NAMES if (folder / name).exists()), None)
 
 
 def load(path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> System:

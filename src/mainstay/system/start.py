@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError
-from mainstay.system.load import NAMES, find, folder_slug
+from mainstay.system.file import NAMES, find
+from mainstay.system.load import folder_slug
 from mainstay.system.scalar import typed
 from mainstay.system.value import SLUG
 

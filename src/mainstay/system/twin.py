@@ -23,8 +23,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from mainstay.base.errors import EnvironmentProblem, SystemFileError
 from mainstay.system.document import read_document
+from mainstay.system.file import NAMES
 from mainstay.system.listener import Listener
-from mainstay.system.load import NAMES, load, text_of
+from mainstay.system.load import load, text_of
 from mainstay.system.mechanism import Section
 from mainstay.system.place import Path as KeyPath
 from mainstay.system.schema import System

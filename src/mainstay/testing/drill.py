@@ -13,7 +13,8 @@ from mainstay.cli.talk import ask
 from mainstay.drill.campaign import Campaign, Play, Wish
 from mainstay.drill.cell import Cell, cells, chosen
 from mainstay.drill.fault.plug import kinds
-from mainstay.system.load import find, load
+from mainstay.system.file import find
+from mainstay.system.load import load
 from mainstay.testing.result import Result
 
 _T = TypeVar("_T")

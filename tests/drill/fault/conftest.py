@@ -13,7 +13,7 @@ import pytest
 
 from mainstay.base.program import module
 from mainstay.supervisor import procfs
-from mainstay.supervisor.environment import INSTANCE, RUN_DIR
+from mainstay.supervisor.mark import INSTANCE, RUN_DIR
 
 LIMIT = 20.0
 

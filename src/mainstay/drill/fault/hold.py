@@ -13,7 +13,7 @@ SIGINT, it undoes the fault, says so, and ends: so a drill that is killed leaves
 {"event": "ready"}                  it waits to be told to begin
 {"event": "held", "evidence": ...}  it is done; `began` tells since when, on the monotonic clock
 {"event": "failed", "why": ...}     it is not; what was done of it is undone
-{"event": "undone", "left": [...]}  it is over, and what could not be undone
+{"event": "undone", "left": [...]}  it is over, and what could not be undone; `at` tells until when it acted
 =================================== =====================================================
 """
 
@@ -49,8 +49,8 @@ def main(argv: list[str] | None = None) -> int:
     held = False
     try:
         say({"event": "ready"})
-        if not _told(order.lease):
-            return 1
+        if not os.read(0, 1):
+            return 1  # nobody is there any more, and nothing was done
         began = time.monotonic()
         try:
             evidence = grip.take()
@@ -60,10 +60,13 @@ def main(argv: list[str] | None = None) -> int:
             held = True
             say({"event": "held", "evidence": evidence, "began": began})
             _keep(grip.look, order.lease)
-    except _Ended:
+    except (_Ended, Failed):
         pass
-    left = grip.release()
-    say({"event": "undone", "left": left, "at": time.monotonic()})
+    finally:
+        # Whatever went wrong: nothing is left broken.
+        at = time.monotonic()
+        left = grip.release()
+        say({"event": "undone", "left": left, "at": at})
     return 0 if held and not left else 1
 
 
@@ -96,12 +99,6 @@ def _keep(look: Callable[[], None], lease: float) -> None:
                 return
             over = time.monotonic() + lease
         look()
-
-
-def _told(patience: float) -> bool:
-    """Wait to be told to begin; False when nobody does."""
-    ready, _, _ = select.select([0], [], [], patience)
-    return bool(ready) and bool(os.read(0, 1))
 
 
 def _say(out: int, news: dict[str, Any]) -> None:

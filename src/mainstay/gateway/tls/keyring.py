@@ -13,7 +13,7 @@ from mainstay.base.clock import Clock
 from mainstay.base.errors import SpecError
 from mainstay.base.facts import CertificateNearedExpiry, CertificatesChanged, CertificatesRejected, Emit
 from mainstay.gateway.table import Terms, Trust
-from mainstay.system.certificate import Pair, PairError, read_authorities, read_pair
+from mainstay.system.certificate import WARNED, Pair, PairError, read_authorities, read_pair
 from mainstay.system.place import written
 from mainstay.system.schema import System
 from mainstay.system.tls import Tls, UpstreamTls
@@ -21,9 +21,6 @@ from mainstay.system.tls import Tls, UpstreamTls
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-WARNED = 14
-"""Days before its end from which on a certificate is warned of: renewing programs begin at thirty, so that by
-then they have failed for two weeks."""
 _DAY = 86400
 S = TypeVar("S")
 V = TypeVar("V")

@@ -1,0 +1,65 @@
+"""`mainstay drill show` and `mainstay drill history`: what drills have shown until now."""
+
+import time
+from typing import Any
+
+import typer
+
+from mainstay.base.errors import MainstayError
+from mainstay.cli import forms, matrix, option, show
+from mainstay.drill.cell import cells
+from mainstay.drill.fault.plug import kinds
+from mainstay.drill.history import History
+from mainstay.drill.standing import standing
+from mainstay.system.load import load
+
+
+def known(  # noqa: PLR0913, PLR0917 - its options
+    file: option.File = None,
+    run_dir: option.Run = None,
+    json: option.Json = False,
+    junit: forms.Junit = None,
+    markdown: forms.Markdown = None,
+    html: forms.Html = None,
+) -> None:
+    """Show the newest that is known of every drill that the system file implies, and what is missing.
+
+    Ends with 0 if every cell is as expected, with 1 if one is not, is stale, or was never drilled, and with 2 if that cannot
+    be told.
+    """
+    wanted = forms.Forms(junit, markdown, html)
+    try:
+        wanted.check()
+        system = load(file)
+        reports = History(option.run_dir(system.file, run_dir).path).reports()
+    except MainstayError as problem:
+        raise forms.could_not(problem) from None
+    report = standing(system, cells(system, kinds(show.warning)), reports, time.time())
+    if not reports:
+        show.news(
+            "no drill of this system has been run; `mainstay drill run --quick` runs those that say most"
+        )
+    forms.hand_out(report, wanted, json=json)
+    raise typer.Exit(0 if report["met"] else 1)
+
+
+def history(file: option.File = None, run_dir: option.Run = None, json: option.Json = False) -> None:
+    """List the runs of drills, the newest last."""
+    directory = option.run_dir(file, run_dir)
+    runs = [_run(report) for report in History(directory.path).reports()]
+    if json:
+        show.data({"version": 1, "runs": runs})
+    elif runs:
+        show.table(matrix.RUNS, runs)
+    else:
+        show.news(f"no drill has been run yet, or none is kept at '{directory.path}'")
+
+
+def _run(report: dict[str, Any]) -> dict[str, Any]:
+    names = ("run", "at", "live", "length", "rate", "seed", "mainstay", "fingerprint", "met", "worst")
+    rows = report["cells"]
+    return {
+        **{name: report[name] for name in names},
+        "cells": len(rows),
+        "as_expected": sum(row["met"] for row in rows),
+    }

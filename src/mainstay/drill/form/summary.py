@@ -1,0 +1,96 @@
+"""A report in three sentences: how many cells, the worst of them, and what is missing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mainstay.drill.form.figure import counted, failed, played, seconds
+from mainstay.drill.verdict import ACCEPTED, INVALID, NOT_RUN, STALE, SURVIVED, rank
+
+
+class Summary(NamedTuple):
+    """What somebody reads who reads nothing else."""
+
+    cells: str
+    worst: str
+    missing: str
+
+
+def summary(report: Mapping[str, Any]) -> Summary:
+    """Give what a report says in all."""
+    return Summary(_cells(report), _worst(report["cells"]), _missing(report))
+
+
+def title(report: Mapping[str, Any]) -> str:
+    """Give one line: whether it is as expected."""
+    rows = report["cells"]
+    if report["met"]:
+        return f"{report['system']}: all {counted(len(rows), 'cell')} as expected"
+    wrong = sum(not row["met"] for row in rows)
+    return f"{report['system']}: {wrong:,} of {counted(len(rows), 'cell')} not as expected"
+
+
+def _cells(report: Mapping[str, Any]) -> str:
+    done = [row for row in report["cells"] if played(row)]
+    met = sum(row["met"] for row in done)
+    accepted = sum(row["verdict"] == ACCEPTED for row in done)
+    if not done:
+        return "No cell of the survival matrix was drilled."
+    told = f"{counted(len(done), 'cell')} of the survival matrix {_were(len(done))} drilled"
+    kept = f" ({accepted:,} of these as the system file accepts)" if accepted else ""
+    if met == len(done):
+        return f"{told}, and {'it' if met == 1 else 'all'} came out as expected{kept}."
+    return f"{told}: {met:,} came out as expected{kept}, and {len(done) - met:,} did not."
+
+
+def _worst(rows: Sequence[Mapping[str, Any]]) -> str:
+    done = [row for row in rows if played(row)]
+    if not done:
+        return "What its users would see when something breaks is not known."
+    # By what was measured: what somebody accepts is not better for its users.
+    row = max(
+        done, key=lambda one: (rank(one["measured"]), one["failed"] / max(1, one["sent"]), one["gap"] or 0)
+    )
+    if row["measured"] == SURVIVED:
+        return "In none of them did a request fail, or take much longer than before."
+    where = f"The worst is {row['fault']} at {row['target']}, {row['measured'].replace('_', ' ')}"
+    if not row["failed"] or row["measured"] == INVALID:
+        return f"{where}: {row['because']}."
+    return f"{where}: {failed(row)} requests failed, and nobody was served for {seconds(row['gap'])}."
+
+
+def _missing(report: Mapping[str, Any]) -> str:
+    rows = report["cells"]
+    alone = sum(1 for row in rows if "+" not in row["cell"])
+    never = sum(row["verdict"] == NOT_RUN for row in rows)
+    counts = (
+        (never + max(0, report["planned"] - alone), "not drilled"),
+        (sum(row["verdict"] == STALE for row in rows), "stale"),
+        (sum(row["verdict"] == INVALID for row in rows), "without a result that proves anything"),
+    )
+    gaps = [f"{count:,} {_were(count)} {words}" for count, words in counts if count]
+    said = (
+        f"Of {counted(report['planned'], 'cell')} that the system file implies, {' and '.join(gaps)}"
+        if gaps
+        else ""
+    )
+    return " ".join(
+        filter(None, (f"{said}." if said else "No cell is missing.", _least_known(report["coverage"])))
+    )
+
+
+def _least_known(coverage: Sequence[Mapping[str, Any]]) -> str:
+    if not coverage:
+        return "Nothing is known of its coverage."
+    one = min(coverage, key=lambda row: row["at_least"])
+    more = one["clean_runs_for_95"] - one["trials"]
+    clean = one["survived"] == one["trials"]
+    wanted = f"; {counted(more, 'clean trial')} more would show 95 %" if clean and more > 0 else ""
+    return (
+        f"Least is known of {one['class']} faults: {one['survived']:,} of {counted(one['trials'], 'trial')}"
+        f" survived, which shows a coverage of at least {one['at_least']:.3f}"
+        f" with {one['confidence']:.0%} confidence{wanted}."
+    )
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
