@@ -159,6 +159,14 @@ class Tally:
             totals.add(part)
         return totals
 
+    def of_worker(self, worker: int) -> dict[str, Totals]:
+        """Give what one living worker has counted of each service since it began."""
+        found: dict[str, Totals] = {}
+        for name, part in self._latest.get(worker, {"services": {}})["services"].items():
+            found[name] = Totals()
+            found[name].add(part)
+        return found
+
     def service(self, name: str) -> dict[str, Any]:
         """Give the sums for a service, with p50 and p99 in seconds (None without requests)."""
         parts = self._parts(name)

@@ -1,0 +1,179 @@
+"""What of a running system goes into the ledger: its facts, what its workers count, and the state of each of its parts."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from mainstay.base.histogram import STEPS
+from mainstay.gateway.tally import Tally, Totals
+from mainstay.ledger.store import INSTANCE, SERVICE, Row, Store, Subject
+from mainstay.ledger.writer import Writer
+from mainstay.reliability.account import Account
+from mainstay.reliability.span import DEGRADED, DOWN, UP
+
+EVERY = 2.0
+"""Seconds between two looks at what was counted: so much is lost when all processes are killed at once."""
+_SLOT = 10
+_SUMS = ("requests", "failures", "broken", "cancelled", "refused", "retries", "hedges", "shed", "fallbacks")
+
+Rows = Callable[[], list[dict[str, Any]]]
+
+
+class Chronicle:
+    """Keeps a ledger of one running system."""
+
+    def __init__(self, writer: Writer, tally: Tally, rows: Rows) -> None:
+        """Be ready to write.
+
+        Args:
+            writer: Writes.
+            tally: What the gateway's workers have counted.
+            rows: Gives a line for each instance, with `service`, `instance`, `zone` and `serves`.
+        """
+        self._writer = writer
+        self._tally = tally
+        self._rows = rows
+        self._before: dict[Subject, Account] = {}
+        self._states: dict[Subject, str] = {}
+
+    def begin(self, workers: Iterable[str]) -> None:
+        """Go on where the last one ended.
+
+        Args:
+            workers: Those that were taken over, as `baseline` names them: what they had counted is in the ledger already.
+        """
+        known = self._writer.store.baselines()
+        for worker in workers:
+            for told in known.get(worker, {}).get("subjects", ()):
+                subject, account = _heard(told)
+                self._before[subject] = self._before.get(subject, Account()) + account
+        self._writer.write(_interrupt)
+
+    def keep(self, fact: Mapping[str, Any]) -> None:
+        """Keep a fact."""
+        told = [dict(fact)]
+        self._writer.write(lambda store: store.tell(told))
+
+    def look(self, now: float, because: str = "") -> None:
+        """See whether a part is in another state than before.
+
+        Args:
+            now: Seconds since 1970.
+            because: What has just happened.
+        """
+        rows = self._rows()
+        states: dict[Subject, str] = {}
+        of: dict[str, list[bool]] = {}
+        for row in rows:
+            of.setdefault(row["service"], []).append(bool(row["serves"]))
+            subject = Subject(INSTANCE, row["service"], row["instance"], row["zone"] or "")
+            # While one life replaces another there are two rows: it serves if either does.
+            states[subject] = UP if row["serves"] or states.get(subject) == UP else DOWN
+        for service, serving in of.items():
+            state = UP if all(serving) else DEGRADED if any(serving) else DOWN
+            states[Subject(SERVICE, service, service)] = state
+        for subject, state in states.items():
+            self._see(subject, state, now, because)
+        for subject in self._states.keys() - states.keys():
+            del self._states[subject]
+            self._writer.write(partial(_leave, subject=subject, at=now))
+
+    def _see(self, subject: Subject, state: str, now: float, because: str) -> None:
+        if self._states.get(subject) == state:
+            return
+        # What has not served yet is being started, which is no outage.
+        if subject not in self._states and state == DOWN:
+            return
+        self._states[subject] = state
+        self._writer.write(partial(_enter, subject=subject, state=state, at=now, because=because))
+
+    def count(self, now: float, services: Iterable[str], workers: Mapping[str, int]) -> None:
+        """Write down what was counted since the last time.
+
+        Args:
+            now: Seconds since 1970.
+            services: All that there are.
+            workers: The pid of each worker, by the name that it has in `baseline`.
+        """
+        at = int(now) - int(now) % _SLOT
+        rows = []
+        for service in services:
+            for subject, account in accounts(service, self._tally.totals(service)).items():
+                fresh = account.since(self._before.get(subject, Account()))
+                self._before[subject] = account
+                if fresh:
+                    rows.append(Row(subject, _SLOT, at, fresh))
+        baselines = {name: _told(self._tally.of_worker(pid)) for name, pid in workers.items()}
+
+        def work(store: Store) -> None:
+            store.count(rows)
+            store.remember(baselines)
+
+        if rows:
+            self._writer.write(work)
+
+    def end(self, now: float) -> None:
+        """Write down that all of it ends on purpose: what follows is unknown, not down."""
+        for subject in self._states:
+            self._writer.write(partial(_leave, subject=subject, at=now))
+        self._states.clear()
+
+
+def accounts(service: str, totals: Totals) -> dict[Subject, Account]:
+    """Give what was ever counted of a service and of each of its instances."""
+    counts: dict[str, int] = {name: totals.sums[name] for name in _SUMS}
+    counts |= {f"status_{digit}xx": totals.classes[digit] for digit in range(1, 6)}
+    counts["micros"] = totals.micros
+    found = {Subject(SERVICE, service, service): Account(_nonzero(counts), totals.durations)}
+    for instance, score in totals.scores.items():
+        found[Subject(INSTANCE, service, instance)] = _of_instance(score)
+    return found
+
+
+def _of_instance(score: Mapping[str, int]) -> Account:
+    counts = {f"status_{digit}xx": score.get(f"answers {digit}", 0) for digit in range(1, 6)}
+    counts["requests"] = score.get("attempts", 0)
+    counts["failures"] = sum(count for name, count in score.items() if name.startswith("failed "))
+    counts["micros"] = score.get("micros", 0)
+    # Counted by doublings: each is in the uppermost of its buckets.
+    latencies = {
+        int(name.removeprefix("took ")) * STEPS + STEPS - 1: count
+        for name, count in score.items()
+        if name.startswith("took ")
+    }
+    return Account(_nonzero(counts), latencies)
+
+
+def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
+
+
+def _told(totals: Mapping[str, Totals]) -> dict[str, Any]:
+    return {
+        "subjects": [
+            [
+                *subject[:3],
+                dict(account.counts),
+                [[bucket, count] for bucket, count in account.latencies.items()],
+            ]
+            for service, its in totals.items()
+            for subject, account in accounts(service, its).items()
+        ]
+    }
+
+
+def _heard(told: list[Any]) -> tuple[Subject, Account]:
+    kind, service, name, counts, latencies = told
+    return Subject(kind, service, name), Account(counts, dict(latencies))
+
+
+def _interrupt(store: Store) -> None:
+    store.interrupted()
+
+
+def _enter(store: Store, *, subject: Subject, state: str, at: float, because: str) -> None:
+    store.enter(subject, state, at, because)
+
+
+def _leave(store: Store, *, subject: Subject, at: float) -> None:
+    store.leave(subject, at)

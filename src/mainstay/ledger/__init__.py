@@ -1,0 +1,1 @@
+"""WHAT HAPPENED? The ledger: facts, counts and states of a system, kept through restarts, upgrades and crashes."""

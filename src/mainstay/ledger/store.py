@@ -1,0 +1,452 @@
+"""The ledger's file: SQLite, so that it can be read by anybody, and is whole after any crash.
+
+======== ==========================================================================================
+facts    what happened, as it was told
+counts   what was counted of each subject, by span: fine ones of late, coarse ones for ever
+spans    which state each subject was in, from when until when
+marks    drills and maintenance: times that are not charged
+baseline what each gateway worker had counted when it was last looked at, so that nothing is counted twice
+about    versions, and until when somebody watched
+======== ==========================================================================================
+
+Written by one process at a time, in transactions; read by as many as like (`mode=ro`). Write-ahead logging with
+`synchronous=NORMAL`: a process that is killed loses nothing that was committed; a machine that loses its power may lose
+the last commits, and never the file.
+"""
+
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from mainstay.base.errors import EngineError, EnvironmentProblem
+from mainstay.ledger.packing import packed, unpacked
+from mainstay.reliability.account import COUNTS, Account, total
+from mainstay.reliability.span import UNKNOWN, Span
+
+VERSION = 1
+"""The version of the file's shape."""
+LEVELS = (10, 60, 3600, 86400)
+"""Lengths of the spans that are counted by, in seconds: the finest first, each made of those before it."""
+KEPT = {10: 86400, 60: 14 * 86400, 3600: 400 * 86400}
+"""Seconds for which spans of a length are kept; days are kept for ever. Whoever looks closely looks at yesterday; a year and a
+month by hours shows the same day a year ago."""
+KEPT_FACTS = 400 * 86400
+"""Seconds for which facts are kept."""
+SERVICE, INSTANCE = "service", "instance"
+
+_COLUMNS = ", ".join(COUNTS)
+_SCHEMA = f"""
+CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE subjects (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, service TEXT NOT NULL, name TEXT NOT NULL, zone TEXT NOT NULL,
+    UNIQUE (kind, service, name)
+);
+CREATE TABLE facts (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, fact TEXT NOT NULL, service TEXT, instance TEXT, record TEXT NOT NULL
+);
+CREATE INDEX facts_by_time ON facts (at);
+CREATE TABLE counts (
+    level INTEGER NOT NULL, subject INTEGER NOT NULL, at INTEGER NOT NULL,
+    {", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in COUNTS)}, latencies BLOB,
+    PRIMARY KEY (level, subject, at)
+) WITHOUT ROWID;
+CREATE TABLE spans (
+    subject INTEGER NOT NULL, since REAL NOT NULL, until REAL, state TEXT NOT NULL, because TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (subject, since)
+) WITHOUT ROWID;
+CREATE TABLE marks (
+    id INTEGER PRIMARY KEY, state TEXT NOT NULL, service TEXT NOT NULL, since REAL NOT NULL, until REAL, reason TEXT NOT NULL
+);
+CREATE TABLE baseline (worker TEXT PRIMARY KEY, counted TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Subject(NamedTuple):
+    """What is counted."""
+
+    kind: str
+    """`service` or `instance`."""
+    service: str
+    name: str
+    """The instance's; the service's own for a service."""
+    zone: str = ""
+
+
+class Row(NamedTuple):
+    """What was counted of a subject in a span."""
+
+    subject: Subject
+    level: int
+    """How long the span is, in seconds."""
+    at: int
+    """When it began, in seconds since 1970."""
+    account: Account
+
+
+class Store:
+    """The ledger's file, opened."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Use `opened` or `reading`."""
+        self.path = path
+        self._db = connection
+        self._subjects: dict[tuple[str, str, str], int] = {}
+
+    def __enter__(self) -> Self:
+        """Give itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close it; what was not committed is not there."""
+        self._db.close()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Write all of what is within, or nothing of it.
+
+        Raises:
+            EngineError: the disk is full, or the file is damaged.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.Error as problem:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            # A subject that was added is not there after all.
+            self._subjects.clear()
+            raise EngineError(f"the ledger '{self.path}' cannot be written: {problem}") from problem
+
+    # --- writing, within `writing` ---
+
+    def tell(self, facts: Iterable[Mapping[str, Any]]) -> None:
+        """Keep facts."""
+        self._db.executemany(
+            "INSERT INTO facts (at, fact, service, instance, record) VALUES (?, ?, ?, ?, ?)",
+            (
+                (fact["at"], fact["fact"], fact.get("service"), fact.get("instance"), json.dumps(fact))
+                for fact in facts
+            ),
+        )
+
+    def count(self, rows: Iterable[Row]) -> None:
+        """Add what was counted, in spans of every length at once: so their sums agree at any moment."""
+        sums: dict[tuple[int, int, int], list[Account]] = {}
+        for row in rows:
+            subject = self._subject(row.subject)
+            for level in LEVELS:
+                if level >= row.level:
+                    sums.setdefault((level, subject, row.at - row.at % level), []).append(row.account)
+        for key, accounts in sums.items():
+            self._add(key, total(accounts))
+
+    def _add(self, key: tuple[int, int, int], account: Account) -> None:
+        found = self._db.execute(
+            f"SELECT {_COLUMNS}, latencies FROM counts WHERE level = ? AND subject = ? AND at = ?",  # noqa: S608
+            key,
+        ).fetchone()
+        if found is not None:
+            account += _account(found)
+        self._db.execute(
+            f"INSERT OR REPLACE INTO counts (level, subject, at, {_COLUMNS}, latencies)"  # noqa: S608
+            f" VALUES (?, ?, ?, {', '.join('?' * len(COUNTS))}, ?)",
+            (*key, *(account.counts.get(name, 0) for name in COUNTS), packed(account.latencies)),
+        )
+
+    def enter(self, subject: Subject, state: str, at: float, because: str = "") -> None:
+        """Write down that a subject is in another state from now on; the former one is over."""
+        number = self._subject(subject)
+        self._db.execute(
+            "UPDATE spans SET until = max(since, ?) WHERE subject = ? AND until IS NULL", (at, number)
+        )
+        self._db.execute(
+            "INSERT OR REPLACE INTO spans VALUES (?, ?, NULL, ?, ?)", (number, at, state, because)
+        )
+
+    def leave(self, subject: Subject, at: float) -> None:
+        """Write down that there is no such subject any more."""
+        self._db.execute(
+            "UPDATE spans SET until = max(since, ?) WHERE subject = ? AND until IS NULL",
+            (at, self._subject(subject)),
+        )
+
+    def interrupted(self) -> float | None:
+        """Close what was open when the last one who watched ended, at the time at which it last did; give that time."""
+        seen = self.watched_until
+        if seen is not None:
+            self._db.execute("UPDATE spans SET until = max(since, ?) WHERE until IS NULL", (seen,))
+            self._db.execute(
+                "UPDATE marks SET until = max(since, ?) WHERE until IS NULL AND state = 'drill'", (seen,)
+            )
+        return seen
+
+    def watch(self, at: float) -> None:
+        """Write down that somebody watches until now."""
+        self._put("watched_until", at)
+
+    def mark(self, state: str, service: str, since: float, until: float | None, reason: str) -> int:
+        """Write down a time that is not charged; give its number."""
+        made = self._db.execute(
+            "INSERT INTO marks (state, service, since, until, reason) VALUES (?, ?, ?, ?, ?)",
+            (state, service, since, until, reason),
+        )
+        return int(made.lastrowid or 0)
+
+    def unmark(self, number: int, until: float) -> None:
+        """Write down when that time ended."""
+        self._db.execute("UPDATE marks SET until = ? WHERE id = ?", (until, number))
+
+    def remember(self, baselines: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write down what each gateway worker had counted, in place of what was known."""
+        self._db.execute("DELETE FROM baseline")
+        self._db.executemany(
+            "INSERT INTO baseline VALUES (?, ?)",
+            ((worker, json.dumps(counted)) for worker, counted in baselines.items()),
+        )
+
+    def forget(self, now: float) -> None:
+        """Forget what is kept no longer; the sums of it are in coarser spans."""
+        for level, seconds in KEPT.items():
+            self._db.execute("DELETE FROM counts WHERE level = ? AND at < ?", (level, int(now) - seconds))
+        self._db.execute("DELETE FROM facts WHERE at < ?", (now - KEPT_FACTS,))
+
+    # --- reading ---
+
+    @property
+    def watched_until(self) -> float | None:
+        """Until when somebody watched, in seconds since 1970; None when nobody ever did."""
+        value = self._get("watched_until")
+        return None if value is None else float(value)
+
+    def baselines(self) -> dict[str, dict[str, Any]]:
+        """Give what each gateway worker had counted when it was last looked at."""
+        return {worker: json.loads(told) for worker, told in self._db.execute("SELECT * FROM baseline")}
+
+    def subjects(self, kind: str | None = None) -> list[Subject]:
+        """Give all that was ever counted."""
+        found = self._db.execute(
+            "SELECT kind, service, name, zone FROM subjects WHERE ? IS NULL OR kind = ? ORDER BY id",
+            (kind, kind),
+        )
+        return [Subject(*row) for row in found]
+
+    def counted(self, subject: Subject, since: float, until: float) -> Account:
+        """Give what was counted of a subject in a period, to ten seconds where that is still known so exactly."""
+        return total(row.account for row in self.rows(subject, since, until))
+
+    def rows(self, subject: Subject, since: float, until: float) -> list[Row]:
+        """Give what was counted in a period, span by span: the coarsest that fit into it, and finer ones at its ends.
+
+        An end so long ago that only coarse spans are left of it is taken at the beginning of one.
+        """
+        seen = self.watched_until or until
+        first, last = (int(at - at % _finest(seen - at)) for at in (since, until))
+        return list(self._rows(subject, first, last, len(LEVELS) - 1))
+
+    def _rows(self, subject: Subject, since: int, until: int, place: int) -> Iterator[Row]:
+        if place < 0 or since >= until:
+            return
+        level = LEVELS[place]
+        first, last = since + -since % level, until - until % level
+        if first >= last:
+            yield from self._rows(subject, since, until, place - 1)
+            return
+        yield from self._rows(subject, since, first, place - 1)
+        found = self._db.execute(
+            f"SELECT at, {_COLUMNS}, latencies FROM counts WHERE level = ? AND subject = ? AND at >= ? AND at < ?"  # noqa: S608
+            " ORDER BY at",
+            (level, self._known(subject), first, last),
+        )
+        for at, *counts in found:
+            yield Row(subject, level, at, _account(counts))
+        yield from self._rows(subject, last, until, place - 1)
+
+    def spans(self, subject: Subject, since: float, until: float, now: float) -> list[Span]:
+        """Give the states of a subject in a period; one that goes on ends when somebody last watched."""
+        seen = self.watched_until
+        end = now if seen is None else min(now, seen)
+        found = self._db.execute(
+            "SELECT state, since, coalesce(until, ?) FROM spans WHERE subject = ? AND since < ?"
+            " AND coalesce(until, ?) > ? ORDER BY since",
+            (end, self._known(subject), until, end, since),
+        )
+        return [Span(*row) for row in found]
+
+    def marks(self, service: str, since: float, until: float) -> list[Span]:
+        """Give the times in a period that are not charged to a service."""
+        found = self._db.execute(
+            "SELECT state, since, coalesce(until, ?) FROM marks WHERE service IN (?, '') AND since < ?"
+            " AND coalesce(until, ?) > ? ORDER BY since",
+            (until, service, until, until, since),
+        )
+        return [Span(*row) for row in found]
+
+    def facts(self, since: float, until: float, kinds: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+        """Give the facts of a period, the oldest first."""
+        some = f" AND fact IN ({', '.join('?' * len(kinds))})" if kinds else ""
+        found = self._db.execute(
+            f"SELECT record FROM facts WHERE at >= ? AND at < ?{some} ORDER BY at, id",  # noqa: S608
+            (since, until, *kinds),
+        )
+        for (record,) in found:
+            yield json.loads(record)
+
+    def check(self) -> list[str]:
+        """Give what is wrong with the file; nothing, when it is sound."""
+        try:
+            told = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check")]
+        except sqlite3.Error as problem:
+            return [str(problem)]
+        return [] if told == ["ok"] else told
+
+    def copy_to(self, path: Path) -> None:
+        """Write a copy of it as it is now, also while it is written to.
+
+        Raises:
+            EnvironmentProblem: the copy cannot be written.
+        """
+        try:
+            with contextlib.closing(sqlite3.connect(path)) as to:
+                self._db.backup(to)
+        except sqlite3.Error as problem:
+            raise EnvironmentProblem(f"cannot write '{path}': {problem}") from problem
+
+    # --- within ---
+
+    def _subject(self, subject: Subject) -> int:
+        key = subject[:3]
+        if (known := self._subjects.get(key)) is not None:
+            return known
+        self._db.execute(
+            "INSERT INTO subjects (kind, service, name, zone) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (kind, service, name) DO UPDATE SET zone = excluded.zone",
+            subject,
+        )
+        number = self._known(subject)
+        self._subjects[key] = number
+        return number
+
+    def _known(self, subject: Subject) -> int:
+        found = self._db.execute(
+            "SELECT id FROM subjects WHERE kind = ? AND service = ? AND name = ?", subject[:3]
+        ).fetchone()
+        return int(found[0]) if found is not None else -1
+
+    def _get(self, name: str) -> Any:  # noqa: ANN401 - what SQLite has
+        found = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return None if found is None else found[0]
+
+    def _put(self, name: str, value: float | str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+
+
+def opened(path: Path, now: float) -> tuple[Store, str | None]:
+    """Open a ledger for writing, or begin one; one that is damaged is moved aside.
+
+    Args:
+        path: Its file.
+        now: Seconds since 1970, for the name of one that is moved.
+
+    Returns:
+        The ledger, and in words what was wrong with the former one; None when nothing was.
+
+    Raises:
+        EnvironmentProblem: it cannot be written at all, or a newer version has written it.
+    """
+    try:
+        return _opened(path), None
+    except (sqlite3.DatabaseError, _Damaged) as problem:
+        if isinstance(problem, sqlite3.OperationalError):
+            raise EnvironmentProblem(f"the ledger '{path}' cannot be written: {problem}") from problem
+        aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}")
+        for tail in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(path.name + tail).rename(aside.with_name(aside.name + tail))
+        said = f"the ledger '{path}' was damaged ({problem}); it is now '{aside}', and a new one has begun"
+        return _opened(path), said
+
+
+def reading(path: Path) -> Store:
+    """Open a ledger to read it, also while it is written to.
+
+    Raises:
+        EnvironmentProblem: there is none, or it cannot be read.
+    """
+    if not path.exists():
+        raise EnvironmentProblem(f"there is no ledger at '{path}': nothing has run there yet")
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+        _refuse_newer(connection, path)
+    except (sqlite3.Error, _Damaged) as problem:
+        raise EnvironmentProblem(f"the ledger '{path}' cannot be read: {problem}") from problem
+    return Store(connection, path)
+
+
+class _Damaged(Exception):
+    pass
+
+
+def _opened(path: Path) -> Store:
+    path.touch(mode=0o600, exist_ok=True)
+    # In transactions of our own; by one thread at a time, not always the same.
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+            connection.execute("INSERT INTO about VALUES ('version', ?)", (VERSION,))
+        _refuse_newer(connection, path)
+        _refuse_damaged(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return Store(connection, path)
+
+
+def _finest(age: float) -> int:
+    """Give the length of the finest spans that are still there of so many seconds ago."""
+    return next((level for level, seconds in KEPT.items() if age < seconds), LEVELS[-1])
+
+
+def _refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
+    found = connection.execute("SELECT value FROM about WHERE name = 'version'").fetchone()
+    if found is None:
+        raise _Damaged("it has no version")
+    if found[0] > VERSION:
+        raise EnvironmentProblem(
+            f"the ledger '{path}' has version {found[0]}, and this program knows {VERSION}: a newer one wrote it"
+        )
+
+
+def _refuse_damaged(connection: sqlite3.Connection) -> None:
+    if (told := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        raise _Damaged(told)
+
+
+def _account(columns: Sequence[Any]) -> Account:
+    *counts, latencies = columns
+    return Account(
+        {name: count for name, count in zip(COUNTS, counts, strict=True) if count}, unpacked(latencies)
+    )
+
+
+def unwatched(spans: Iterable[Span]) -> float:
+    """Give how long nobody watched, in seconds."""
+    return sum(span.seconds for span in spans if span.state == UNKNOWN)
