@@ -1,11 +1,14 @@
-"""`python -m benchmarks`: the gateway against its peers; `python -m benchmarks survival`: what users see of failures."""
+"""`python -m benchmarks`: the gateway against its peers; `survival`: what users see of failures; `load`: what the load of drills holds."""
 
 import sys
 
 from benchmarks.gateway import suite
+from benchmarks.load import suite as load
 from benchmarks.survival import suite as survival
 
 if sys.argv[1:2] == ["survival"]:
     survival.main(sys.argv[2:])
+elif sys.argv[1:2] == ["load"]:
+    sys.exit(load.main(sys.argv[2:]))
 else:
     suite.main()

@@ -4,6 +4,7 @@
 this module would write, so that no page can say what the program does not do.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -16,6 +17,7 @@ from mainstay.base.errors import EXIT_CODES
 from mainstay.base.units import DURATION_UNITS, SIZE_UNITS
 from mainstay.cli.app import command_line
 from mainstay.drill.fault.kind import CLASSES, INSTANCE, KINDS, SERVICE, SYSTEM, ZONE, Kind
+from mainstay.drill.form import shape
 from mainstay.drill.verdict import VERDICTS
 from mainstay.gateway.http.page import REASONS
 from mainstay.system import publish
@@ -66,6 +68,41 @@ mainstay schema > mainstay.schema.json
   see [turn a mechanism off](../how-to/turn-a-mechanism-off.md).
 
 """
+
+_DRILL_REPORT = """\
+`mainstay drill run` and `mainstay drill show` make one report, and give it in several forms:
+
+| Option | Form | For whom |
+| --- | --- | --- |
+| none | the survival matrix as a table | you, at a terminal |
+| `--json` | this page's, on standard output | programs |
+| `--junit FILE` | JUnit XML | CI services, which show it among the tests |
+| `--markdown FILE` | Markdown | the summary of a GitHub workflow (`--markdown $GITHUB_STEP_SUMMARY` is added to what is there), or a comment |
+| `--html FILE` | one page of HTML that needs no other file and no script | those who decide: the matrix, and a timeline of every cell |
+
+Files are tried before anything is broken: if one cannot be written, nothing happens, and the command ends with 2. It ends with
+0 if every cell is as expected, and with 1 if one is not. For `drill show`, a cell that is stale or was never drilled is not
+as expected either.
+
+`drill show` tells the newest that is known of every cell. What is expected and accepted is what the system file says *now*.
+
+In JUnit XML each cell is a test case `FAULT -> TARGET` of the class `drill.TARGET`. A cell that is not as expected is a failure
+whose type is the verdict in small letters; `INVALID` is an error; `NOT_RUN`, `STALE` and `ACCEPTED` are skipped, with the
+reason. Numbers are properties. Markdown is never longer than 1,000 kB: what says least is left out, and it says so.
+
+## JSON
+
+The [JSON Schema](drill-report.schema.json) (draft 2020-12) says the same as this page. New fields may come without a new version, so ignore
+what you do not know. Runs are kept as files of this shape in `.mainstay/drills/reports`.
+
+"""
+
+_PARTS = {
+    "coverage": "Of each class of faults of which something is known.",
+    "cell": "The fields from `expected` on are there when the cell was played, all of them but `age`.",
+    "latency": "Of one part of a cell. Of several entry points, the times are those of the one that got the slowest.",
+    "writes": "What became of writes, where `drills.load.journal` tells which were carried out.",
+}
 
 _COMMANDS = """\
 `mainstay` has one command for each thing that you do to a system. Each finds its system by the system file: the
@@ -183,6 +220,24 @@ def fault_kinds() -> str:
     return _page("What a drill can break", "".join(parts) + _VERDICTS + verdicts)
 
 
+def drill_report() -> str:
+    """Write the reference of the report of drills."""
+    parts = [_DRILL_REPORT, _fields(shape.REPORT)]
+    parts += [
+        f"\n### `{name}`\n\n{_PARTS[name]}\n\n{_fields(fields)}" for name, fields in shape.PARTS.items()
+    ]
+    return _page("The report of drills", "".join(parts))
+
+
+def _fields(fields: shape.Fields) -> str:
+    return _table(("Field", "Meaning"), [(f"`{name}`", field.meaning) for name, field in fields.items()])
+
+
+def drill_schema() -> str:
+    """Write the JSON Schema of the report of drills."""
+    return json.dumps(shape.schema(), indent=2) + "\n"
+
+
 _AIMS = {
     INSTANCE: "one instance of a service",
     SERVICE: "a service",
@@ -290,6 +345,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "answers.md": answers,
     "facts.md": told_facts,
     "fault-kinds.md": fault_kinds,
+    "drill-report.md": drill_report,
+    "drill-report.schema.json": drill_schema,
 }
 """What writes each page."""
 

@@ -88,3 +88,18 @@ def test_pairs_break_different_instances(shop: System) -> None:
     assert "kill@web+kill@api" in {cell.name for cell in both}
     assert all(len(cell.touches) == 2 for cell in both)
     assert not any(cell.name == "kill@web+freeze@web" for cell in both)
+
+
+@pytest.mark.parametrize(
+    ("faults", "targets", "said"),
+    [
+        (["kill", "frezee"], [], "did you mean 'freeze'"),
+        (["kill"], ["web", "nope"], "no target 'nope'; there are: web, api, "),
+        ([], [""], "no target ''"),
+    ],
+)
+def test_a_name_that_is_none_is_told_also_among_others(
+    shop: System, faults: list[str], targets: list[str], said: str
+) -> None:
+    with pytest.raises(SpecError, match=said):
+        chosen(cells(shop), faults, targets)

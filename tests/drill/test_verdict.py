@@ -162,3 +162,15 @@ def test_numbers_that_json_cannot_have_are_not_known() -> None:
     assert plain(nan) is None
     assert plain(inf) is None
     assert plain(0.12345678) == 0.123457
+
+
+def test_what_was_called_off_is_not_survived() -> None:
+    early = replace(WELL, aborted="called off: the probe `x` ended with 1")
+    failing = replace(early, during=window(failed=2), failures={"reset": 2}, gap=Stretch(1.0, 1.02, 2, 2))
+
+    assert judge(early, STRICT) == (INVALID, "called off: the probe `x` ended with 1", False)
+    assert judge(failing, Expectation(failed=0.5)) == (
+        OUTAGE,
+        "2 of 200 failed (2 reset), nobody served for 0.02 s; called off: the probe `x` ended with 1",
+        False,
+    )

@@ -96,7 +96,9 @@ def run(  # noqa: PLR0913, PLR0917 - its options
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Replays one schedule of users and one of chance.")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Replays one schedule of users and one of chance.", min=0, max=2**53 - 1)
+    ] = 1,
     live: Annotated[
         bool | None,
         typer.Option(
@@ -144,6 +146,9 @@ def run(  # noqa: PLR0913, PLR0917 - its options
         with matrix.Board(quiet=json) as board:
             campaign = Campaign(system, directory, wish, ask=ask, tell=board.tell)
             report = asyncio.run(_haltable(campaign.run(wanted)))
+    except typer.Abort:
+        show.news("nothing was broken")
+        raise typer.Exit(COULD_NOT) from None
     except asyncio.CancelledError:
         show.news("it was halted; all that was broken is mended")
         raise typer.Exit(COULD_NOT) from None
@@ -194,7 +199,9 @@ def halt(file: option.File = None, run_dir: option.Run = None) -> None:
     runner = history.runner()
     if runner is not None:
         _end(runner)
-    undo_left(history.intents, held=True)
+    _, left = undo_left(history.intents, held=True)
+    if left:
+        raise MainstayError(f"not all that was broken could be mended: {'; '.join(left)}")
     if runner is None:
         raise NotRunning(
             f"no drill runs at '{directory.path}'; `mainstay drill undo` undoes what one has left"
@@ -235,8 +242,8 @@ def _ask_first(system: System, wanted: Sequence[Cell]) -> None:
     """
     broken = sorted({name for cell in wanted for name in cell.touches})
     what = (
-        f"{len(wanted)} drills of '{system.name}', which runs, will break {', '.join(broken) or 'Mainstay itself'},"
-        " one after another, while users are served"
+        f"{len(wanted)} drill{'s' if len(wanted) != 1 else ''} of '{system.name}', which runs, will break"
+        f" {', '.join(broken) or 'Mainstay itself'}, one after another, while users are served"
     )
     if not sys.stdin.isatty():
         raise SpecError(f"{what}: tell --yes to have that done, or --isolated")

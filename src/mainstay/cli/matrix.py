@@ -161,5 +161,7 @@ class Board:
         elif news["event"] == "left_out":
             for each in news["requests"]:
                 show.err.print(Text(f"not sent: {each['what']} ({each['times']}): {each['why']}"))
+        elif news["event"] == "not_kept":
+            show.err.print(Text(f"the report was not kept: {news['because']}", style="yellow"))
         elif news["event"] == "undone":
             show.news(f"undone, from a former drill: {news['what']}")

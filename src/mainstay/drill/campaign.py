@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mainstay.base.errors import EnvironmentProblem, MainstayError
+from mainstay.base.errors import EnvironmentProblem, MainstayError, SpecError
 from mainstay.drill import stage
 from mainstay.drill.abort import Abort, Rule
 from mainstay.drill.allowance import allowance
 from mainstay.drill.cell import Cell, cells
 from mainstay.drill.conductor import FULL, QUICK, STANDARD, Conductor, Course, Times
-from mainstay.drill.entry import Entry
+from mainstay.drill.entry import Entry, entries
 from mainstay.drill.fault.intent import undo_left
 from mainstay.drill.fault.plug import kinds
 from mainstay.drill.history import History
@@ -34,6 +34,8 @@ from mainstay.system.schema import System
 LENGTHS: dict[str, Times] = {"quick": QUICK, "standard": STANDARD, "full": FULL}
 """How long cells take, by name."""
 _TRIES = 3
+_AT_FIRST = 10.0
+"""Seconds that a system has to be whole before its first drill: nobody waits for one that has lost something already."""
 _CALLED_OFF = "the run was over before its turn came"
 Tell = Callable[[dict[str, Any]], None]
 Play = Callable[[Cell], Awaitable[dict[str, Any]]]
@@ -94,8 +96,8 @@ class Campaign:
         """
         self._of, because = len(chosen), _CALLED_OFF
         try:
-            async with self._opened() as (conductor, entries):
-                given = [(cell, scope(self._system, entries, cell)) for cell in chosen]
+            async with self._opened() as (conductor, ways):
+                given = [(cell, scope(self._system, ways, cell)) for cell in chosen]
                 for wave in waves(given, self._at_once()):
                     try:
                         await conductor.steady()
@@ -113,7 +115,7 @@ class Campaign:
             played = {one["cell"]: one for one in self._rows}
             self._rows = [played.get(cell.name) or unplayed(cell, because) for cell in chosen]
             if played:
-                self.history.keep(self.report())
+                self._keep()
         return self.report()
 
     @asynccontextmanager
@@ -124,37 +126,53 @@ class Campaign:
             MainstayError: it could not be made ready, or the report could not be kept.
         """
         try:
-            async with self._opened() as (conductor, entries):
+            async with self._opened() as (conductor, ways):
 
                 async def play(cell: Cell) -> dict[str, Any]:
                     await conductor.steady()
-                    return await self._play(conductor, cell, scope(self._system, entries, cell))
+                    return await self._play(conductor, cell, scope(self._system, ways, cell))
 
                 yield play
         finally:
             # What was measured before something went wrong is not lost.
             if self._rows:
-                self.history.keep(self.report())
+                self._keep()
 
     def report(self) -> dict[str, Any]:
         """Give the report of what was played until now."""
         return report(self._system, self.terms, self._rows, self._planned)
 
+    def _keep(self) -> None:
+        try:
+            self.history.keep(self.report())
+        except EnvironmentProblem as problem:
+            # Whoever waited for it is to see it all the same.
+            self._tell({"event": "not_kept", "because": str(problem)})
+
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[Conductor, list[Entry]]]:
+        if not entries(self._system):
+            raise SpecError(
+                "no service takes HTTP: no user would come, and nobody could tell whether one is served;"
+                " drills take a service with `listen: http://...`"
+            )
         with self.history.running() as folder:
-            done, left = undo_left(self.history.intents)
+            # This is the one drill that runs: who still holds a fault does so for one that was killed.
+            done, left = undo_left(self.history.intents, held=True)
             if left:
                 raise MainstayError(f"a former drill left what cannot be undone: {'; '.join(left)}")
             for what in done:
                 self._tell({"event": "undone", "what": what})
             async with self._stage(folder) as where:
-                yield self._conductor(where, folder), where.entries()
+                conductor = self._conductor(where, folder)
+                await conductor.steady(_AT_FIRST)
+                yield conductor, where.entries()
 
     @asynccontextmanager
     async def _stage(self, folder: Path) -> AsyncIterator[Stage]:
         if self._wish.live:
             async with stage.live(self._system, self._run, self._ask) as where:
+                await _as_told(where)
                 yield where
             return
         env = self._system.drills.env
@@ -216,6 +234,25 @@ class Campaign:
         except EnvironmentProblem as problem:
             return replace(seen(cell, course, None), trouble=str(problem))
         return seen(cell, course, became)
+
+
+async def _as_told(live: Stage) -> None:
+    """See that what runs is what its file says, and that nobody else breaks it.
+
+    Raises:
+        MainstayError: it is not so.
+    """
+    if acting := [one["fault"] for one in (await live.status())["faults"]]:
+        raise MainstayError(
+            f"faults act already: {', '.join(acting)}; `mainstay drill undo` ends them, and they end by themselves"
+        )
+    changes = (await live.post("/v1/reload", {"dry_run": True}))["changes"]
+    # How it is drilled is read from the file as it is.
+    if different := [one["what"] for one in changes if one["what"] != "drills"]:
+        raise MainstayError(
+            f"the system file has changed since the system has read it: {', '.join(different)};"
+            " `mainstay reload` first, or what is shown would be of neither"
+        )
 
 
 def _without_timeline(row: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mainstay.base.errors import SpecError
-from mainstay.drill.fault.kind import INSTANCE, KINDS, SERVICE, SYSTEM, TRAFFIC, ZONE, Kind
+from mainstay.drill.fault.kind import INSTANCE, KINDS, SERVICE, SYSTEM, TRAFFIC, ZONE, Kind, kind_of
 from mainstay.redundancy.zone import spread
 from mainstay.system.schema import Service, System
 
@@ -85,9 +85,10 @@ def chosen(
     """Give the cells that are asked for by name; with no names, all, or the quick ones.
 
     Raises:
-        SpecError: no cell is like that.
+        SpecError: no cell is like that, or one of the names is none.
     """
     faults, targets = list(faults), list(targets)
+    _known(all_, faults, targets)
     found = []
     for cell in all_:
         if faults and cell.kind.name not in faults:
@@ -102,6 +103,16 @@ def chosen(
         )
         raise SpecError(f"no drill is like that: {what or 'the system file has nothing to break'}")
     return found
+
+
+def _known(all_: Sequence[Cell], faults: Iterable[str], targets: Iterable[str]) -> None:
+    kinds = KINDS | {cell.kind.name: cell.kind for cell in all_}
+    for name in faults:
+        kind_of(name, kinds)
+    there = dict.fromkeys(cell.target.name for cell in all_)
+    for name in targets:
+        if name not in there:
+            raise SpecError(f"no target '{name}'; there are: {', '.join(there)}")
 
 
 def instances(system: System) -> dict[str, list[str]]:

@@ -127,13 +127,17 @@ class Conductor:
         self._abort = abort
         self._tell = tell
 
-    async def steady(self) -> None:
+    async def steady(self, patience: float | None = None) -> None:
         """Wait until the system is whole.
+
+        Args:
+            patience: Seconds to wait; as long as it may take to recover unless told.
 
         Raises:
             MainstayError: it is not; nothing has been done to it.
         """
-        if isfinite(await self._whole(frozenset(self.stage.system.services), self._times.recovery)):
+        limit = self._times.recovery if patience is None else patience
+        if isfinite(await self._whole(frozenset(self.stage.system.services), limit)):
             return
         state = await self.stage.status()
         missing = [

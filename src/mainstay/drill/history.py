@@ -10,6 +10,7 @@
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -50,6 +51,8 @@ class History:
             fresh = not self.path.parent.exists()
             for folder in (self.path.parent, self.path, self.intents, self._reports):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not os.access(self._reports, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             if fresh:
                 (self.path.parent / ".gitignore").write_text("*\n", encoding="ascii")
         except OSError as problem:

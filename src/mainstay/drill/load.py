@@ -38,9 +38,10 @@ from typing import IO, Any
 from mainstay.base.errors import EnvironmentProblem, MainstayError, SpecError
 from mainstay.base.units import format_duration, format_share, parse_duration, parse_share
 from mainstay.drill.generator import Generator
+from mainstay.drill.hgrm import hgrm
 from mainstay.drill.loop import runner
 from mainstay.drill.mix import LARGEST, Mix, read_mix, shop
-from mainstay.drill.record import Head, write
+from mainstay.drill.record import Head, Record, read, write
 from mainstay.drill.schedule import LoadSpec
 from mainstay.drill.tally import tally
 from mainstay.drill.target import target, trust
@@ -63,6 +64,7 @@ def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mainstay.drill.load",
         description="Put an open-loop HTTP load on a system and write down what became of each request.",
+        epilog="--hgrm FILE ... writes the latencies of files of records as HdrHistogram's tools do, and sends nothing",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--url", required=True, help="where the system listens, as in http://127.0.0.1:8080")
@@ -171,8 +173,30 @@ def _opened(path: Path) -> IO[str]:
         raise EnvironmentProblem(f"{path} cannot be written: {problem.strerror}") from problem
 
 
+def _distribution(files: list[str]) -> int:
+    """Print the latencies of these files of records, all together."""
+    records: list[Record] = []
+    try:
+        for name in files:
+            try:
+                with Path(name).open(encoding="utf-8") as lines:
+                    records += read(lines)[1]
+            except OSError as problem:
+                raise EnvironmentProblem(f"{name} cannot be read: {problem.strerror}") from problem
+            except SpecError as problem:
+                raise SpecError(f"{name}: {problem}") from problem
+    except MainstayError as problem:
+        print(f"mainstay load: {problem}", file=sys.stderr)  # noqa: T201 - a command's own words
+        return problem.exit_code
+    print(hgrm(records), end="")  # noqa: T201 - what was asked for
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run a load as the command line tells, and give the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["--hgrm"] and len(argv) > 1:
+        return _distribution(argv[1:])
     told = _options().parse_args(argv)
     try:
         to = target(told.url, told.host)

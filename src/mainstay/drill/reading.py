@@ -42,6 +42,7 @@ def seen(cell: Cell, course: Course, orders: Orders | None) -> Seen:
     return Seen(
         confirmed=course.confirmed,
         trouble=course.trouble,
+        aborted=course.aborted,
         before=_merged(_of_all(tallies, "before"), slowest.before if slowest is not None else None),
         during=_merged(during, slowest.during if slowest is not None else None),
         after=_merged(after, slowest.after if slowest is not None else None),

@@ -79,6 +79,8 @@ class Seen:
     """The evidence that the fault acted; empty when there is none."""
     trouble: str = ""
     """Why the cell proves nothing, when that was found out while it ran."""
+    aborted: str = ""
+    """Why it was called off; empty when it was not."""
     before: Latency
     during: Latency
     """From the fault until all was back."""
@@ -131,8 +133,18 @@ class Judgement(NamedTuple):
 def judge(seen: Seen, expected: Expectation) -> Judgement:
     """Give the verdict on a cell.
 
-    What proves nothing comes first, then what is worst for users: data before answers, and answers before time.
+    What proves nothing comes first, then what is worst for users: data before answers, and answers before time. One that
+    was called off has shown what it has shown until then, but not that the rest would have been survived.
     """
+    given = _judge(seen, expected)
+    if not seen.aborted:
+        return given
+    if given.verdict in (SURVIVED, DEGRADED):
+        return Judgement(INVALID, seen.aborted, met=False)
+    return given._replace(because=f"{given.because}; {seen.aborted}", met=False)
+
+
+def _judge(seen: Seen, expected: Expectation) -> Judgement:
     if trouble := _invalid(seen):
         return Judgement(INVALID, trouble, met=False)
     if seen.orders is not None and seen.orders.lost:
