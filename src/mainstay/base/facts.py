@@ -342,3 +342,20 @@ class FaultUndone(Fact):
     """`freeze at web-1`."""
     trouble: str
     """Why it could not be; empty when it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerBroke(Fact):
+    """The ledger cannot be written, or was damaged and has begun anew; all else goes on."""
+
+    path: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerMended(Fact):
+    """The ledger can be written again."""
+
+    path: str
+    lost: int
+    """Pieces of it that are missing: that time is unknown."""

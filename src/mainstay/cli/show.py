@@ -282,6 +282,8 @@ def fact(record: dict[str, Any]) -> str:
         "SystemReloaded": f"reloaded: {', '.join(record.get('changes', ()))}",
         "ReloadFailed": f"not reloaded: {record.get('reason')}",
         "Upgraded": f"upgraded from {record.get('before')} to {record.get('after')}",
+        "LedgerBroke": f"does not keep its ledger '{record.get('path')}': {record.get('because')}",
+        "LedgerMended": f"keeps its ledger '{record.get('path')}' again; {record.get('lost')} entries are missing",
         "FaultUndone": (
             f"a drill had left behind {record.get('what')}: {record.get('trouble') or 'it is undone'}"
         ),

@@ -122,15 +122,14 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # A subject that was added is not there after all.
+                self._subjects.clear()
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
         except sqlite3.Error as problem:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            # A subject that was added is not there after all.
-            self._subjects.clear()
             raise EngineError(f"the ledger '{self.path}' cannot be written: {problem}") from problem
 
     # --- writing, within `writing` ---
@@ -335,7 +334,8 @@ class Store:
             return known
         self._db.execute(
             "INSERT INTO subjects (kind, service, name, zone) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (kind, service, name) DO UPDATE SET zone = excluded.zone",
+            " ON CONFLICT (kind, service, name) DO UPDATE"
+            " SET zone = CASE excluded.zone WHEN '' THEN zone ELSE excluded.zone END",
             subject,
         )
         number = self._known(subject)
@@ -403,7 +403,12 @@ class _Damaged(Exception):
 
 
 def _opened(path: Path) -> Store:
-    path.touch(mode=0o600, exist_ok=True)
+    try:
+        path.touch(mode=0o600, exist_ok=True)
+    except OSError as problem:
+        raise EnvironmentProblem(
+            f"the ledger '{path}' cannot be written: {(problem.strerror or str(problem)).lower()}"
+        ) from problem
     # In transactions of our own; by one thread at a time, not always the same.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:

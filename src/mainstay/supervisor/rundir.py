@@ -9,6 +9,7 @@
     ├── control.sock    the commands speak here
     ├── gateway.sock    the gateway's workers listen to the supervisor here
     ├── gateway.board   the gateway's workers see here how many clients each has
+    ├── ledger.db       what happened, for as long as it is kept
     ├── keys/           one file for each service whose idempotency keys the gateway keeps
     └── logs/           one file for each instance
 """
@@ -48,6 +49,7 @@ class RunDir:
         self.control = self.path / CONTROL
         self.gateway = self.path / GATEWAY
         self.logs = self.path / "logs"
+        self.ledger = self.path / "ledger.db"
         self._lock: int | None = None
 
     @property
