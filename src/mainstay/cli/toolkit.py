@@ -25,7 +25,8 @@ from mainstay.drill.toolkit import variable
 from mainstay.drill.toolkit.experiment import HYPOTHESIS, ROLLBACKS, Experiment, read
 from mainstay.drill.toolkit.run import COMPLETED, INTERRUPTED, Run, Terms, failures
 from mainstay.drill.toolkit.watch import variables, watched
-from mainstay.system.load import find, load
+from mainstay.system.file import find
+from mainstay.system.load import load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
