@@ -66,8 +66,18 @@ def _typed() -> list[str]:
             elif kind == "ini":
                 lines |= {line.partition("=")[2] for line in text.splitlines() if line.startswith("Exec")}
         # A command alone, as in a heading, is its name and no line to type.
-        lines |= {line for line in _INLINE.findall(_prose(page)) if " " in line.strip("` ").partition(" ")[2]}
+        lines |= {line for line in _INLINE.findall(_prose(page)) if not _is_a_name(line)}
     return sorted(line for line in lines if _calls(line))
+
+
+def _is_a_name(line: str) -> bool:
+    """Tell whether a line has nothing but the name of a command, with that of a group before it or not."""
+    command = COMMANDS
+    for word in line.split()[1:]:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            return False
+    return True
 
 
 def _calls(line: str) -> list[list[str]]:

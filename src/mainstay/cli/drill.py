@@ -6,14 +6,15 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from mainstay.base.errors import MainstayError, NotRunning, SpecError
-from mainstay.cli import drilled, matrix, option, show
+from mainstay.cli import drilled, matrix, option, show, toolkit
 from mainstay.cli.forms import COULD_NOT, Forms, Html, Junit, Markdown, could_not, hand_out
+from mainstay.cli.haltable import haltable
 from mainstay.cli.talk import ask
 from mainstay.drill.abort import read
 from mainstay.drill.campaign import LENGTHS, Campaign, Wish
@@ -145,7 +146,7 @@ def run(  # noqa: PLR0913, PLR0917 - its options
             _ask_first(system, wanted)
         with matrix.Board(quiet=json) as board:
             campaign = Campaign(system, directory, wish, ask=ask, tell=board.tell)
-            report = asyncio.run(_haltable(campaign.run(wanted)))
+            report = asyncio.run(haltable(campaign.run(wanted)))
     except typer.Abort:
         show.news("nothing was broken")
         raise typer.Exit(COULD_NOT) from None
@@ -160,6 +161,7 @@ def run(  # noqa: PLR0913, PLR0917 - its options
 
 app.command("show")(drilled.known)
 app.command("history")(drilled.history)
+app.command()(toolkit.chaos)
 
 
 @app.command()
@@ -224,14 +226,6 @@ def _end(pid: int) -> None:
         return
     finally:
         os.close(watched)
-
-
-async def _haltable(run: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
-    """Run it; a signal cancels it, which mends all that is broken."""
-    task = asyncio.ensure_future(run)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    return await task
 
 
 def _ask_first(system: System, wanted: Sequence[Cell]) -> None:
