@@ -90,11 +90,11 @@ def test_what_is_forgotten_is_still_in_the_sums(store: Store) -> None:
 
 def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     def rows() -> Iterator[Row]:
+        store.enter(WEB, UP, NOW)
         yield Row(WEB, 10, NOW, account(7))
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError), store.writing():
-        store.enter(WEB, UP, NOW)
         store.count(rows())
 
     assert store.counted(WEB, NOW, NOW + 60) == Account()

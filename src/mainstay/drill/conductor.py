@@ -223,7 +223,8 @@ class Conductor:
             confirmed=evidence,
             trouble=trouble,
             records={one.name: records for one, (_, records, _) in zip(users, gone, strict=True)},
-            lag=max((told["lag"]["p99"] or 0.0 for _, _, told in gone), default=0.0),
+            # Its own lateness in sending, and in hearing an echo of its own.
+            lag=max((max(told["lag"]["p99"] or 0.0, _lane(told)) for _, _, told in gone), default=0.0),
             unsent=sum(told["unsent"] for _, _, told in gone),
             facts=facts,
             retries=_more(before, after, scope, "retries"),
@@ -357,6 +358,10 @@ def _leaving(cell: Cell, before: dict[str, Any]) -> frozenset[int]:
     """Give the processes that a drill ends, of whatever it breaks once."""
     hit = {name for part in cell.parts if part.kind.order in _ENDS for name in part.target.instances}
     return frozenset(row["pid"] for row in before["instances"] if row["instance"] in hit and row["pid"])
+
+
+def _lane(told: dict[str, Any]) -> float:
+    return float((told["lane"] or {}).get("p99") or 0.0)
 
 
 def _file(cell: Cell) -> str:
