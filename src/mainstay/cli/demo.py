@@ -17,8 +17,6 @@ from mainstay.cli.talk import ask
 from mainstay.drill import demo as drill
 from mainstay.drill.demo import PLANS, Result
 
-_BARS = " ▁▂▃▄▅▆▇█"
-
 
 def demo(json: option.Json = False) -> None:
     """Kill an instance of three systems under load, and count what users saw. Takes about half a minute.
@@ -68,10 +66,7 @@ class _Board:
         if event == "second":
             self._sent[name] += news["ended"]
             self._failed[name] += news["failed"]
-            share = news["failed"] / news["ended"] if news["ended"] else 0.0
-            self._bars[name].append(
-                _BARS[8 if not share else max(1, round(8 * share))], style="red" if share else "green"
-            )
+            self._bars[name].append_text(show.bar(news["ended"], news["failed"]))
         words = {
             "starting": "starting",
             "up": "up",

@@ -13,6 +13,7 @@ import typer
 
 from mainstay.base.errors import MainstayError, NotRunning, SpecError
 from mainstay.cli import drilled, matrix, option, show, toolkit
+from mainstay.cli.board import Board
 from mainstay.cli.forms import COULD_NOT, Forms, Html, Junit, Markdown, could_not, hand_out
 from mainstay.cli.haltable import haltable
 from mainstay.cli.talk import ask
@@ -144,7 +145,7 @@ def run(  # noqa: PLR0913, PLR0917 - its options
         directory = option.run_dir(system.file, run_dir)
         if on_live and not yes:
             _ask_first(system, wanted)
-        with matrix.Board(quiet=json) as board:
+        with Board(quiet=json) as board:
             campaign = Campaign(system, directory, wish, ask=ask, tell=board.tell)
             report = asyncio.run(haltable(campaign.run(wanted)))
     except typer.Abort:

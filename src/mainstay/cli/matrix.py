@@ -1,9 +1,9 @@
-"""How drills are shown on a terminal: the plan, how it goes, and the survival matrix."""
+"""How drills are shown on a terminal: the plan, the survival matrix, and the runs."""
 
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 from rich.markup import escape
 from rich.text import Text
@@ -63,7 +63,7 @@ def matrix(report: dict[str, Any]) -> None:
 
 def _explain(row: dict[str, Any]) -> None:
     """Say why a cell is not as expected, or how it is accepted."""
-    line = Text(f"{row['cell']}: ", style="bold").append(_verdict(row))
+    line = Text(f"{row['cell']}: ", style="bold").append(verdict(row))
     show.out.print(line.append(Text(f" {row['because']}", style="default not bold")), soft_wrap=True)
     if not row["met"] and row["verdict"] != STALE:
         show.out.print(Text(f"    {row['reproduce']}", style="dim"), soft_wrap=True)
@@ -73,7 +73,8 @@ def _style(row: dict[str, Any]) -> str:
     return _STYLES.get(row["verdict"], "red")
 
 
-def _verdict(row: dict[str, Any]) -> Text:
+def verdict(row: dict[str, Any]) -> Text:
+    """Write a verdict in its colour."""
     return Text(row["verdict"].replace("_", " "), style=_style(row))
 
 
@@ -112,7 +113,7 @@ _MATRIX: list[show.Figures] = [
     ("fault", False, 0, lambda row: row["fault"]),
     ("target", False, 0, lambda row: row["target"]),
     ("expected", False, 7, lambda row: row.get("expected", "-")),
-    ("verdict", False, 0, _verdict),
+    ("verdict", False, 0, verdict),
     ("failed", True, 0, _failed),
     ("gap", True, 1, _seconds("gap")),
     ("detect", True, 4, _seconds("detected")),
@@ -130,38 +131,6 @@ RUNS: list[show.Figures] = [
     ("on", False, 0, lambda row: "the running system" if row["live"] else "a copy"),
     ("cells", True, 0, lambda row: str(row["cells"])),
     ("as expected", True, 0, _as_expected),
-    ("worst", False, 0, lambda row: _verdict({"verdict": row["worst"]})),
+    ("worst", False, 0, lambda row: verdict({"verdict": row["worst"]})),
 ]
 """The columns of the runs."""
-
-
-class Board:
-    """How a run goes, line by line."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        """End."""
-
-    def tell(self, news: dict[str, Any]) -> None:
-        """Take news."""
-        if self._quiet:
-            return
-        if news["event"] == "cell":
-            show.news(f"[dim]{news['number']:>3} of {news['of']}[/] {news['cell']}")
-        elif news["event"] == "verdict":
-            show.err.print(Text("           ").append_text(_verdict(news)).append(f"  {news['because']}"))
-        elif news["event"] in ("starting", "stopping"):
-            show.news(f"[dim]{news['event']} a private copy of the system[/]")
-        elif news["event"] == "left_out":
-            for each in news["requests"]:
-                show.err.print(Text(f"not sent: {each['what']} ({each['times']}): {each['why']}"))
-        elif news["event"] == "not_kept":
-            show.err.print(Text(f"the report was not kept: {news['because']}", style="yellow"))
-        elif news["event"] == "undone":
-            show.news(f"undone, from a former drill: {news['what']}")

@@ -19,6 +19,7 @@ from mainstay.system.certificate import WARNED
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
+_BARS = " ▁▂▃▄▅▆▇█"
 _COLOURS = {
     "up": "green",
     "suspect": "yellow",
@@ -64,6 +65,12 @@ def news(text: str) -> None:
 def warning(text: str) -> None:
     """Say what somebody should look into, though it goes on."""
     err.print(Text(text, style="yellow"), soft_wrap=True)
+
+
+def bar(ended: int, failed: int) -> Text:
+    """Draw what users saw in a second: green and whole when none failed, else red, by the share that did."""
+    share = failed / ended if ended else 0.0
+    return Text(_BARS[max(1, round(8 * share)) if share else 8], style="red" if share else "green")
 
 
 def trial(report: dict[str, Any]) -> None:

@@ -183,7 +183,8 @@ class Conductor:
         times = self._times
         seconds = times.usual + times.recovery
         options = visit.options(seconds=seconds, at=began, seed=self._seed, folder=self._folder)
-        return Users(visit.name, options, self._folder / f"{_file(cell)}.{visit.number}.jsonl", self._tell)
+        out = self._folder / f"{_file(cell)}.{visit.number}.jsonl"
+        return Users(visit.name, options, out, lambda news: self._tell({**news, "cell": cell.name}))
 
     async def _course(  # noqa: PLR0913, PLR0917 - what one drill is made of
         self,
