@@ -86,9 +86,9 @@ as expected either.
 
 `drill show` tells the newest that is known of every cell. What is expected and accepted is what the system file says *now*.
 
-In JUnit XML each cell is a test case `FAULT -> TARGET` of the class `drill.TARGET`. A cell that is not as expected is a failure
+In JUnit XML each target is a suite, and each cell a test case `FAULT -> TARGET` of the class `drill.TARGET`. A cell that is not as expected is a failure
 whose type is the verdict in small letters; `INVALID` is an error; `NOT_RUN`, `STALE` and `ACCEPTED` are skipped, with the
-reason. Numbers are properties. Markdown is never longer than 1,000 kB: what says least is left out, and it says so.
+reason. Numbers are properties of the suite, such as `kill.failed`. Markdown is never longer than 1,000 kB: what says least is left out, and it says so.
 
 ## JSON
 

@@ -36,16 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Faults = Annotated[
-    list[str] | None,
-    typer.Option("--fault", help="Only this kind of fault; may be told several times.", show_default=False),
-]
-Targets = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--target", help="Only at this service, zone, or the gateway; likewise.", show_default=False
-    ),
-]
 Quick = Annotated[
     bool, typer.Option("--quick", help="Only the faults that say most, each for a few seconds.")
 ]
@@ -56,8 +46,8 @@ Pairs = Annotated[bool, typer.Option("--pairs", help="Two faults at the same tim
 @app.command()
 def plan(  # noqa: PLR0913, PLR0917 - its options
     file: option.File = None,
-    fault: Faults = None,
-    target: Targets = None,
+    fault: option.Faults = None,
+    target: option.Targets = None,
     quick: Quick = False,
     full: Full = False,
     pairs: Pairs = False,
@@ -84,8 +74,8 @@ def plan(  # noqa: PLR0913, PLR0917 - its options
 def run(  # noqa: PLR0913, PLR0917 - its options
     file: option.File = None,
     run_dir: option.Run = None,
-    fault: Faults = None,
-    target: Targets = None,
+    fault: option.Faults = None,
+    target: option.Targets = None,
     quick: Quick = False,
     full: Full = False,
     pairs: Pairs = False,
@@ -163,6 +153,7 @@ def run(  # noqa: PLR0913, PLR0917 - its options
 app.command("show")(drilled.known)
 app.command("history")(drilled.history)
 app.command()(toolkit.chaos)
+app.command()(toolkit.export)
 
 
 @app.command()

@@ -1,13 +1,14 @@
 """`mainstay drill show` and `mainstay drill history`: what drills have shown until now."""
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from mainstay.base.errors import MainstayError
+from mainstay.base.units import parse_duration
 from mainstay.cli import forms, matrix, option, show
-from mainstay.drill.cell import cells
+from mainstay.drill.cell import cells, chosen
 from mainstay.drill.fault.plug import kinds
 from mainstay.drill.history import History
 from mainstay.drill.standing import standing
@@ -17,6 +18,12 @@ from mainstay.system.load import load
 def known(  # noqa: PLR0913, PLR0917 - its options
     file: option.File = None,
     run_dir: option.Run = None,
+    fault: option.Faults = None,
+    target: option.Targets = None,
+    within: Annotated[
+        str | None,
+        typer.Option(help="Only what was shown in the last so long counts, as in 10m.", show_default=False),
+    ] = None,
     json: option.Json = False,
     junit: forms.Junit = None,
     markdown: forms.Markdown = None,
@@ -32,9 +39,11 @@ def known(  # noqa: PLR0913, PLR0917 - its options
         wanted.check()
         system = load(file)
         reports = History(option.run_dir(system.file, run_dir).path).reports()
+        every = chosen(cells(system, kinds(show.warning)), fault or (), target or ())
+        since = time.time() - parse_duration(within) if within is not None else 0.0
     except MainstayError as problem:
         raise forms.could_not(problem) from None
-    report = standing(system, cells(system, kinds(show.warning)), reports, time.time())
+    report = standing(system, every, [one for one in reports if one["at"] >= since], time.time())
     if not reports:
         show.news(
             "no drill of this system has been run; `mainstay drill run --quick` runs those that say most"

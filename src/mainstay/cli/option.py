@@ -28,6 +28,16 @@ Run = Annotated[
         show_default=False,
     ),
 ]
+Faults = Annotated[
+    list[str] | None,
+    typer.Option("--fault", help="Only this kind of fault; may be told several times.", show_default=False),
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target", help="Only at this service, zone, or the gateway; likewise.", show_default=False
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 

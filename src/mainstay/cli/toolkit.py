@@ -20,9 +20,13 @@ from mainstay.cli.forms import COULD_NOT, could_not
 from mainstay.cli.haltable import haltable
 from mainstay.cli.talk import ask
 from mainstay.drill import stage
+from mainstay.drill.campaign import LENGTHS
+from mainstay.drill.cell import cells, chosen
+from mainstay.drill.fault.plug import kinds
 from mainstay.drill.stage import Stage
 from mainstay.drill.toolkit import variable
 from mainstay.drill.toolkit.experiment import HYPOTHESIS, ROLLBACKS, Experiment, read
+from mainstay.drill.toolkit.export import experiment, file_name
 from mainstay.drill.toolkit.run import COMPLETED, INTERRUPTED, Run, Terms, failures
 from mainstay.drill.toolkit.watch import variables, watched
 from mainstay.system.file import find
@@ -42,7 +46,10 @@ class _Wish:
 
 
 def chaos(  # noqa: PLR0913, PLR0917 - its options
-    experiment: Annotated[Path, typer.Argument(help="The experiment, in JSON or YAML.", show_default=False)],
+    experiment_file: Annotated[
+        Path,
+        typer.Argument(metavar="EXPERIMENT", help="The experiment, in JSON or YAML.", show_default=False),
+    ],
     journal: Annotated[Path, typer.Option(help="Where the journal is written to.")] = Path("journal.json"),
     rollback_strategy: Annotated[
         str | None,
@@ -79,21 +86,21 @@ def chaos(  # noqa: PLR0913, PLR0917 - its options
     """
     wish = _Wish(file=file, run_dir=run_dir, isolated=isolated, load=not no_load, rate=rps, seed=seed)
     try:
-        read_ = read(experiment)
+        told = read(experiment_file)
         terms = Terms(
             values=_pairs(var or []),
             rollbacks=_one_of(
-                "--rollback-strategy", rollback_strategy or read_.strategy("rollbacks"), ROLLBACKS
+                "--rollback-strategy", rollback_strategy or told.strategy("rollbacks"), ROLLBACKS
             ),
             hypothesis=_one_of(
-                "--hypothesis-strategy", hypothesis_strategy or read_.strategy("hypothesis"), HYPOTHESIS
+                "--hypothesis-strategy", hypothesis_strategy or told.strategy("hypothesis"), HYPOTHESIS
             ),
             frequency=hypothesis_frequency,
             tell=(lambda _: None) if json else _tell,
         )
-        for what in read_.ignored():
+        for what in told.ignored():
             show.warning(f"not played: {what}")
-        made = asyncio.run(haltable(_run(read_, terms, wish)))
+        made = asyncio.run(haltable(_run(told, terms, wish)))
         _keep(journal, made)
     except asyncio.CancelledError:
         show.news("it was interrupted before it began")
@@ -107,19 +114,54 @@ def chaos(  # noqa: PLR0913, PLR0917 - its options
     raise typer.Exit(_code(made))
 
 
-async def _run(experiment: Experiment, terms: Terms, wish: _Wish) -> dict[str, Any]:
+def export(  # noqa: PLR0913, PLR0917 - its options
+    to: Annotated[
+        Path, typer.Option(help="The folder that the experiments are written to.", show_default=False)
+    ],
+    file: option.File = None,
+    fault: option.Faults = None,
+    target: option.Targets = None,
+    length: Annotated[
+        str, typer.Option(help=f"How long each fault lasts: {', '.join(LENGTHS)}.")
+    ] = "standard",
+    live: Annotated[bool, typer.Option("--live", help="On the running system, without a question.")] = False,
+    json: option.Json = False,
+) -> None:
+    """Write drills as experiments that Chaos Toolkit runs, one file for each."""
+    system = load(file)
+    wanted = chosen(cells(system, kinds(show.warning)), fault or (), target or ())
+    times = LENGTHS[_one_of("--length", length, tuple(LENGTHS))]
+    files = {
+        to / file_name(cell): experiment(system, cell, length=length, times=times, live=live)
+        for cell in wanted
+    }
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise EnvironmentProblem(
+            f"cannot write '{to}': {(problem.strerror or str(problem)).lower()}"
+        ) from problem
+    for path, made in files.items():
+        _keep(path, made)
+    if json:
+        show.data({"version": 1, "files": [str(path) for path in files]})
+    else:
+        show.news(f"{len(files)} experiments are in {escape(str(to))}")
+
+
+async def _run(written: Experiment, terms: Terms, wish: _Wish) -> dict[str, Any]:
     """Run it, watched by our users where there is a system."""
     with tempfile.TemporaryDirectory(prefix="mainstay-chaos-") as folder:
         async with _stage(wish, Path(folder)) as where:
             over = {**(variables(where) if where is not None else {}), **terms.values}
-            told = experiment.told
+            told = written.told
             terms = replace(
                 terms,
                 values=variable.configuration(told.get("configuration") or {}, os.environ, over),
                 secrets=variable.secrets(told.get("secrets") or {}, os.environ),
                 environ={"MAINSTAY_RUN_DIR": str(where.run.path)} if where is not None else {},
             )
-            run = Run(experiment, terms)
+            run = Run(written, terms)
             if where is None or not wish.load:
                 return await run.journal()
             rate = wish.rate if wish.rate is not None else float(where.system.drills.load.rate)

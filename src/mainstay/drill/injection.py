@@ -219,7 +219,9 @@ class OnTheLegs:
 
 def _by_service(stage: Stage, state: dict[str, Any], cell: Cell) -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for service in stage.system.services:
+    # Another service may have an instance of the same name, where both are at addresses.
+    own = cell.target.service
+    for service in [own] if own else stage.system.services:
         its = [row["instance"] for row in state["instances"] if row["service"] == service]
         hit = [name for name in its if name in cell.target.instances]
         if hit and stage.system.listener_of(service) is not None:

@@ -18,8 +18,15 @@ LARGEST = 2**20
 PROVIDERS = ("http", "process", "python")
 ROLLBACKS = ("default", "always", "never", "deviated")
 """When rollbacks are played: unless it was stopped or could not begin, always, never, when it deviated."""
-HYPOTHESIS = ("default", "before-method-only", "after-method-only", "during-method-only", "continuously")
-"""When the hypothesis is checked: before and after the method, one of both, while it goes on, all the time."""
+HYPOTHESIS = (
+    "default",
+    "before-method-only",
+    "after-method-only",
+    "during-method-only",
+    "continuously",
+    "skip",
+)
+"""When the hypothesis is checked: before and after the method, one of both, while it goes on, all the time, not at all."""
 _REQUIRED = {"http": ("url",), "process": ("path",), "python": ("module", "func")}
 Activity = Mapping[str, Any]
 Problem = tuple[str, str]

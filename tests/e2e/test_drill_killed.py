@@ -1,0 +1,221 @@
+"""Whoever drills may be killed at any moment: what was broken is mended, and nothing of the drill is left."""
+
+import contextlib
+import http.client
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from e2e.conftest import PATIENCE, Site
+from mainstay.base.errors import MainstayError
+from mainstay.cli.talk import ask
+from mainstay.drill.fault.kind import KINDS, TRAFFIC
+from mainstay.supervisor import procfs
+from mainstay.supervisor.rundir import RunDir
+from ports import free_port
+
+pytestmark = pytest.mark.e2e
+
+LEASE = 3.0
+LIMIT = 10.0
+"""The lease of a drill unless it is told another, in seconds: by then every fault has to be gone."""
+HELD = (
+    "kill",
+    "stop",
+    "freeze",
+    "crash-loop",
+    "slow-start",
+    "cpu",
+    "memory",
+    "files",
+    "zone-kill",
+    "zone-freeze",
+)
+ON_LEGS = tuple(name for name, kind in KINDS.items() if kind.means == TRAFFIC)
+# Not here: disk and clock need a file system, and a library, of their own; reload and rolling hold nothing.
+LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_NOFILE)
+
+
+def system(port):
+    """Write a system in which each kind of fault has a service of its own, so that all of them may act at once."""
+    plain = "health: off, retry: off, breaker: off, outlier: off"
+    return "\n".join(
+        [
+            "gateway: { workers: 2 }",
+            "zones: [a, b]",
+            "listeners: { main: { at: http://127.0.0.1:PORT_HERE } }",
+            "services:",
+            f"  web: {{ command: {sys.executable} -m mainstay.drill.service, listen: http://127.0.0.1:{port} }}",
+            *(f"  p-{kind}: {{ command: sleep 600, instances: 2 }}" for kind in HELD),
+            *(
+                f"  t-{kind}: {{ addresses: [http://localhost:{port}], listen: main,"
+                f" routes: [{{ path: /{kind} }}], {plain} }}"
+                for kind in ON_LEGS
+            ),
+        ]
+    )
+
+
+class Broken(Site):
+    """A system of which every part is broken in another way."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.run = RunDir(folder / ".mainstay")
+        self.upstream = free_port()
+        self.write(system(self.upstream))
+        self.gone = {}
+        self.acting = 0
+        self.drills = []
+
+    def drill(self, cells):
+        """Have a drill break all of these, and give it when it has."""
+        script = Path(__file__).with_name("breaking.py")
+        process = subprocess.Popen(
+            [sys.executable, str(script), str(self.folder), str(LEASE), json.dumps(cells)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.drills.append(process)
+        assert process.stdout.readline() == "broken\n"
+        return process
+
+    def kill(self, process, kinds):
+        """Kill the drill, and see after how many seconds what is left of each of its faults is gone."""
+        left = {kind: self.left(kind) for kind in kinds}
+        assert all(left.values()), left
+        self.acting = len(ask(self.run, "/v1/faults")["faults"])
+        process.kill()
+        process.wait()
+        at = time.monotonic()
+        while left and time.monotonic() < at + PATIENCE:
+            for kind in list(left):
+                if not self.left(kind) and not any(map(lives, left[kind])):
+                    self.gone[kind] = time.monotonic() - at
+                    del left[kind]
+            time.sleep(0.05)
+
+    def left(self, kind):
+        """Give what is there of a fault: who holds it, with all that it has started, or how it acts on the legs."""
+        if KINDS[kind].means == TRAFFIC:
+            return [one for one in ask(self.run, "/v1/faults")["faults"] if one["service"] == f"t-{kind}"]
+        try:
+            told = json.loads((self.run.path / "drills" / "faults" / f"{kind}.json").read_text())
+        except FileNotFoundError:
+            return []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            holder = psutil.Process(told["holder"][0])
+            return [holder, *holder.children(recursive=True)]
+        return [told]
+
+    def close(self):
+        for process in self.drills:
+            process.kill()
+            process.communicate()
+        super().close()
+
+    def rows(self, service):
+        return [row for row in ask(self.run, "/v1/status")["instances"] if row["service"] == service]
+
+    def well(self, service):
+        """Wait until every instance of a service is as any other, and give how many there are."""
+        until(lambda: all(map(is_well, self.rows(service))))
+        return len(self.rows(service))
+
+    def get(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """Give a system after a drill that did all of this to it at once was killed."""
+    site = Broken(tmp_path_factory.mktemp("broken"))
+    try:
+        site.up()
+        held = [
+            (kind, f"p-{kind}", [f"p-{kind}-{slot}" for slot in ((1, 2) if "zone" in kind else (1,))])
+            for kind in HELD
+        ]
+        legs = [(kind, f"t-{kind}", [f"localhost:{site.upstream}"]) for kind in ON_LEGS]
+        site.kill(site.drill(held + legs), HELD + ON_LEGS)
+        yield site
+    finally:
+        site.close()
+
+
+def lives(one):
+    """Tell whether it is a process, and lives; nobody may be there to bury one whose parent was killed."""
+    try:
+        return isinstance(one, psutil.Process) and one.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def until(holds):
+    """Wait until something holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def replaced(run, before):
+    """Tell whether there is another supervisor, with all workers, of which one is new."""
+    with contextlib.suppress(MainstayError):
+        now = ask(run, "/v1/status")
+        workers = {row["pid"] for row in now["workers"]}
+        return (
+            now["supervisor_pid"] != before["supervisor_pid"]
+            and len(workers) == len(before["workers"])
+            and before["workers"][0]["pid"] not in workers
+        )
+    return False
+
+
+def is_well(row):
+    """Tell whether an instance is as any other."""
+    seen = procfs.stat(row["pid"]) if row["state"] == "up" else None
+    return (
+        seen is not None
+        and seen.letter in "SR"
+        and all(resource.prlimit(row["pid"], which) == resource.getrlimit(which) for which in LIMITS)
+    )
+
+
+def test_a_fault_at_one_service_leaves_another_at_the_same_address_alone(broken):
+    assert broken.acting == len(ON_LEGS)
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_what_a_killed_drill_did_to_processes_is_undone(broken, kind):
+    assert broken.gone[kind] <= LIMIT
+
+    assert broken.well(f"p-{kind}") == 2
+
+
+@pytest.mark.parametrize("kind", ON_LEGS)
+def test_what_a_killed_drill_did_to_traffic_ends_with_its_lease(broken, kind):
+    assert broken.gone[kind] <= LIMIT
+
+    assert broken.get(f"/{kind}")[0] == 404  # what the service itself says
+
+
+def test_the_loss_of_mainstays_own_processes_is_mended_when_the_drill_is_killed(broken):
+    before = ask(broken.run, "/v1/status")
+    kinds = ["worker-kill", "supervisor-kill"]
+    drill = broken.drill([(kind, "gateway", []) for kind in kinds])
+
+    drill.kill()
+
+    until(lambda: replaced(broken.run, before) and not any(map(broken.left, kinds)))
+    assert broken.get("/refuse")[0] == 404
