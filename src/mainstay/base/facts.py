@@ -359,3 +359,32 @@ class LedgerMended(Fact):
     path: str
     lost: int
     """Pieces of it that are missing: that time is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentFact(Fact):
+    """Something that happened to an incident: a time in which users of a service had trouble."""
+
+    service: str
+    began: float
+    """When it began, in seconds since 1970."""
+    failed: int
+    """Requests that have failed in it by now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentBegan(IncidentFact):
+    """So many requests to a service fail that it is no chance, or nobody serves."""
+
+    blame: str
+    """What broke first: `web-1`, `zone a`; empty when nothing is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentEnded(IncidentFact):
+    """Nothing has failed for a while, and all that was lost is back."""
+
+    mitigated: float
+    """When the last request failed, or somebody served again."""
+    recovered: float
+    """When all was back."""

@@ -289,6 +289,8 @@ def fact(record: dict[str, Any]) -> str:
         "SystemReloaded": f"reloaded: {', '.join(record.get('changes', ()))}",
         "ReloadFailed": f"not reloaded: {record.get('reason')}",
         "Upgraded": f"upgraded from {record.get('before')} to {record.get('after')}",
+        "IncidentBegan": f"has trouble{_first_of(record)}",
+        "IncidentEnded": f"is well again; {record.get('failed')} requests failed",
         "LedgerBroke": f"does not keep its ledger '{record.get('path')}': {record.get('because')}",
         "LedgerMended": f"keeps its ledger '{record.get('path')}' again; {record.get('lost')} entries are missing",
         "FaultUndone": (
@@ -341,6 +343,10 @@ def fact(record: dict[str, Any]) -> str:
         where = f" (seen by gateway worker {record['worker']})" if "worker" in record else ""
         return f"{who} {what}: {record['before']} -> {record['after']}{where}"
     return f"{who} {_OF_CERTIFICATES[name](record) if name in _OF_CERTIFICATES else name}"
+
+
+def _first_of(record: dict[str, Any]) -> str:
+    return f", and {record['blame']} was the first to fail" if record.get("blame") else ""
 
 
 _OF_CERTIFICATES: dict[str, Callable[[dict[str, Any]], str]] = {

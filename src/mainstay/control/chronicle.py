@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from mainstay.base.facts import Emit, IncidentBegan, IncidentEnded
 from mainstay.base.histogram import STEPS
 from mainstay.gateway.tally import Tally, Totals
 from mainstay.ledger.store import INSTANCE, SERVICE, Row, Store, Subject
 from mainstay.ledger.writer import Writer
 from mainstay.reliability.account import Account
+from mainstay.reliability.incident import OVER, Incident, Watchman
 from mainstay.reliability.span import DEGRADED, DOWN, UP
 
 EVERY = 2.0
@@ -22,14 +24,19 @@ Rows = Callable[[], list[dict[str, Any]]]
 class Chronicle:
     """Keeps a ledger of one running system."""
 
-    def __init__(self, writer: Writer, tally: Tally, rows: Rows) -> None:
+    def __init__(self, writer: Writer, tally: Tally, rows: Rows, emit: Emit) -> None:
         """Be ready to write.
 
         Args:
             writer: Writes.
             tally: What the gateway's workers have counted.
             rows: Gives a line for each instance, with `service`, `instance`, `zone` and `serves`.
+            emit: Takes facts about incidents.
         """
+        self._emit = emit
+        self._watchmen: dict[str, Watchman] = {}
+        # Whose beginning was told.
+        self._told: set[tuple[str, float]] = set()
         self._writer = writer
         self._tally = tally
         self._rows = rows
@@ -47,12 +54,17 @@ class Chronicle:
             for told in known.get(worker, {}).get("subjects", ()):
                 subject, account = _heard(told)
                 self._before[subject] = self._before.get(subject, Account()) + account
+        for incident in self._writer.store.open_incidents():
+            self._watchman(incident.service).incident = incident
+            self._told.add((incident.service, incident.began))
         self._writer.write(_interrupt)
 
     def keep(self, fact: Mapping[str, Any]) -> None:
         """Keep a fact."""
         told = [dict(fact)]
         self._writer.write(lambda store: store.tell(told))
+        if (service := fact.get("service")) in self._watchmen:
+            self._watchmen[service].hear(told[0])
 
     def look(self, now: float, because: str = "") -> None:
         """See whether a part is in another state than before.
@@ -72,11 +84,49 @@ class Chronicle:
         for service, serving in of.items():
             state = UP if all(serving) else DEGRADED if any(serving) else DOWN
             states[Subject(SERVICE, service, service)] = state
+            self._watch(service, state, now)
         for subject, state in states.items():
             self._see(subject, state, now, because)
         for subject in self._states.keys() - states.keys():
             del self._states[subject]
             self._writer.write(partial(_leave, subject=subject, at=now))
+
+    def _watchman(self, service: str) -> Watchman:
+        return self._watchmen.setdefault(service, Watchman(service))
+
+    def _watch(self, service: str, state: str, now: float) -> None:
+        # What has not served yet is being started, which is no incident.
+        if Subject(SERVICE, service, service) in self._states or state != DOWN:
+            self._file(self._watchman(service).see(now, serves=state != DOWN, whole=state == UP), now)
+
+    def _file(self, incident: Incident | None, now: float) -> None:
+        """Keep an incident that has changed, and tell of its beginning and its end."""
+        if incident is None:
+            return
+        self._writer.write(partial(Store.file, incident=incident))
+        if incident.state is OVER:
+            self._emit(
+                IncidentEnded(
+                    at=now,
+                    service=incident.service,
+                    began=incident.began,
+                    failed=incident.failed,
+                    mitigated=incident.mitigated or now,
+                    recovered=incident.recovered or now,
+                )
+            )
+            self._told.discard((incident.service, incident.began))
+        elif (incident.service, incident.began) not in self._told:
+            self._told.add((incident.service, incident.began))
+            self._emit(
+                IncidentBegan(
+                    at=now,
+                    service=incident.service,
+                    began=incident.began,
+                    failed=incident.failed,
+                    blame=incident.blame,
+                )
+            )
 
     def _see(self, subject: Subject, state: str, now: float, because: str) -> None:
         if self._states.get(subject) == state:
@@ -103,7 +153,10 @@ class Chronicle:
                 self._before[subject] = account
                 if fresh:
                     rows.append(Row(subject, _SLOT, at, fresh))
-        baselines = {name: _told(self._tally.of_worker(pid)) for name, pid in workers.items()}
+                if subject.kind == SERVICE:
+                    requests, failed = (fresh.counts.get(name, 0) for name in ("requests", "failures"))
+                    self._file(self._watchman(service).count(now, requests, failed), now)
+        baselines = {name: _as_told(self._tally.of_worker(pid)) for name, pid in workers.items()}
 
         def work(store: Store) -> None:
             store.count(rows)
@@ -148,7 +201,7 @@ def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _told(totals: Mapping[str, Totals]) -> dict[str, Any]:
+def _as_told(totals: Mapping[str, Totals]) -> dict[str, Any]:
     return {
         "subjects": [
             [

@@ -220,7 +220,7 @@ class Control:
         if writer.trouble is not None:
             told(writer.trouble, 0)
         self._writer = writer
-        self.chronicle = Chronicle(writer, self._crew.tally, self.rows)
+        self.chronicle = Chronicle(writer, self._crew.tally, self.rows, self._emit)
 
     async def _close_ledger(self) -> None:
         writer, self._writer = self._writer, None

@@ -4,6 +4,7 @@
 facts    what happened, as it was told
 counts   what was counted of each subject, by span: fine ones of late, coarse ones for ever
 spans    which state each subject was in, from when until when
+incidents times in which users had trouble, and what people noted about them
 marks    drills and maintenance: times that are not charged
 baseline what each gateway worker had counted when it was last looked at, so that nothing is counted twice
 about    versions, and until when somebody watched
@@ -26,6 +27,7 @@ from typing import Any, NamedTuple, Self
 from mainstay.base.errors import EngineError, EnvironmentProblem
 from mainstay.ledger.packing import packed, unpacked
 from mainstay.reliability.account import COUNTS, Account, total
+from mainstay.reliability.incident import OVER, Incident
 from mainstay.reliability.span import UNKNOWN, Span
 
 VERSION = 1
@@ -62,6 +64,11 @@ CREATE TABLE spans (
 CREATE TABLE marks (
     id INTEGER PRIMARY KEY, state TEXT NOT NULL, service TEXT NOT NULL, since REAL NOT NULL, until REAL, reason TEXT NOT NULL
 );
+CREATE TABLE incidents (
+    id INTEGER PRIMARY KEY, service TEXT NOT NULL, began REAL NOT NULL, over INTEGER NOT NULL, record TEXT NOT NULL,
+    UNIQUE (service, began)
+);
+CREATE TABLE notes (id INTEGER PRIMARY KEY, incident INTEGER NOT NULL, at REAL NOT NULL, text TEXT NOT NULL);
 CREATE TABLE baseline (worker TEXT PRIMARY KEY, counted TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -86,6 +93,15 @@ class Row(NamedTuple):
     at: int
     """When it began, in seconds since 1970."""
     account: Account
+
+
+class Filed(NamedTuple):
+    """An incident, with its number and what people noted."""
+
+    number: int
+    incident: Incident
+    notes: Sequence[tuple[float, str]]
+    """When, in seconds since 1970, and what."""
 
 
 class Store:
@@ -211,6 +227,21 @@ class Store:
         """Write down when that time ended."""
         self._db.execute("UPDATE marks SET until = ? WHERE id = ?", (until, number))
 
+    def file(self, incident: Incident) -> None:
+        """Keep an incident as it is now."""
+        self._db.execute(
+            "INSERT INTO incidents (service, began, over, record) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (service, began) DO UPDATE SET over = excluded.over, record = excluded.record",
+            (incident.service, incident.began, incident.state is OVER, json.dumps(incident.record())),
+        )
+
+    def note(self, number: int, at: float, text: str) -> bool:
+        """Keep what somebody says about an incident; False when there is none of that number."""
+        known = self._db.execute("SELECT 1 FROM incidents WHERE id = ?", (number,)).fetchone() is not None
+        if known:
+            self._db.execute("INSERT INTO notes (incident, at, text) VALUES (?, ?, ?)", (number, at, text))
+        return known
+
     def remember(self, baselines: Mapping[str, Mapping[str, Any]]) -> None:
         """Write down what each gateway worker had counted, in place of what was known."""
         self._db.execute("DELETE FROM baseline")
@@ -305,6 +336,24 @@ class Store:
         )
         for (record,) in found:
             yield json.loads(record)
+
+    def incidents(self, since: float, until: float, service: str | None = None) -> list[Filed]:
+        """Give the incidents that began in a period, the oldest first."""
+        found = self._db.execute(
+            "SELECT id, record FROM incidents WHERE began >= ? AND began < ? AND (? IS NULL OR service = ?)"
+            " ORDER BY began, id",
+            (since, until, service, service),
+        ).fetchall()
+        return [Filed(number, Incident.read(json.loads(told)), self._notes(number)) for number, told in found]
+
+    def open_incidents(self) -> list[Incident]:
+        """Give those that go on."""
+        found = self._db.execute("SELECT record FROM incidents WHERE NOT over ORDER BY began")
+        return [Incident.read(json.loads(told)) for (told,) in found]
+
+    def _notes(self, number: int) -> list[tuple[float, str]]:
+        found = self._db.execute("SELECT at, text FROM notes WHERE incident = ? ORDER BY at, id", (number,))
+        return [(at, text) for at, text in found]
 
     def check(self) -> list[str]:
         """Give what is wrong with the file; nothing, when it is sound."""
