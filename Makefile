@@ -5,6 +5,8 @@ VENV = .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 SECONDS = 60
+JOBS = 2
+TESTS =
 COMPILED = .venv-compiled
 HOT = src/mainstay/*/*.py
 
@@ -27,8 +29,9 @@ typecheck: $(READY)
 contracts: $(READY)
 	$(BIN)/lint-imports
 
+# By two processes, for much of the time a test waits; who wants some of it: make pytest TESTS=tests/base
 pytest: $(READY) packages
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(JOBS) --dist worksteal $(TESTS)
 
 # What needs a Debian package: installs it as root, or says in one line what to install.
 packages:

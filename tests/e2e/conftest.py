@@ -1,11 +1,8 @@
 """A system in a folder of its own, run by the real command, under real load."""
 
-import contextlib
-import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,21 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from mainstay.cli.talk import ask
 from mainstay.drill.record import read
 from mainstay.drill.tally import tally
+from mainstay.supervisor.orphan import marked
+from mainstay.supervisor.rundir import RunDir
+from ports import free_port
 
 PATIENCE = 30.0
+LONGEST = 120
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def free_port(beyond=0):
-    """Give a port that nobody listens on, from the range that the kernel gives to nobody by itself."""
-    for number in range(max(18000 + os.getpid() % 1000, beyond + 1), 20000):
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", number))
-            return number
-    raise AssertionError("no free port")
 
 
 class Load:
@@ -35,10 +27,11 @@ class Load:
 
     def __init__(self, url, out, rate, seconds):
         self._out = out
+        self._open_ended = seconds is None
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "mainstay.drill.load", "--url", url),
-                *("--rate", str(rate), "--seconds", str(seconds), "--out", str(out)),
+                *("--rate", str(rate), "--seconds", str(seconds or LONGEST), "--out", str(out)),
             ],
             stdout=subprocess.PIPE,
             text=True,
@@ -57,7 +50,11 @@ class Load:
             self.second()
 
     def end(self):
-        """Wait for its end, and give what users saw, and the records."""
+        """Let it go on for another second, or as long as it was told to, and give what users saw, and the records."""
+        if self._open_ended:
+            time.sleep(1)
+            assert self._process.poll() is None, "the load ended early"
+            self._process.send_signal(signal.SIGINT)
         self._process.communicate(timeout=PATIENCE * 2)
         assert self._process.returncode == 0
         with self._out.open() as lines:
@@ -80,6 +77,7 @@ class Site:
         self.url = f"http://127.0.0.1:{self.port}"
         self.env = dict(os.environ)
         self._loads = []
+        self._run = RunDir(folder / ".mainstay")
 
     def write(self, text):
         (self.folder / "mainstay.yaml").write_text(text.replace("PORT_HERE", str(self.port)))
@@ -106,7 +104,8 @@ class Site:
         self.done("up", "--detach")
 
     def status(self):
-        return json.loads(self.done("status", "--json").stdout)
+        """Give what `status --json` prints, without a process for it."""
+        return ask(self._run, "/v1/status")
 
     def instance(self, name):
         return next(row for row in self.status()["instances"] if row["instance"] == name)
@@ -119,16 +118,11 @@ class Site:
             if condition(status):
                 return status
             assert time.monotonic() < deadline, status
+            time.sleep(0.02)
 
     def facts(self):
         """Give what the supervisor has told since it began."""
-        connection = http.client.HTTPConnection("mainstay", timeout=10)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(str(self.folder / ".mainstay" / "control.sock"))
-        connection.request("GET", "/v1/facts")
-        told = json.loads(connection.getresponse().read())["facts"]
-        connection.close()
-        return told
+        return ask(self._run, "/v1/facts")["facts"]
 
     def until_told(self, name):
         """Wait until a fact has been told, and give it."""
@@ -140,7 +134,8 @@ class Site:
             assert time.monotonic() < deadline, self.facts()
             time.sleep(0.05)
 
-    def load(self, rate, seconds):
+    def load(self, rate, seconds=None):
+        """Begin a load; unless told, it lasts until its end is asked for, however slow the machine is."""
         load = Load(self.url, self.folder / f"load-{len(self._loads)}.jsonl", rate, seconds)
         self._loads.append(load)
         return load
@@ -149,7 +144,8 @@ class Site:
         for load in self._loads:
             load.close()
         for _ in range(2):
-            self.mainstay("down")
+            if self._run.holder() is not None or marked(self._run.path):
+                self.mainstay("down")
 
 
 @pytest.fixture

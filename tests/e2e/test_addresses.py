@@ -11,6 +11,7 @@ import time
 import pytest
 
 from e2e.conftest import PATIENCE, kill
+from ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -27,10 +28,7 @@ services:
 @contextlib.contextmanager
 def strangers(count):
     """Run web servers that are none of Mainstay's."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
+    ports = [free_port() for _ in range(count)]
     argv = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1"]
     running = [
         subprocess.Popen([*argv, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

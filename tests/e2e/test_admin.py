@@ -7,7 +7,8 @@ import socket
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from e2e.conftest import free_port, kill
+from e2e.conftest import kill
+from ports import free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -72,7 +72,7 @@ def pids(site):
 def test_a_bad_program_is_taken_back_and_users_see_few_failures(shop, change, because):
     before = pids(shop)
     shop.program("new", change)
-    load = shop.load(rate=60, seconds=8)
+    load = shop.load(rate=60)
     load.seconds(1)
 
     ran = shop.mainstay("restart", "--canary", "--watch", "10s", "web")
@@ -90,7 +90,7 @@ def test_a_bad_program_is_taken_back_and_users_see_few_failures(shop, change, be
 def test_a_good_program_goes_through_and_nobody_sees_it(shop):
     before = pids(shop)
     shop.program("new", WELL)
-    load = shop.load(rate=60, seconds=9)
+    load = shop.load(rate=60)
     load.seconds(1)
 
     ran = shop.mainstay("restart", "--canary", "--watch", "6s", "--requests", "50", "--json", "web")

@@ -58,6 +58,14 @@ def read_until(stream, words):
     raise AssertionError(f"{words!r} was not said: {lines}")
 
 
+def all_up(status):
+    return all(row["state"] == "up" for row in status["instances"])
+
+
+def pids(status):
+    return [row["pid"] for row in status["instances"]]
+
+
 def nothing_runs(site):
     return site.mainstay("status").returncode == 4
 
@@ -136,13 +144,13 @@ def test_ctrl_c_in_the_foreground_stops_everything_gracefully(site):
     site.write(PLAIN)
     process = foreground(site)
     said = read_until(process.stderr, "plain is up")
+    read_until(process.stdout, "web-1")
     status = site.status()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=PATIENCE)
+    _, err = process.communicate(timeout=PATIENCE)
 
     assert process.returncode == 0, err
     assert any("web-1 ready" in line for line in said)
-    assert "web-1" in out
     assert nothing_runs(site)
     for row in status["instances"]:
         with pytest.raises(ProcessLookupError):
@@ -205,11 +213,11 @@ def test_every_example_starts_and_survives_a_kill(site, example):
     site.env["PATH"] = str(Path(sys.executable).parent) + os.pathsep + site.env["PATH"]
     site.up()
     victim = site.status()["instances"][0]
-    load = site.load(rate=50, seconds=4)
+    load = site.load(rate=50)
     load.seconds(1)
     kill(victim["pid"])
+    site.until(lambda status: all_up(status) and victim["pid"] not in pids(status))
     seen, _ = load.end()
-    site.until(lambda status: all(row["state"] == "up" for row in status["instances"]))
 
     assert seen.by_method["GET"].failed == 0, seen.failures
 

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from e2e.conftest import PATIENCE, free_port, kill
+from e2e.conftest import PATIENCE, kill
 from pki import Authority
+from ports import free_port
 
 pytestmark = pytest.mark.e2e
 

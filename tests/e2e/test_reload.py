@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from e2e.conftest import PATIENCE, free_port, kill
+from e2e.conftest import PATIENCE, kill
+from ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -68,7 +69,7 @@ class Shop:
         return self.pids(), get(self.site.port)[0]
 
     def another_port(self):
-        return free_port(beyond=self.site.port)
+        return free_port()
 
     def pids(self):
         status = self.site.status()
@@ -110,7 +111,7 @@ def test_every_class_of_change_under_load_fails_no_request(shop):
     site, other = shop.site, shop.another_port()
     site.up()
     instances, workers = shop.pids()
-    load = site.load(rate=300, seconds=16)
+    load = site.load(rate=300)
     load.seconds(1)
 
     adjusted = shop.reload(attempt="4s")
@@ -146,7 +147,7 @@ def test_a_listener_is_shared_and_opened_to_all_networks_under_load_and_no_reque
     site = shop.site
     site.up()
     before = shop.pids()
-    load = site.load(rate=300, seconds=8)
+    load = site.load(rate=300)
     load.seconds(1)
     everywhere = f"{{ main: {{ at: http://0.0.0.0:{site.port} }} }}"
     text = (site.folder / "mainstay.yaml").read_text()
@@ -255,9 +256,9 @@ def test_with_watch_the_file_is_followed_and_one_that_is_wrong_is_told_once(shop
 def test_a_supervisor_killed_in_the_middle_of_a_reload_is_nothing_to_users(shop):
     site = shop.site
     site.up()
-    load = site.load(rate=300, seconds=30)
+    load = site.load(rate=300)
     load.seconds(1)
-    shop.write(delay=6, more=OTHER.format(other=shop.another_port()))
+    shop.write(delay=3, more=OTHER.format(other=shop.another_port()))
     reloading = subprocess.Popen(
         [sys.executable, "-m", "mainstay", "reload"],
         cwd=site.folder,

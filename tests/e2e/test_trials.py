@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from e2e.conftest import PATIENCE, free_port
+from e2e.conftest import PATIENCE
+from ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -23,10 +24,9 @@ def pasted(site):
     """Run what is pasted into a shell, with ports that are free here, and give what it printed."""
 
     def run(page):
-        script, taken = TRIALS[page], site.port
-        for port in sorted(set(_PORT.findall(script))):
-            taken = free_port(taken)
-            script = script.replace(port, str(taken))
+        script = TRIALS[page]
+        for port in set(_PORT.findall(script)):
+            script = script.replace(port, str(free_port()))
         ran = subprocess.run(
             ["bash", "-e"],
             input=script,

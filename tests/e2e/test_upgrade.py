@@ -95,7 +95,7 @@ def pids(status):
 def test_an_upgrade_under_load_fails_no_request_and_touches_no_instance(node, installed):
     node.up()
     before = node.status()
-    load = node.load(rate=300, seconds=14)
+    load = node.load(rate=300)
     load.seconds(1)
     idlers = [Idler(node.port) for _ in range(4)]
     first = [idler.get() for idler in idlers]
@@ -188,7 +188,7 @@ def test_a_program_that_is_not_there_any_more_changes_nothing(node):
 def test_a_version_whose_workers_do_not_serve_leaves_the_old_ones_to_go_on(node, installed):
     node.up()
     before = node.status()
-    load = node.load(rate=100, seconds=6)
+    load = node.load(rate=100)
     broken = '    raise SystemExit("not this time")\n    parser = argparse.ArgumentParser(prog="mainstay-gateway-worker")'
     whole = '    parser = argparse.ArgumentParser(prog="mainstay-gateway-worker")'
 

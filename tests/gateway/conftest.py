@@ -13,6 +13,7 @@ from mainstay.gateway.table import Door, Limits, Row, Rule, Settings, Table
 from mainstay.gateway.worker import Worker
 from mainstay.redundancy.pool import PoolSpec
 from mainstay.tolerance.call import CallSpec
+from ports import free_port
 
 DROP = object()
 """What an origin's script gives back to end the connection without a word (more)."""
@@ -110,7 +111,9 @@ class Origin:
         self._tasks = set()
 
     async def listen(self, port=0):
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", port, limit=2**20, ssl=self.tls)
+        self.server = await asyncio.start_server(
+            self._serve, "127.0.0.1", port or free_port(), limit=2**20, ssl=self.tls
+        )
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def _serve(self, reader, writer):
