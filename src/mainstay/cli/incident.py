@@ -1,0 +1,105 @@
+"""`mainstay incident`: times in which users had trouble, and what people note about them."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from mainstay.base.errors import MainstayError, SpecError
+from mainstay.base.units import parse_duration
+from mainstay.cli import option, show
+from mainstay.ledger.store import Filed, opened, reading
+
+app = typer.Typer(
+    name="incident",
+    help="Times in which users had trouble, and what people note about them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command("list")
+def list_(
+    file: option.File = None,
+    run_dir: option.Run = None,
+    service: Annotated[
+        str | None, typer.Option("--service", help="Only of this service.", show_default=False)
+    ] = None,
+    over: Annotated[str, typer.Option("--over", help="How far back, as in 7d.")] = "30d",
+    json: option.Json = False,
+) -> None:
+    """List the incidents of late: when, for how long, who had trouble, and what broke first."""
+    now = time.time()
+    with reading(option.run_dir(file, run_dir).ledger) as store:
+        found = store.incidents(now - parse_duration(over), now + 1, service)
+    if json:
+        show.data({"version": 1, "incidents": [record(one) for one in found]})
+    elif not found:
+        show.news(f"no incident in the last {over}")
+    else:
+        show.table(_COLUMNS, [record(one) for one in found])
+        for one in found:
+            for at, text in one.notes:
+                show.out.print(f"{one.number}: {_clock(at)} {text}", soft_wrap=True, markup=False)
+
+
+@app.command()
+def note(
+    number: Annotated[
+        int, typer.Argument(help="The incident's number, as `mainstay incident list` tells it.")
+    ],
+    text: Annotated[str, typer.Argument(help="What there is to say about it.")],
+    file: option.File = None,
+    run_dir: option.Run = None,
+) -> None:
+    """Note something about an incident: the cause, a ticket, what was done."""
+    if not text.strip():
+        raise SpecError("a note must say something")
+    path, now = option.run_dir(file, run_dir).ledger, time.time()
+    with reading(path):
+        pass  # there is one, and it can be read: a note must not begin a ledger
+    store, trouble = opened(path, now)
+    with store:
+        if trouble is not None:
+            raise MainstayError(trouble)
+        with store.writing():
+            known = store.note(number, now, text.strip())
+    if not known:
+        raise MainstayError(f"there is no incident {number}; `mainstay incident list` tells which there are")
+    show.news(f"noted about incident {number}")
+
+
+def record(one: Filed) -> dict[str, Any]:
+    """Give an incident as plain values."""
+    incident = one.incident
+    return {
+        "incident": one.number,
+        **incident.record(),
+        "seconds": incident.mitigated - incident.began if incident.mitigated is not None else None,
+        "to_detect": max(0.0, incident.detected - incident.began) if incident.detected is not None else None,
+        "to_recover": incident.recovered - incident.began if incident.recovered is not None else None,
+        "notes": [{"at": at, "text": text} for at, text in one.notes],
+    }
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def _span(name: str) -> show.Cell:
+    return lambda row: "-" if row[name] is None else f"{row[name]:.1f} s"
+
+
+_COLUMNS: list[show.Figures] = [
+    ("incident", True, 0, lambda row: str(row["incident"])),
+    ("service", False, 0, lambda row: row["service"]),
+    ("began", False, 0, lambda row: _clock(row["began"])),
+    ("state", False, 1, lambda row: row["state"]),
+    ("lasted", True, 0, _span("seconds")),
+    ("failed", True, 0, lambda row: f"{row['failed']:,} of {row['requests']:,}"),
+    ("detected after", True, 3, _span("to_detect")),
+    ("recovered after", True, 2, _span("to_recover")),
+    ("first to fail", False, 1, lambda row: row["blame"] or "-"),
+    ("because", False, 4, lambda row: row["because"] or "-"),
+    ("drill", False, 4, lambda row: "yes" if row["drill"] else ""),
+]

@@ -1,0 +1,182 @@
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mainstay.control.chronicle import Chronicle
+from mainstay.gateway.tally import Tally
+from mainstay.ledger.store import INSTANCE, SERVICE, Store, Subject, reading
+from mainstay.ledger.writer import Writer
+from mainstay.reliability.span import DEGRADED, DOWN, UP
+
+if TYPE_CHECKING:
+    from mainstay.base.facts import Fact
+
+NOW = 1_800_000_000.0
+WEB = Subject(SERVICE, "web", "web")
+FIRST = Subject(INSTANCE, "web", "web-1")
+
+
+class Rig:
+    """A chronicle, what it is fed with, and its ledger."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "ledger.db"
+        self.now = NOW
+        self.tally = Tally()
+        self.rows: list[dict[str, Any]] = []
+        self.facts: list[Fact] = []
+        self.begin()
+
+    def begin(self) -> None:
+        self.writer = Writer(self.path, lambda: self.now, lambda why, lost: None)
+        self.chronicle = Chronicle(self.writer, self.tally, lambda: self.rows, self.facts.append)
+
+    def serve(self, *serving: bool) -> None:
+        self.rows = [
+            {"service": "web", "instance": f"web-{number}", "zone": "a", "serves": serves}
+            for number, serves in enumerate(serving, start=1)
+        ]
+        self.chronicle.look(self.now)
+
+    def count(self, pid: int, requests: int, failures: int = 0) -> None:
+        self.tally.take(
+            pid,
+            {
+                "worker": 1,
+                "services": {
+                    "web": {
+                        "requests": requests,
+                        "failures": failures,
+                        "classes": [0, 0, requests - failures, 0, 0, failures],
+                        "durations": {"100": requests},
+                        "micros": requests * 1000,
+                        "scores": {
+                            "web-1": {"attempts": requests, "answers 2": requests, "took 12": requests}
+                        },
+                        "instances": [],
+                    }
+                },
+            },
+        )
+        self.chronicle.count(self.now, ["web"], {f"{pid}/1": pid})
+
+    def read(self) -> Store:
+        self.writer.close()
+        return reading(self.path)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path)
+    made.chronicle.begin([])
+    yield made
+    made.writer.close()
+
+
+def test_what_workers_count_is_added_up_by_the_time_in_which_it_came(rig: Rig) -> None:
+    rig.count(11, 100, 1)
+    rig.now += 10
+    rig.count(11, 130, 1)
+
+    with rig.read() as store:
+        assert store.counted(WEB, NOW, NOW + 10).counts["requests"] == 100
+        assert store.counted(WEB, NOW + 10, NOW + 20).counts == {
+            "requests": 30, "status_2xx": 30, "micros": 30_000,
+        }  # fmt: skip
+        assert store.counted(FIRST, NOW, NOW + 20).counts["requests"] == 130
+
+
+def test_a_worker_that_ends_takes_nothing_with_it_and_is_not_counted_twice(rig: Rig) -> None:
+    rig.count(11, 100)
+    rig.tally.lost(11)
+    rig.now += 2
+    rig.count(12, 5)
+
+    with rig.read() as store:
+        assert store.counted(WEB, NOW, NOW + 60).counts["requests"] == 105
+
+
+def test_what_a_worker_had_counted_before_is_not_counted_again_by_the_next_supervisor(rig: Rig) -> None:
+    rig.count(11, 100)
+    rig.writer.close()
+    rig.tally = Tally()
+    rig.now += 60
+    rig.begin()
+
+    rig.chronicle.begin(["11/1", "12/1"])
+    rig.count(11, 160)
+
+    with rig.read() as store:
+        assert store.counted(WEB, NOW, NOW + 120).counts["requests"] == 160
+
+
+def test_states_are_those_of_the_service_and_of_each_instance(rig: Rig) -> None:
+    rig.serve(False, False)
+    rig.now += 3
+    rig.serve(True, True)
+    rig.now += 10
+    rig.serve(True, False)
+    rig.now += 5
+    rig.serve(False, False)
+    rig.now += 2
+    rig.serve(True, True)
+    rig.chronicle.end(rig.now + 1)
+
+    with rig.read() as store:
+        spans = store.spans(WEB, NOW, NOW + 100, NOW + 100)
+        assert [(span.state, span.since - NOW, span.until - NOW) for span in spans] == [
+            (UP, 3, 13), (DEGRADED, 13, 18), (DOWN, 18, 20), (UP, 20, 21),
+        ]  # fmt: skip
+        first = store.spans(FIRST, NOW, NOW + 100, NOW + 100)
+        assert [span.state for span in first] == [UP, DOWN, UP]
+
+
+def test_the_time_without_a_supervisor_is_unknown(rig: Rig) -> None:
+    rig.serve(True)
+    rig.now += 10
+    rig.count(11, 1)  # so that something is written now
+    rig.writer.close()
+    rig.now += 100
+    rig.begin()
+    rig.chronicle.begin([])
+    rig.serve(True)
+    rig.now += 5
+    rig.chronicle.end(rig.now)
+
+    with rig.read() as store:
+        spans = store.spans(WEB, NOW, NOW + 200, NOW + 200)
+        assert [(span.since - NOW, span.until - NOW) for span in spans] == [(0, 10), (110, 115)]
+
+
+def test_trouble_of_users_becomes_an_incident_that_survives_a_restart(rig: Rig) -> None:
+    rig.serve(True, True)
+    rig.count(11, 100)
+    rig.chronicle.keep({"fact": "InstanceExited", "at": rig.now + 1, "service": "web", "instance": "web-1"})
+    rig.now += 2
+    rig.count(11, 200, 50)
+    assert [type(fact).__name__ for fact in rig.facts] == ["IncidentBegan"]
+    rig.writer.close()
+
+    rig.begin()
+    rig.chronicle.begin(["11/1"])
+    for _ in range(40):
+        rig.now += 2
+        rig.serve(True, True)
+        rig.count(11, 200, 50)
+
+    assert [type(fact).__name__ for fact in rig.facts] == ["IncidentBegan", "IncidentEnded"]
+    with rig.read() as store:
+        ((_, incident, _),) = store.incidents(NOW, NOW + 100)
+        assert (incident.blame, incident.failed, incident.state.value) == ("web-1", 50, "over")
+        assert store.open_incidents() == []
+
+
+def test_writing_never_waits_for_the_disk(rig: Rig) -> None:
+    with rig.writer.store.writing():
+        begun = time.monotonic()
+        for _ in range(1000):
+            rig.chronicle.keep({"fact": "InstanceStarted", "at": rig.now})
+        assert time.monotonic() - begun < 1.0
