@@ -143,7 +143,7 @@ shares from 0 to 1. Faults of traffic are made [on the gateway's legs](faults.md
 their own, which undoes them when the drill is gone.
 
 None needs privileges. What the machine, or what runs on it, does not allow is told as `INVALID`: a fault that did not act
-proves nothing.
+proves nothing. A fault that takes what is not installed is not begun, and told as `NOT_RUN` with what would help.
 
 """
 

@@ -116,7 +116,7 @@ def test_nothing_is_said_where_json_is_asked_for(said):
     assert read() == ""
 
 
-def test_what_a_former_drill_left_and_what_is_not_sent_is_told(said):
+def test_what_a_former_drill_left_what_is_not_sent_and_what_is_not_kept_is_told(said):
     read = said(terminal=False)
 
     with Board(quiet=False) as board:
@@ -127,5 +127,6 @@ def test_what_a_former_drill_left_and_what_is_not_sent_is_told(said):
 
     assert read().splitlines() == [
         "undone, from a former drill: freeze at [red]web-1",
+        "the report was not kept: no space left on device",
         "not sent: POST /orders (3): it writes",
     ]

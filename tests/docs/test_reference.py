@@ -107,4 +107,4 @@ def test_every_fault_of_traffic_is_documented_with_its_parameters() -> None:
 
     for name, kind in KINDS.items():
         assert all(f"`{number}`" in rows[name] for number in kind.numbers)
-        assert ("`direction`" in rows[name]) is kind.directed
+        assert ("`direction`" in rows[name]) is bool(kind.direction)

@@ -102,6 +102,15 @@ def test_what_is_expected_now_counts(shop, tmp_path, expected, met):
     assert (rows["kill@api"]["verdict"], rows["kill@api"]["met"]) == ("OUTAGE", met)
 
 
+def test_what_was_called_off_is_never_as_expected(shop, tmp_path):
+    row = outage(shop) | {"aborted": "called off: 50% of the requests to api failed for 3 s"}
+    now = matrices.shop(tmp_path, "drills: { expect: [{ fault: kill, target: api, failed: 100% }] }\n")
+
+    _, rows = known(now, ran(shop, row))
+
+    assert (rows["kill@api"]["verdict"], rows["kill@api"]["met"]) == ("OUTAGE", False)
+
+
 def test_lost_writes_are_never_as_expected(shop, tmp_path):
     before = ran(shop, matrices.played(shop, "kill@web", orders=matrices.writes(lost=["o-1"])))
     now = matrices.shop(tmp_path, "drills: { expect: [{ fault: kill, target: web, failed: 100% }] }\n")

@@ -25,7 +25,7 @@ SPOILT = ["reset", "truncate", "stall", "wrong-length"]
 SILENT = [("partition", "both"), ("partition", "to"), ("partition", "from"), ("silent", "both")]
 
 
-def spec(kind, *instances, lease=30.0, direction="both", id_=None, **numbers):
+def spec(kind, *instances, lease=30.0, direction=None, id_=None, **numbers):
     now = monotonic()
     known = {name: number.default for name, number in KINDS[kind].numbers.items()}
     return FaultSpec(
@@ -38,7 +38,7 @@ def spec(kind, *instances, lease=30.0, direction="both", id_=None, **numbers):
         until=now + lease,
         lease=lease,
         numbers=known | numbers,
-        direction=direction,
+        direction=direction or KINDS[kind].direction or "both",
     )
 
 
@@ -395,6 +395,273 @@ async def test_an_interim_answer_is_passed_on_and_the_final_one_spoilt(rig):
     assert answer.status == 502
 
 
+# --- directions, some of the connections, and connections that end ---
+
+
+@pytest.mark.parametrize(("direction", "delays"), [("to", 1), ("from", 1), ("both", 2)])
+async def test_latency_acts_in_its_direction(rig, direction, delays):
+    origin = await rig.up(call=PATIENT)
+    came = []
+    origin.answer = lambda request: came.append(monotonic()) or ANSWER
+    await rig.ask(rig.get())
+    client = await rig.client()
+
+    begin(rig, spec("latency", direction=direction, delay=0.1))
+    began = monotonic()
+    _, took = await timed(client.ask(rig.get()))
+
+    assert took >= 0.099 * delays
+    assert (came[-1] - began >= 0.099) is (direction != "from")
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"), [("bandwidth", {"rate": 100}), ("loss", {"share": 1.0, "rto": 5.0}), ("silent", {})]
+)
+async def test_what_acts_one_way_leaves_the_other_as_it_is(rig, kind, how):
+    origin = await rig.up(call=PATIENT)
+    await rig.ask(rig.get())
+    begin(rig, spec(kind, direction="from", **how))
+    asking = asyncio.ensure_future(rig.ask(rig.request("POST", "/", body=b"x" * 2000)))
+
+    await rig.until(lambda: len(origin.requests) == 2)
+
+    assert not asking.done()
+    end(rig)
+    assert (await asking).status == 200
+
+
+async def test_toxicity_decides_for_each_connection_and_stays_with_it(rig):
+    await rig.tcp()
+    begin(rig, spec("silent", toxicity=0.5))
+    clients = [await rig.client() for _ in range(16)]
+    for client in clients:
+        client.send(b"a")
+    await rig.until(lambda: counted(rig, "silent")[0] + sum(bool(c.reader._buffer) for c in clients) == 16)
+
+    passed = [bool(client.reader._buffer) for client in clients]
+    for client in clients:
+        client.send(b"b")
+    got = [await client.read(2) for client, passes in zip(clients, passed, strict=True) if passes]
+
+    assert set(passed) == {True, False}
+    assert set(got) == {b"ab"}
+    assert [bool(client.reader._buffer) for client in clients] == [False] * 16
+    end(rig)
+    for client, passes in zip(clients, passed, strict=True):
+        if not passes:
+            assert await client.read(2) == b"ab"
+
+
+@pytest.mark.parametrize("kind", ["refuse", "silent", "cut", "partition"])
+async def test_a_toxicity_of_nothing_does_nothing(rig, kind):
+    await rig.up(call=ALONE)
+    await rig.ask(rig.get())
+
+    begin(rig, spec(kind, toxicity=0.0))
+
+    assert (await rig.ask(rig.get())).status == 200
+    assert counted(rig, kind) == [0, 0]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_silent_connection_ends_in_order_when_that_was_told(rig, kept):
+    await rig.tcp()
+    client = await rig.client()
+    if kept:
+        client.send(b"before")
+        await client.read(6)
+
+    begin(rig, spec("silent", after=0.1))
+    client.send(b"meanwhile")
+    reset, took = await timed(client.was_reset())
+
+    assert not reset
+    assert took >= 0.09
+    end(rig)
+    await rig.until(lambda: not legs(rig))
+
+
+@pytest.mark.parametrize("kind", ["silent", "cut"])
+async def test_a_request_whose_connection_ends_is_told_so(rig, kind):
+    await rig.up(call=PATIENT)
+
+    begin(rig, spec(kind, after=0.05))
+    answer = await rig.ask(rig.get())
+
+    assert answer.status == 502
+    end(rig)
+    assert await works(rig)
+
+
+@pytest.mark.parametrize("kind", ["silent", "cut"])
+async def test_a_fault_that_is_over_ends_no_connection_any_more(rig, kind):
+    await rig.tcp()
+    client = await rig.client()
+    begin(rig, spec(kind, after=0.2))
+    client.send(b"meanwhile")
+    await rig.until(lambda: counted(rig, kind)[0])
+
+    end(rig)
+    await asyncio.sleep(0.25)
+    client.send(b"after")
+
+    assert await client.read(14) == b"meanwhileafter"
+
+
+@pytest.mark.parametrize(("direction", "reached"), [("from", b"hello"), ("to", b"")])
+async def test_a_cut_resets_a_connection_some_time_after_its_first_piece(rig, direction, reached):
+    origin = await rig.tcp()
+    seen = bytearray()
+
+    async def remember(reader, writer):
+        while data := await reader.read(100):
+            seen.extend(data)
+            writer.write(data)
+
+    origin.raw = remember
+    client = await rig.client()
+
+    begin(rig, spec("cut", direction=direction, after=0.1))
+    client.send(b"hello")
+    reset, took = await timed(client.was_reset())
+
+    assert reset
+    assert took >= 0.09
+    assert bytes(seen) == reached
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000])
+async def test_a_limit_lets_so_many_bytes_through_and_ends_the_connection(rig, size):
+    await rig.tcp()
+    client = await rig.client()
+
+    begin(rig, spec("limit", bytes=size))
+    client.send(b"x" * 700)
+    client.send(b"x" * 700)
+
+    assert await client.rest() == b"x" * size
+    assert counted(rig, "limit") == [1, 0]
+
+
+async def test_a_limit_of_what_is_sent_ends_the_connection_behind_it(rig):
+    origin = await rig.tcp()
+    seen = bytearray()
+
+    async def remember(reader, writer):
+        while data := await reader.read(100):
+            seen.extend(data)
+
+    origin.raw = remember
+    client = await rig.client()
+
+    begin(rig, spec("limit", direction="to", bytes=5))
+    client.send(b"hello and more")
+
+    assert await client.rest() == b""
+    await rig.until(lambda: bytes(seen) == b"hello")
+
+
+async def test_an_answer_within_the_limit_is_whole_and_the_next_is_not(rig):
+    origin = await rig.up(call=ALONE)
+    origin.answer = lambda request: ANSWER
+
+    begin(rig, spec("limit", bytes=len(ANSWER) + 5))
+    answers = [(await rig.ask(rig.get())).status for _ in range(2)]
+
+    assert answers == [200, 502]
+    end(rig)
+    assert await works(rig)
+
+
+async def test_slices_are_of_about_the_size_that_was_told_and_change_no_byte(rig):
+    origin = await rig.up(call=PATIENT)
+    body = bytes(range(256)) * 40
+    origin.answer = lambda request: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    await rig.ask(rig.get())
+    (connection,) = rig.members[0].connections
+
+    begin(rig, spec("slices", size=500, variation=100, delay=0.002, direction="from"))
+    watch = Watching(connection)
+    connection.transport.inner = watch
+    answer, took = await timed(rig.ask(rig.get()))
+    connection.transport.inner = connection
+
+    assert answer.body == body
+    assert all(400 <= size <= 600 for size in watch.sizes[:-1])
+    assert took >= 0.002 * (len(watch.sizes) - 1)
+
+
+class Watching:
+    """Sees the sizes of what a connection is given."""
+
+    def __init__(self, inner):
+        self.inner = inner
+        self.sizes = []
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def data_received(self, data):
+        self.sizes.append(len(data))
+        self.inner.data_received(data)
+
+
+@pytest.mark.parametrize(("direction", "closes"), [("from", "origin"), ("to", "client")])
+async def test_the_end_of_a_connection_comes_later_than_what_was_said_last(rig, direction, closes):
+    origin = await rig.tcp()
+    ended = asyncio.Event()
+
+    async def once(reader, writer):
+        writer.write(await reader.readexactly(5))
+        if closes == "client":
+            await reader.read()
+        ended.set()
+
+    origin.raw = once
+    client = await rig.client()
+
+    begin(rig, spec("slow-close", direction=direction, delay=0.15))
+    client.send(b"hello")
+    await client.read(5)
+    began = monotonic()
+    if closes == "client":
+        client.close()
+        await ended.wait()
+    else:
+        await client.rest()
+
+    assert monotonic() - began >= 0.1
+
+
+@pytest.mark.parametrize("direction", ["to", "both"])
+async def test_who_is_cut_off_by_a_slow_close_is_let_go_when_it_is_over(rig, direction):
+    await rig.up(call=ALONE)
+    await rig.ask(rig.get("/", "Connection: close"))
+    begin(rig, spec("slow-close", direction=direction, delay=60.0))
+    (connection,) = rig.members[0].connections
+    connection.transport.close()
+
+    end(rig)
+
+    await rig.until(lambda: connection.closed)
+
+
+async def test_small_slices_are_kept_within_bounds(rig):
+    origin = await rig.up(call=PATIENT)
+    await rig.ask(rig.get())
+    body = b"x" * 2**18
+    begin(rig, spec("slices", size=1, delay=1.0, direction="to"))
+    client = await rig.client()
+
+    client.send(rig.request("POST", "/", body=body))
+    (connection,) = rig.members[0].connections
+    await rig.until(lambda: connection.paused)
+    end(rig)
+
+    assert (await client.answer()).status == 200
+    assert origin.requests[-1].body == body
+
+
 # --- health checks ---
 
 
@@ -460,7 +727,14 @@ async def test_health_checks_have_no_fault_of_answers(rig, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_worker_ends_each_fault_by_itself_when_its_lease_is_over(rig, kind):
-    numbers = {"latency": {"delay": 5.0}, "bandwidth": {"rate": 1}, "loss": {"share": 1.0, "rto": 5.0}}
+    numbers = {
+        "latency": {"delay": 5.0},
+        "bandwidth": {"rate": 1},
+        "loss": {"share": 1.0, "rto": 5.0},
+        "limit": {"bytes": 10},
+        "slices": {"size": 1, "delay": 5.0},
+        "slow-close": {"delay": 5.0},
+    }
     await rig.up(call=PATIENT)
     await rig.ask(rig.get())
 

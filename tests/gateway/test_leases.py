@@ -14,7 +14,14 @@ TARGETS = {
     "db": Target({"db-1": "127.0.0.1"}, tcp=True),
     "job": Target({"job-1": "127.0.0.1"}, routed=False),
 }
-NEEDED = {"latency": {"delay": 0.3}, "bandwidth": {"rate": 1000}, "loss": {"share": 0.1}}
+NEEDED = {
+    "latency": {"delay": 0.3},
+    "bandwidth": {"rate": 1000},
+    "loss": {"share": 0.1},
+    "limit": {"bytes": 100},
+    "slices": {"size": 10},
+    "slow-close": {"delay": 0.3},
+}
 
 
 def ask(**body):
@@ -26,7 +33,7 @@ def test_each_kind_can_be_asked_for_with_what_it_needs(kind):
     spec = ask(fault=kind, service="pay", **NEEDED.get(kind, {}))
 
     assert (spec.fault, spec.seed, spec.lease, spec.until) == (kind, 5, 10.0, 110.0)
-    assert spec.parameters.keys() == {*KINDS[kind].numbers, *(["direction"] if KINDS[kind].directed else [])}
+    assert spec.parameters.keys() == {*KINDS[kind].numbers, *(["direction"] if KINDS[kind].direction else [])}
     assert FaultSpec.heard(spec.told()) == spec
 
 

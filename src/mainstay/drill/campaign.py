@@ -22,6 +22,7 @@ from mainstay.drill.fault.intent import undo_left
 from mainstay.drill.fault.plug import kinds
 from mainstay.drill.history import History
 from mainstay.drill.journal import compared
+from mainstay.drill.premise import missing, moving
 from mainstay.drill.reading import seen
 from mainstay.drill.report import Terms, fingerprint, report, row, unplayed
 from mainstay.drill.scope import Scope, scope, waves
@@ -94,10 +95,14 @@ class Campaign:
         Raises:
             MainstayError: it could not be run; what was broken is mended.
         """
-        self._of, because = len(chosen), _CALLED_OFF
+        because, without = _CALLED_OFF, dict[str, str]()
         try:
-            async with self._opened() as (conductor, ways):
-                given = [(cell, scope(self._system, ways, cell)) for cell in chosen]
+            async with self._opened(chosen) as (conductor, ways):
+                without = {cell.name: why for cell in chosen if (why := missing(conductor.stage, cell))}
+                given = [
+                    (cell, scope(self._system, ways, cell)) for cell in chosen if cell.name not in without
+                ]
+                self._of = len(given)
                 for wave in waves(given, self._at_once()):
                     try:
                         await conductor.steady()
@@ -113,7 +118,9 @@ class Campaign:
         finally:
             # In the order of the plan, with what was not reached.
             played = {one["cell"]: one for one in self._rows}
-            self._rows = [played.get(cell.name) or unplayed(cell, because) for cell in chosen]
+            self._rows = [
+                played.get(cell.name) or unplayed(cell, without.get(cell.name, because)) for cell in chosen
+            ]
             if played:
                 self._keep()
         return self.report()
@@ -129,6 +136,8 @@ class Campaign:
             async with self._opened() as (conductor, ways):
 
                 async def play(cell: Cell) -> dict[str, Any]:
+                    if why := missing(conductor.stage, cell):
+                        raise EnvironmentProblem(f"{cell.name}: {why}")
                     await conductor.steady()
                     return await self._play(conductor, cell, scope(self._system, ways, cell))
 
@@ -150,7 +159,7 @@ class Campaign:
             self._tell({"event": "not_kept", "because": str(problem)})
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[tuple[Conductor, list[Entry]]]:
+    async def _opened(self, chosen: Sequence[Cell] = ()) -> AsyncIterator[tuple[Conductor, list[Entry]]]:
         if not entries(self._system):
             raise SpecError(
                 "no service takes HTTP: no user would come, and nobody could tell whether one is served;"
@@ -163,20 +172,24 @@ class Campaign:
                 raise MainstayError(f"a former drill left what cannot be undone: {'; '.join(left)}")
             for what in done:
                 self._tell({"event": "undone", "what": what})
-            async with self._stage(folder) as where:
+            async with self._stage(folder, chosen) as where:
                 conductor = self._conductor(where, folder)
                 await conductor.steady(_AT_FIRST)
                 yield conductor, where.entries()
 
     @asynccontextmanager
-    async def _stage(self, folder: Path) -> AsyncIterator[Stage]:
+    async def _stage(self, folder: Path, chosen: Sequence[Cell]) -> AsyncIterator[Stage]:
         if self._wish.live:
             async with stage.live(self._system, self._run, self._ask) as where:
                 await _as_told(where)
                 yield where
             return
         env = self._system.drills.env
-        async with stage.private(self._system, folder / "copy", self._ask, self._tell, env) as where:
+        async with (
+            moving(self._system, folder / "clock", chosen) as (clocks, own),
+            stage.private(self._system, folder / "copy", self._ask, self._tell, env, own=own) as where,
+        ):
+            where.clocks, where.original = clocks, self._run
             yield where
 
     def _conductor(self, where: Stage, folder: Path) -> Conductor:

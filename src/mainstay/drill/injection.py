@@ -297,6 +297,12 @@ def _order(stage: Stage, state: dict[str, Any], cell: Cell, lease: float, seed: 
     elif kind.name == "disk":
         parameters["folder"] = str(stage.system.folder / stage.system.drills.disk[target.service])
         targets = (target.service,)
+    elif kind.name == "clock":
+        if stage.clocks.folder is None:
+            raise MainstayError(stage.clocks.trouble)
+        parameters["file"] = str(stage.clocks.folder / target.instances[0])
+        health = stage.system.services[target.service].health
+        parameters["path"] = (health.path if health is not None else None) or "/"
     return Order(
         fault=kind.name,
         grip=kind.order,

@@ -13,6 +13,7 @@ from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem, MainstayError, NotRunning
 from mainstay.drill import keeper
 from mainstay.drill.entry import Entry, entries
+from mainstay.drill.fault.faketime import NOWHERE, Clocks
 from mainstay.supervisor.port import Port, Ports
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system import twin
@@ -56,6 +57,10 @@ class Stage:
         """The state as it was when somebody last asked for it."""
         self.missed = 0
         """Facts that were told and forgotten before anybody asked for them."""
+        self.clocks: Clocks = NOWHERE
+        """How its instances' clocks can be moved."""
+        self.original: RunDir | None = None
+        """Of a private copy, the run directory of the system that it is a copy of, where that is known."""
         self._ask = ask
         self._facts: list[dict[str, Any]] = []
         self._cursor: str | None = None
@@ -154,8 +159,14 @@ async def live(system: System, run: RunDir, ask: Ask) -> AsyncIterator[Stage]:
 
 
 @asynccontextmanager
-async def private(
-    system: System, folder: Path, ask: Ask, tell: Tell, env: Mapping[str, str] | None = None
+async def private(  # noqa: PLR0913 - the last by name
+    system: System,
+    folder: Path,
+    ask: Ask,
+    tell: Tell,
+    env: Mapping[str, str] | None = None,
+    *,
+    own: Mapping[str, Mapping[str, str]] | None = None,
 ) -> AsyncIterator[Stage]:
     """Run a private copy of a system, and leave nothing of it: no process, port or file, also when this process is killed.
 
@@ -165,6 +176,7 @@ async def private(
         ask: Asks it.
         tell: Told of news while it starts and ends.
         env: Variables that its instances get, over those of the file and of `drills.env` in it.
+        own: By service, variables that only its instances get, over all others.
 
     Raises:
         SystemFileError: the system file cannot be used any more.
@@ -178,7 +190,7 @@ async def private(
             reserved.callback(taken[opening.key].release)
         numbers = {key: port.number for key, port in taken.items()}
         # Not in a thread, which would go on writing when this is cancelled. Nothing waits for this loop yet.
-        copy = twin.copy(system, folder, numbers, env)
+        copy = twin.copy(system, folder, numbers, env, own=own)
         reserved.callback(_sweep, copy.file)
         run = RunDir(copy.folder / RUN_DIR)
         async with running(copy, run, tell, remove=True):

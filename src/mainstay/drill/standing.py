@@ -54,7 +54,8 @@ def _by(row: dict[str, Any], told: Allowance) -> dict[str, Any]:
     if "measured" not in row or row["verdict"] == STALE:
         return row
     because = row["because"].removesuffix(f"; accepted: {row['accepted']}")
-    met = row["measured"] in _BY_NUMBERS and _within(row, told.expected)
+    # One that was called off has not shown the rest.
+    met = row["measured"] in _BY_NUMBERS and not row["aborted"] and _within(row, told.expected)
     judged = accept(Judgement(row["measured"], because, met), told.accepted)
     return {
         **row,

@@ -47,8 +47,7 @@ async def within(limit: float, making: Awaitable[T]) -> T | Outcome:
 async def _connect(
     instance: "Upstream", loop: asyncio.AbstractEventLoop, preamble: bytes
 ) -> UpstreamConnection:
-    if instance.legs is not None:
-        await instance.legs.approach()
+    lot = await instance.legs.approach() if instance.legs is not None else None
     context = instance.context()
     if context is not None:
         connection = await _connect_secured(instance, loop, context, preamble)
@@ -57,7 +56,7 @@ async def _connect(
             lambda: UpstreamConnection(instance, loop, sole=bool(preamble)), instance.host, instance.port
         )
     if instance.legs is not None:
-        instance.legs.take(connection)
+        instance.legs.take(connection, lot)
     if preamble and context is None:
         connection.transport.write(preamble)
     return connection

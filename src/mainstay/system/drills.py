@@ -248,7 +248,8 @@ class Drills(Section):
 
     disk: dict[Slug, File] = Field(default_factory=dict)
     """By service, the folder that `disk` fills: one that is a file system of its own (a tmpfs, a volume), so that nobody
-    else is without room. None by default, and then that drill is not there."""
+    else is without room. While the system itself runs, a drill of its copy fills it only if a value of `env` names it, so that
+    only the copy uses it. None by default, and then that drill is not there."""
 
     def expected(self, fault: str, target: Sequence[str]) -> Expect:
         """Give what may happen in a cell: by what is said most exactly, of equals by the first.

@@ -45,12 +45,14 @@ LEFT_OUT: tuple[tuple[str, ...], ...] = (
 _SECURE = "https"
 
 
-def copy(
+def copy(  # noqa: PLR0913 - the last by name
     system: System,
     folder: Path,
     ports: Mapping[str, int],
     env: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
+    *,
+    own: Mapping[str, Mapping[str, str]] | None = None,
 ) -> System:
     """Write a private copy of a system as `mainstay.yaml` (mode 600) into a folder (mode 700), and read it.
 
@@ -60,6 +62,7 @@ def copy(
         ports: Where the copy listens, by the keys of `Opening.key`: `services.web.listen`, `listeners.public.at`.
         env: Variables that its instances get, over those of the file and of its `drills.env`.
         environ: What `${NAME}` is taken from; by default the environment of this process.
+        own: By service, variables that only its instances get, over all others.
 
     Raises:
         SystemFileError: the file cannot be used any more, or the copy cannot.
@@ -71,7 +74,7 @@ def copy(
     document = read_document(text_of(system.file), environ)
     if document.problems or not isinstance(document.content, dict):  # it has changed between two readings
         raise SystemFileError(str(system.file), document.problems)
-    content = altered(document.content, system, ports, {**system.drills.env, **(env or {})})
+    content = altered(document.content, system, ports, {**system.drills.env, **(env or {})}, own or {})
     head = f"# A private copy of {json.dumps(str(system.file))} for a drill; it is removed when that ends.\n"
     file = folder / NAMES[0]
     try:
@@ -90,7 +93,11 @@ def copy(
 
 
 def altered(
-    content: Mapping[str, Any], system: System, ports: Mapping[str, int], env: Mapping[str, str]
+    content: Mapping[str, Any],
+    system: System,
+    ports: Mapping[str, int],
+    env: Mapping[str, str],
+    own: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     """Give what the copy's file says, of what the system's says; the arguments are those of `copy`."""
     told: dict[str, Any] = {"name": system.name, **_absolute(content, System, system.folder)}
@@ -111,8 +118,8 @@ def altered(
         if service.command is not None:
             mine = told["services"][name]
             mine["cwd"] = str(system.folder / service.cwd)
-            if env:
-                mine["env"] = {**mine.get("env", {}), **env}
+            if more := {**env, **own.get(name, {})}:
+                mine["env"] = {**mine.get("env", {}), **more}
     return told
 
 

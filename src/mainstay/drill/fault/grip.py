@@ -4,6 +4,7 @@ A grip is held by a process of its own (`hold`), which undoes it when nobody wan
 privileges on processes of the same user.
 """
 
+import contextlib
 import os
 import resource
 import signal
@@ -11,10 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mainstay.drill.fault.intent import Intent, is_that, send
+from mainstay.drill.fault.faketime import RIGHT
+from mainstay.drill.fault.intent import Intent, is_that, put, send
 from mainstay.supervisor import procfs
 from mainstay.supervisor.orphan import of_instance
 
@@ -22,6 +26,7 @@ PATIENCE = 5.0
 """Seconds in which what was done has to show."""
 LOOK = 0.005
 _FULL = 4096
+_CLOCK_SLACK = 5.0
 _CHUNK = 2**20
 
 
@@ -237,11 +242,16 @@ def _has(pid: int, name: str) -> int:
     return pages * resource.getpagesize()
 
 
-_SPIN = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    for _ in range(100_000):\n        pass\n"
+_SPIN = """
+import os, sys
+while os.getppid() == int(sys.argv[1]):
+    for _ in range(100_000):
+        pass
+"""
 
 
 class Busy(Grip):
-    """Processes that compute; each ends when the one that started it has."""
+    """Processes that compute, as nice as the instance is; each ends when the one that started it has."""
 
     def __init__(self, order: Order, intent: Intent) -> None:
         super().__init__(order, intent)
@@ -249,12 +259,16 @@ class Busy(Grip):
 
     def take(self) -> str:
         """Start one for each processor that may be used."""
-        self.expect()
+        found = self.expect()
         self.intent.add()
+        # Told by number: when it is looked up by a process that has only just begun, its parent may be gone already.
+        words = [sys.executable, "-I", "-c", _SPIN, str(os.getpid())]
         for _ in os.sched_getaffinity(0):
-            self._spinning.append(
-                subprocess.Popen([sys.executable, "-I", "-c", _SPIN], stdin=subprocess.DEVNULL)  # noqa: S603
-            )
+            self._spinning.append(subprocess.Popen(words, stdin=subprocess.DEVNULL))  # noqa: S603
+        for one in self._spinning:
+            # Where we may not be as eager as the instance, we are as eager as we may.
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, one.pid, os.getpriority(os.PRIO_PROCESS, found[0][0]))
         if not until(lambda: all(_used(one.pid) for one in self._spinning)):
             raise Failed("the processes that are to compute got no time on a processor")
         return f"{len(self._spinning)} processes compute"
@@ -320,15 +334,37 @@ class Clock(Grip):
     """The clock that processes see, moved by libfaketime, which they were started with."""
 
     def take(self) -> str:
-        """Move it."""
+        """Move it, and see whether the instance's answers tell the new time."""
         file, by = Path(self.order.parameters["file"]), float(self.order.parameters["by"])
         found = self.expect()
-        without = [pid for pid, _ in found if not _has_faketime(pid)]
-        if without:
-            raise Failed(f"{_words(without)} was not started with libfaketime")
-        self.intent.add({"write": [str(file), "+0"]})
-        file.write_text(f"{by:+f}", encoding="ascii")
-        return f"{_words([pid for pid, _ in found])}: the clock is {by:+g} s off"
+        if not any(_has_faketime(pid) for pid, _ in found):
+            raise Failed(
+                f"libfaketime is not loaded in {_words([pid for pid, _ in found])}: is it linked statically?"
+            )
+        before = self._off(found)
+        self.intent.add({"write": [str(file), RIGHT]})
+        put(file, f"{by:+g}\n")
+        if before is None:
+            return f"{file} says {by:+g} s; its answers have no Date by which that could be seen"
+        if not until(lambda: abs((self._off(found) or 0.0) - by) < _CLOCK_SLACK):
+            raise Failed(
+                "its answers tell the right time as before (Date): it does not ask libc what time it is"
+            )
+        return f"its answers tell a time that is {by:+g} s off (Date)"
+
+    def _off(self, found: Sequence[tuple[int, int]]) -> float | None:
+        """Give how far the time is off that an answer tells, in seconds; None when none does."""
+        ports = {procfs.environ(pid).get("PORT", "") for pid, _ in found}
+        for port in ports:
+            with contextlib.suppress(OSError, HTTPException, ValueError, TypeError):
+                connection = HTTPConnection("127.0.0.1", int(port), timeout=1.0)
+                try:
+                    connection.request("GET", str(self.order.parameters["path"]))
+                    told = parsedate_to_datetime(connection.getresponse().headers["Date"])
+                finally:
+                    connection.close()
+                return told.timestamp() - time.time()
+        return None
 
 
 def _has_faketime(pid: int) -> bool:

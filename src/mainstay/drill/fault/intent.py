@@ -8,7 +8,7 @@ be taken any number of times.
 {"signal": [pid, started, number]}  the process, if it is still that one, gets the signal
 {"limit": [pid, started, name, n]}  its soft limit of that name is set back
 {"remove": path}                    the file is removed
-{"write": [path, text]}             the file says this
+{"write": [path, text]}             the file says this, if its folder is still there
 {"run": [word, ...]}                the command is run, and waited for
 =================================== ===============================================================
 """
@@ -123,7 +123,8 @@ def _take(step: Step) -> None:
         Path(step["remove"]).unlink(missing_ok=True)
     elif "write" in step:
         path, said = step["write"]
-        Path(path).write_text(said, encoding="ascii")
+        with contextlib.suppress(FileNotFoundError):
+            put(Path(path), said)
     elif "run" in step:
         ended = subprocess.run(  # noqa: S603 - our own command
             step["run"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
@@ -131,6 +132,13 @@ def _take(step: Step) -> None:
         # 5: it runs already, which is what was wanted.
         if ended.returncode not in (0, 5):
             raise OSError(ended.stderr.decode(errors="replace").strip() or f"exit code {ended.returncode}")
+
+
+def put(path: Path, said: str) -> None:
+    """Have a file say something else; who reads it sees all of one or all of the other."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_text(said, encoding="ascii")
+    beside.replace(path)
 
 
 def is_that(pid: int, started: int) -> bool:

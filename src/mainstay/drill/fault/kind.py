@@ -118,29 +118,34 @@ _ALL = (
     ),
     _process(
         "cpu", "processor busy", RESOURCE,
-        "A process for each processor that does nothing but compute, at the instance's own priority.",
+        "A process for each processor that does nothing but compute, as nice as the instance. All that runs on the"
+        " machine feels it, the gateway as well.",
         "they end",
     ),
     _process(
         "memory", "no more memory", RESOURCE,
-        "The address space of the instance's processes (RLIMIT_AS) is limited to what they have: they get no more"
-        " memory.",
+        "The address space of the instance's processes (RLIMIT_AS) is limited to what they have: who asks for more"
+        " gets none, as Python tells by MemoryError, and Node ends by. Who has enough does not notice.",
         "the limit is as it was",
     ),
     _process(
         "files", "no file descriptors", RESOURCE,
         "The instance's limit of open files (RLIMIT_NOFILE) is set to as many as it has open: it can open nothing"
-        " more, and accept no connection.",
+        " more, and accept no connection. Those that it has go on.",
         "the limit is as it was",
     ),
     _process(
         "disk", "disk full", RESOURCE,
-        "A file takes all that is free in the service's `drills.disk` folder, which must be a file system of its own.",
+        "A file takes all that is free in the service's `drills.disk` folder, which must be a file system of its own,"
+        " and at most `most` bytes. Not while the system itself runs beside its copy, unless `drills.env` names the"
+        " folder: only the copy uses it then.",
         "the file is removed", aim=SERVICE, parameters={"most": 2**30},
     ),
     _process(
         "clock", "clock jump", TIMING,
-        "The clock that the instance sees jumps, through libfaketime, in a private copy of the system only.",
+        "The clock that the instance sees jumps; the monotonic one does not. In a private copy only, whose service is"
+        " started with libfaketime, which has to be installed. What does not ask libc for the time, as programs in Go,"
+        " does not see it.",
         "the clock is right again", parameters={"by": 3600.0},
     ),
     _traffic(

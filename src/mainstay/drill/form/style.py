@@ -34,7 +34,6 @@ tbody th small{display:block;font-weight:400;color:var(--soft);white-space:norma
 .n{text-align:right;font-variant-numeric:tabular-nums}
 .grid{width:auto}
 .grid td{padding:5px;min-width:190px;max-width:290px}
-.grid tbody th{width:1%}
 .cell{display:block;border-radius:8px;padding:6px 11px;text-decoration:none;line-height:1.3;border:1px solid transparent}
 .cell b{font-size:13px;letter-spacing:.02em;font-weight:650}
 .cell small{display:block;font-size:12.5px;font-variant-numeric:tabular-nums;opacity:.92}
@@ -52,7 +51,8 @@ article h3{margin:0;font-size:19px;letter-spacing:-.01em}
 article h3 span{font-weight:400;color:var(--soft)}
 .why{margin:6px 0 12px;color:var(--ink)}
 .why em{color:var(--soft);font-style:normal}
-figure{margin:10px 0 0}
+figure{margin:10px 0 0;overflow-x:auto}
+figure .chart{min-width:660px}
 figcaption{font-size:13px;color:var(--soft);margin-bottom:2px}
 .chart{display:block;width:100%;height:auto;font:11.5px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif}
 .chart text{fill:var(--soft)}
@@ -74,7 +74,8 @@ figcaption{font-size:13px;color:var(--soft);margin-bottom:2px}
 .legend{display:flex;flex-wrap:wrap;gap:4px 20px;margin:0 0 14px;padding:0;list-style:none;font-size:13px;color:var(--soft)}
 .legend .chart{display:inline-block;width:26px;height:12px;vertical-align:-1px;margin-right:7px}
 .numbers{display:flex;flex-wrap:wrap;gap:1px;margin:14px 0 12px;background:var(--line);border:1px solid var(--line);border-radius:9px;overflow:hidden}
-.numbers div{background:var(--card);padding:8px 14px;flex:1 0 128px}
+.numbers div{background:var(--card);padding:8px 14px;flex:1 0 auto}
+.numbers dt,.numbers dd{white-space:nowrap}
 .numbers dt{font-size:12.5px;color:var(--soft)}
 .numbers dd{margin:0;font-size:16.5px;font-weight:600;font-variant-numeric:tabular-nums}
 .numbers dd.hurt{color:var(--bad)}
@@ -88,7 +89,7 @@ figcaption{font-size:13px;color:var(--soft);margin-bottom:2px}
 .words dd{margin:0}
 footer{padding:30px 24px 50px;color:var(--soft);font-size:13px}
 @media (max-width:640px){h1{font-size:29px}article{padding:16px}.facts,.words{grid-template-columns:1fr}.facts dd{margin-bottom:6px}}
-@media print{:root{color-scheme:light}body{background:#fff;font-size:11pt}.top{padding-top:14px}article,.scroll,tr{break-inside:avoid}
+@media print{:root{color-scheme:light}figure .chart{min-width:0}body{background:#fff;font-size:11pt}.top{padding-top:14px}article,.scroll,tr{break-inside:avoid}
 h2{break-after:avoid}.scroll{overflow:visible}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """.strip()
 """The style sheet. No colour stands alone: each verdict has its sign and its word, and what failed is hatched."""

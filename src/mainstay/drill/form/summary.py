@@ -39,6 +39,8 @@ def _cells(report: Mapping[str, Any]) -> str:
     kept = f" ({accepted:,} of these as the system file accepts)" if accepted else ""
     if met == len(done):
         return f"{told}, and {'it' if met == 1 else 'all'} came out as expected{kept}."
+    if not met:
+        return f"{told}, and {'did not come' if len(done) == 1 else 'none came'} out as expected."
     return f"{told}: {met:,} came out as expected{kept}, and {len(done) - met:,} did not."
 
 

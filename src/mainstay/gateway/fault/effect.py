@@ -43,12 +43,26 @@ class Effect:
     """It is about answers of HTTP."""
     cuts = False
     """It ends the connections that there are."""
+    late = False
+    """Its time begins with the first piece, not with the connection."""
+    resets = False
+    """When its time is over, the connection is reset; otherwise it ends in order."""
 
     def __init__(self, spec: FaultSpec, dice: Dice, count: Count) -> None:
         self.spec = spec
         self.dice = dice
         self.count = count
         self.over = asyncio.Event()
+
+    def goes(self, *, down: bool) -> bool:
+        """Tell whether it acts in this direction; `down`: from the instance to us."""
+        return self.spec.direction != (TO if down else FROM)
+
+    def hits(self) -> bool:
+        """Tell, for the next connection, whether it acts on it."""
+        toxicity = self.spec.numbers.get("toxicity", 1.0)
+        # No chance where there is no choice: else a seed would mean something else than it did.
+        return toxicity >= 1.0 or self.dice.random() < toxicity
 
     def refusal(self, host: str) -> OSError | None:  # noqa: ARG002 - for those that refuse
         """Give the error with which a connection is not made."""
@@ -62,12 +76,24 @@ class Effect:
         """Give the seconds that a piece of so many bytes takes longer."""
         return 0.0
 
-    def slice(self) -> int | None:
-        """Give how many bytes a piece may have at most."""
+    def slice(self, *, down: bool) -> int | None:  # noqa: ARG002 - for those that slice
+        """Give how many bytes the next piece may have at most."""
         return None
 
+    def room(self, lane: "Lane") -> int | None:  # noqa: ARG002 - for those that limit
+        """Give how many bytes may come through before the connection ends."""
+        return None
+
+    def life(self) -> float | None:
+        """Give the seconds after which a connection ends."""
+        return None
+
+    def parting(self, *, down: bool) -> float:  # noqa: ARG002 - for those that delay it
+        """Give the seconds that the end of the connection comes later, behind what was said last."""
+        return 0.0
+
     def holds(self, *, down: bool) -> bool:  # noqa: ARG002 - for those that hold
-        """Tell whether nothing comes through; `down`: from the instance to us."""
+        """Tell whether nothing comes through."""
         return False
 
     def strikes(self) -> bool:
@@ -75,28 +101,41 @@ class Effect:
         return self.dice.random() < self.spec.numbers["share"]
 
 
+Lot = dict[Effect, bool]
+"""Whether a fault acts on this connection; what is not there is not decided."""
+
+
+def drawn(lot: Lot, effect: Effect) -> bool:
+    """Tell whether it acts on this connection, and let chance decide where that was not told."""
+    if effect not in lot:
+        lot[effect] = effect.hits()
+    return lot[effect]
+
+
 class Lane:
     """What an effect remembers of one direction of one leg."""
 
-    __slots__ = ("down", "free")
+    __slots__ = ("down", "free", "passed")
 
     def __init__(self, *, down: bool) -> None:
         self.down = down
         """From the instance to us."""
         self.free: dict[Effect, float] = {}
         """When a narrow link has passed on all that it was given."""
+        self.passed: dict[Effect, int] = {}
+        """Bytes that it was given while a limit was there."""
 
 
 class Latency(Effect):
-    """What comes from an instance comes later; a round trip takes one delay longer, that of a connection too."""
+    """What comes that way comes later; a round trip takes one delay longer, that of a connection too."""
 
     def approach(self, now: float) -> float:
-        """Delay the answer to a SYN."""
-        return self._delay(now)
+        """Delay a SYN, or the answer to it."""
+        return sum(self._delay(now) for down in (True, False) if self.goes(down=down))
 
     def delay(self, now: float, size: int, lane: Lane) -> float:  # noqa: ARG002 - all take as long
-        """Delay what comes from the instance."""
-        return self._delay(now) if lane.down else 0.0
+        """Delay what goes that way."""
+        return self._delay(now) if self.goes(down=lane.down) else 0.0
 
     def _delay(self, now: float) -> float:
         told = self.spec.numbers
@@ -111,13 +150,56 @@ class Bandwidth(Effect):
 
     def delay(self, now: float, size: int, lane: Lane) -> float:
         """Wait for all that was given before, and for its own length."""
+        if not self.goes(down=lane.down):
+            return 0.0
         free = max(now, lane.free.get(self, 0.0)) + size / self.spec.numbers["rate"]
         lane.free[self] = free
         return free - now
 
-    def slice(self) -> int | None:
+    def slice(self, *, down: bool) -> int | None:
         """Trickle."""
-        return max(_LEAST_SLICE, int(self.spec.numbers["rate"] * _BEAT))
+        return max(_LEAST_SLICE, int(self.spec.numbers["rate"] * _BEAT)) if self.goes(down=down) else None
+
+
+class Slices(Effect):
+    """What was said at once comes in small pieces, with a pause after each."""
+
+    def delay(self, now: float, size: int, lane: Lane) -> float:
+        """Come after the pauses of those before."""
+        if not size or not self.goes(down=lane.down):
+            return max(0.0, lane.free.get(self, 0.0) - now)
+        begin = max(now, lane.free.get(self, 0.0))
+        lane.free[self] = begin + self.spec.numbers["delay"]
+        return begin - now
+
+    def slice(self, *, down: bool) -> int | None:
+        """Be about as large as told."""
+        if not self.goes(down=down):
+            return None
+        size, variation = int(self.spec.numbers["size"]), int(self.spec.numbers["variation"])
+        return max(1, size - variation + self.dice.below(2 * variation + 1))
+
+
+class Limit(Effect):
+    """So many bytes come through on a connection, and then it ends."""
+
+    def room(self, lane: Lane) -> int | None:
+        """Give what is left."""
+        if not self.goes(down=lane.down):
+            return None
+        return max(0, int(self.spec.numbers["bytes"]) - lane.passed.get(self, 0))
+
+
+class SlowClose(Effect):
+    """The end of a connection comes later than what was said last."""
+
+    def delay(self, now: float, size: int, lane: Lane) -> float:  # noqa: ARG002 - whenever
+        """Delay what has no bytes."""
+        return 0.0 if size else self.parting(down=lane.down)
+
+    def parting(self, *, down: bool) -> float:
+        """Delay it."""
+        return self.spec.numbers["delay"] if self.goes(down=down) else 0.0
 
 
 class Loss(Effect):
@@ -127,9 +209,9 @@ class Loss(Effect):
         """Send a SYN again."""
         return self._again(_SYN)
 
-    def delay(self, now: float, size: int, lane: Lane) -> float:  # noqa: ARG002 - likewise
+    def delay(self, now: float, size: int, lane: Lane) -> float:  # noqa: ARG002 - chance alone
         """Send a piece again, after a timeout that doubles each time."""
-        return self._again(self.spec.numbers["rto"])
+        return self._again(self.spec.numbers["rto"]) if self.goes(down=lane.down) else 0.0
 
     def _again(self, timeout: float) -> float:
         waited = 0.0
@@ -150,15 +232,34 @@ class Partition(Effect):
 
     def holds(self, *, down: bool) -> bool:
         """Hold back what goes in that direction."""
-        return self.spec.direction != (TO if down else FROM)
+        return self.goes(down=down)
 
 
 class Silent(Effect):
     """A connection is accepted, as the kernel does for a process that stands still, and nothing is read or said."""
 
-    def holds(self, *, down: bool) -> bool:  # noqa: ARG002 - both
-        """Hold back everything."""
-        return True
+    def holds(self, *, down: bool) -> bool:
+        """Hold back everything that goes that way."""
+        return self.goes(down=down)
+
+    def life(self) -> float | None:
+        """End when that was told."""
+        return self.spec.numbers["after"] or None
+
+
+class Cut(Effect):
+    """What comes first is held back, and some time after it the connection is reset."""
+
+    late = True
+    resets = True
+
+    def holds(self, *, down: bool) -> bool:
+        """Hold back what would have come in time."""
+        return self.goes(down=down)
+
+    def life(self) -> float | None:
+        """End then, or at once."""
+        return self.spec.numbers["after"]
 
 
 class Refuse(Effect):
@@ -193,6 +294,10 @@ _EFFECTS: dict[str, Callable[[FaultSpec, Dice, Count], Effect]] = {
     "loss": Loss,
     "partition": Partition,
     "silent": Silent,
+    "cut": Cut,
+    "limit": Limit,
+    "slices": Slices,
+    "slow-close": SlowClose,
     "refuse": Refuse,
     "dns": Dns,
 }

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from mainstay.gateway.fault.answer import CUT, END, HALT, Answer, Item, error
-from mainstay.gateway.fault.effect import Effect, Lane
+from mainstay.gateway.fault.effect import Effect, Lane, Lot, drawn
 from mainstay.gateway.http.connection import UpstreamConnection
 from mainstay.gateway.tcp.relay import End, reset
 from mainstay.gateway.tcp.waiting import Waiting
@@ -32,6 +32,10 @@ MOST_DOWN = 2**20
 _EOF: Final = "eof"
 _LOST: Final = "lost"
 _CLOSE: Final = "close"
+_OVER: Final = "over"
+"""It ends in order, for both sides."""
+_WEIGHT = 256
+"""Bytes that a piece takes beside its own."""
 _SOON = 0.0005
 
 
@@ -55,13 +59,20 @@ class _Piece:
 class _Way(Lane):
     """One direction, and what is on its way there."""
 
-    __slots__ = ("pieces", "size", "timer")
+    __slots__ = ("pieces", "shut", "size", "timer")
 
     def __init__(self, *, down: bool) -> None:
         super().__init__(down=down)
         self.pieces: deque[_Piece] = deque()
         self.size = 0
         self.timer: asyncio.TimerHandle | None = None
+        self.shut = False
+        """A limit has been reached; what comes behind it goes nowhere."""
+
+    @property
+    def weight(self) -> int:
+        """Give how much it keeps, in bytes; pieces may be as small as one."""
+        return self.size + _WEIGHT * len(self.pieces)
 
     def stop(self) -> None:
         """Arrive nowhere."""
@@ -75,12 +86,15 @@ class _Way(Lane):
 class Leg(asyncio.Transport, asyncio.Protocol):
     """One connection to an instance, with faults."""
 
-    def __init__(self, legs: "Legs", inner: asyncio.Protocol, *, check: bool = False) -> None:
+    def __init__(
+        self, legs: "Legs", inner: asyncio.Protocol, lot: Lot | None = None, *, check: bool = False
+    ) -> None:
         """Be ready to stand before `inner`.
 
         Args:
             legs: All those of the instance.
             inner: Whose connection it is.
+            lot: Which faults act on it, as far as that is decided.
             check: It is for a health check, which has no faults of answers.
         """
         super().__init__()
@@ -89,6 +103,9 @@ class Leg(asyncio.Transport, asyncio.Protocol):
         self._legs = legs
         self._loop = legs.loop
         self._check = check
+        self._lot: Lot = {} if lot is None else lot
+        # Until it is ended by a fault.
+        self._timers: dict[Effect, asyncio.TimerHandle] = {}
         # Faults that this check has been counted for.
         self._counted: set[Effect] = set()
         self._up = _Way(down=False)
@@ -121,6 +138,7 @@ class Leg(asyncio.Transport, asyncio.Protocol):
         self._raw_full = isinstance(inner, UpstreamConnection) and inner.paused
         _give(inner, self)
         self.raw.set_protocol(self)
+        self._time_all()
 
     def _leave(self) -> None:
         """Go, if there is no more to do and the two can do without us."""
@@ -136,12 +154,18 @@ class Leg(asyncio.Transport, asyncio.Protocol):
 
     def began(self, effect: Effect) -> None:
         """Hear of a fault that begins."""
-        if effect.cuts and not self._check and not (self._closing or self._cut):
+        if self._check or self._closing or self._cut or not drawn(self._lot, effect):
+            return
+        if effect.cuts:
             self._note(effect)
             self._break()
+        elif not effect.late:
+            self._time(effect)
 
     def ended(self) -> None:
         """Hear of one that is over: what it held back is let go."""
+        for effect in [one for one in self._timers if one.over.is_set()]:
+            self._timers.pop(effect).cancel()
         if self._answer is not None and self._answer[0].over.is_set():
             for item in self._answer[1].let_go():
                 self._enter(self._down, item)
@@ -158,6 +182,7 @@ class Leg(asyncio.Transport, asyncio.Protocol):
         """Take the transport of a connection that is new."""
         self.raw = transport  # type: ignore[assignment]
         self.inner.connection_made(self)
+        self._time_all()
 
     def data_received(self, data: bytes) -> None:
         """Take what has come, spoil it if that is to be, and hand it on in time."""
@@ -220,7 +245,7 @@ class Leg(asyncio.Transport, asyncio.Protocol):
         self._answer = None
         self._swallowing = False
         self._counted.clear()
-        for effect in self._legs.effects:
+        for effect in self._effects():
             if effect.answers and effect.strikes():
                 to_head = method == b"HEAD "
                 if effect.spec.fault == "errors":
@@ -252,10 +277,15 @@ class Leg(asyncio.Transport, asyncio.Protocol):
             return
         self._closing = True
         self._down.stop()
-        if self._up.pieces and not self._raw_gone and not self._held(self._up):
-            self._up.pieces.append(_Piece(_CLOSE, monotonic(), None))
-        else:
-            self._end()
+        if not self._raw_gone and not self._held(self._up):
+            piece = _Piece(_CLOSE, monotonic(), None)
+            piece.delays = [(one, late) for one in self._effects() if (late := one.parting(down=False))]
+            if self._up.pieces or piece.delays:
+                self._up.pieces.append(piece)
+                if self._up.timer is None:
+                    self._pump(self._up)
+                return
+        self._end()
 
     def abort(self) -> None:
         """Cut it."""
@@ -282,6 +312,36 @@ class Leg(asyncio.Transport, asyncio.Protocol):
             self._loop.call_soon(self._lose, self._broken)
         else:
             reset(self.raw)
+
+    def _hang_up(self) -> None:
+        """End it for both sides, in order."""
+        if self._closing or self._cut or self._gone:
+            return
+        self.inner.eof_received()
+        if not self._closing:
+            self._closing = True
+            self._down.stop()
+            self._end()
+
+    def _time(self, effect: Effect) -> None:
+        """Let a fault end it in its time."""
+        life = effect.life()
+        if life is not None and effect not in self._timers:
+            self._timers[effect] = self._loop.call_later(life, self._expire, effect)
+
+    def _time_all(self) -> None:
+        for effect in self._effects():
+            if not effect.late:
+                self._time(effect)
+
+    def _expire(self, effect: Effect) -> None:
+        if self._closing or self._cut or self._gone:
+            return
+        self._note(effect)
+        if effect.resets:
+            self._break()
+        else:
+            self._hang_up()
 
     def is_closing(self) -> bool:
         """Tell whether it is closed, or about to be, as far as its protocol may know."""
@@ -330,14 +390,34 @@ class Leg(asyncio.Transport, asyncio.Protocol):
 
     # --- what is on its way ---
 
+    def _effects(self) -> list[Effect]:
+        """Give those that act on this connection."""
+        return [effect for effect in self._legs.effects if drawn(self._lot, effect)]
+
     def _enter(self, way: _Way, item: Item, effect: Effect | None = None) -> None:
-        if isinstance(item, bytes):
-            most = min((size for one in self._legs.effects if (size := one.slice()) is not None), default=0)
-            if most and len(item) > most:
-                for at in range(0, len(item), most):
-                    self._put(way, item[at : at + most], effect)
-                return
-        self._put(way, item, effect)
+        if way.shut:
+            return
+        if not isinstance(item, bytes):
+            self._put(way, item, effect)
+            return
+        effects = self._effects()
+        limit = None
+        for one in effects:
+            room = one.room(way)
+            if room is not None:
+                way.passed[one] = way.passed.get(one, 0) + len(item)
+                if room <= len(item):
+                    item, limit = item[:room], one
+        at = 0
+        while at < len(item):
+            sizes = [size for one in effects if (size := one.slice(down=way.down)) is not None]
+            most = min(sizes, default=len(item))
+            self._put(way, item[at : at + most], effect)
+            at += most
+        if limit is not None:
+            self._note(limit)
+            self._put(way, _OVER, limit)
+            way.shut = True
 
     def _put(self, way: _Way, item: Item, by: Effect | None) -> None:
         if self._cut or (self._closing and way.down):
@@ -345,7 +425,9 @@ class Leg(asyncio.Transport, asyncio.Protocol):
         now = monotonic()
         piece = _Piece(item, now, by)
         size = len(item) if isinstance(item, bytes) else 0
-        for effect in self._legs.effects:
+        for effect in self._effects():
+            if effect.late and effect.goes(down=way.down):
+                self._time(effect)
             seconds = effect.delay(now, size, way)
             if seconds > 0.0:
                 piece.delays.append((effect, seconds))
@@ -380,7 +462,7 @@ class Leg(asyncio.Transport, asyncio.Protocol):
     def _held(self, way: _Way) -> bool:
         if way.down and (self._paused or self._gone):
             return True
-        if any(effect.holds(down=way.down) for effect in self._legs.effects):
+        if any(effect.holds(down=way.down) for effect in self._effects()):
             return True
         first = way.pieces[0] if way.pieces else None
         return (
@@ -395,12 +477,12 @@ class Leg(asyncio.Transport, asyncio.Protocol):
         if self._closing or self._cut or self._gone:
             return
         if way.down:
-            full = way.size > (MOST_DOWN // 2 if self._full_down else MOST_DOWN)
+            full = way.weight > (MOST_DOWN // 2 if self._full_down else MOST_DOWN)
             if full is not self._full_down:
                 self._full_down = full
                 self._read_or_not()
             return
-        full = way.size > (MOST_UP // 2 if self._full_up else MOST_UP)
+        full = way.weight > (MOST_UP // 2 if self._full_up else MOST_UP)
         if full is self._full_up:
             return
         self._full_up = full
@@ -423,6 +505,8 @@ class Leg(asyncio.Transport, asyncio.Protocol):
                     self.close()
         elif item == CUT:
             self._break()
+        elif item == _OVER:
+            self._hang_up()
         elif item == _LOST:
             self._lose(self._broken)
 
@@ -436,6 +520,8 @@ class Leg(asyncio.Transport, asyncio.Protocol):
                 self.raw.write_eof()
         elif item == _CLOSE:
             self.raw.close()
+        elif item == _OVER:
+            self._hang_up()
 
     def _lose(self, exc: Exception | None) -> None:
         if self._gone:
@@ -443,6 +529,9 @@ class Leg(asyncio.Transport, asyncio.Protocol):
         self._gone = True
         self._up.stop()
         self._down.stop()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
         self._legs.part(self)
         self.inner.connection_lost(exc)
 

@@ -6,7 +6,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from mainstay.gateway.fault.effect import Effect
+from mainstay.gateway.fault.effect import Effect, Lot, drawn
 from mainstay.gateway.fault.leg import Leg
 from mainstay.gateway.fault.spec import is_address
 from mainstay.gateway.http.connection import UpstreamConnection
@@ -58,19 +58,20 @@ class Legs:
         if not self.effects and not self.legs and self.instance.legs is self:
             self.instance.legs = None
 
-    def take(self, inner: UpstreamConnection | End | Waiting) -> None:
-        """Put a leg under a connection that has none."""
+    def take(self, inner: UpstreamConnection | End | Waiting, lot: Lot | None = None) -> None:
+        """Put a leg under a connection that has none, with the lot that `approach` gave."""
         if self.effects and not isinstance(inner.transport, Leg) and not inner.transport.is_closing():
-            Leg(self, inner).seat()
+            Leg(self, inner, lot).seat()
 
-    async def approach(self, *, check: bool = False) -> None:
-        """Wait for as long as making a connection takes longer.
+    async def approach(self, *, check: bool = False) -> Lot:
+        """Wait for as long as making a connection takes longer, and give which faults act on it.
 
         Raises:
             OSError: none can be made.
         """
+        lot: Lot = {}
         for effect in list(self.effects):
-            if effect.over.is_set():
+            if effect.over.is_set() or not drawn(lot, effect):
                 continue
             refusal = effect.refusal(self._name)
             wait = effect.approach(monotonic())
@@ -85,6 +86,7 @@ class Legs:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(None if wait == inf else wait):
                         await effect.over.wait()
+        return lot
 
     async def lead(self, inner: asyncio.Protocol) -> asyncio.Protocol:
         """Let a health check have the faults that traffic has; give what its connection is to be made for.
@@ -92,5 +94,5 @@ class Legs:
         Raises:
             OSError: none can be made.
         """
-        await self.approach(check=True)
-        return Leg(self, inner, check=True)
+        lot = await self.approach(check=True)
+        return Leg(self, inner, lot, check=True)

@@ -39,13 +39,13 @@ class FaultSpec:
     numbers: dict[str, float] = field(default_factory=dict)
     """Its parameters, all of them."""
     direction: str = BOTH
-    """Of a partition: which way nothing comes through, seen from the gateway."""
+    """Which way it acts, of those that have a direction: to the instance, from it, or both."""
 
     @property
     def parameters(self) -> dict[str, float | str]:
         """All that may be said of this kind."""
         told: dict[str, float | str] = dict(self.numbers)
-        return told | {"direction": self.direction} if KINDS[self.fault].directed else told
+        return told | {"direction": self.direction} if KINDS[self.fault].direction else told
 
     def aims_at(self, service: str, instance: str) -> bool:
         """Tell whether this instance has it."""
@@ -95,7 +95,7 @@ def asked(body: Any, targets: Mapping[str, Target], *, id_: str, seed: int, now:
     name = _one_of("fault", body.get("fault"), list(KINDS))
     service = _one_of("service", body.get("service"), list(targets))
     kind, target = KINDS[name], targets[service]
-    known = [*_OURS, *kind.numbers, *(["direction"] if kind.directed else [])]
+    known = [*_OURS, *kind.numbers, *(["direction"] if kind.direction else [])]
     for key in body:
         if key not in known:
             raise FaultProblem(f"{name} has no '{key}'; {_choices(key, sorted(known))}")
@@ -103,7 +103,7 @@ def asked(body: Any, targets: Mapping[str, Target], *, id_: str, seed: int, now:
     _refuse_misfits(name, service, target, instances)
     lease = lease_of(body.get("lease"))
     numbers = {key: _number(f"{name}.{key}", body.get(key), of) for key, of in kind.numbers.items()}
-    direction = _one_of(f"{name}.direction", body.get("direction", BOTH), list(DIRECTIONS))
+    direction = _one_of(f"{name}.direction", body.get("direction", kind.direction or BOTH), list(DIRECTIONS))
     own = Number(-_SEEDS, _SEEDS, seed, whole=True)
     seed = int(_number("seed", body.get("seed"), own))
     return FaultSpec(id_, name, service, instances, seed, now, now + lease, lease, numbers, direction)

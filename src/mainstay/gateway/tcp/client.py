@@ -162,11 +162,10 @@ class TcpClient(Passage):
             self._meet(made, now)
 
     async def _reach(self, instance: "Upstream") -> Waiting:
-        if instance.legs is not None:
-            await instance.legs.approach()
+        lot = await instance.legs.approach() if instance.legs is not None else None
         _, made = await self._worker.loop.create_connection(Waiting, instance.host, instance.port)
         if instance.legs is not None:
-            instance.legs.take(made)
+            instance.legs.take(made, lot)
         if instance.preamble:
             made.transport.write(write(instance.preamble, self._ends or ends_of(self.near.transport)))
         return made
