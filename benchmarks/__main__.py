@@ -1,8 +1,9 @@
-"""`python -m benchmarks`: the gateway against its peers; `survival`: what users see of failures; `load`: what the load of drills holds."""
+"""`python -m benchmarks`: the gateway against its peers; `survival`: what users see of failures; `load`: what the load of drills holds; `ledger`: a year of it."""
 
 import sys
 
 from benchmarks.gateway import suite
+from benchmarks.ledger import suite as ledger
 from benchmarks.load import suite as load
 from benchmarks.survival import suite as survival
 
@@ -10,5 +11,7 @@ if sys.argv[1:2] == ["survival"]:
     survival.main(sys.argv[2:])
 elif sys.argv[1:2] == ["load"]:
     sys.exit(load.main(sys.argv[2:]))
+elif sys.argv[1:2] == ["ledger"]:
+    sys.exit(ledger.main(sys.argv[2:]))
 else:
     suite.main()
