@@ -121,6 +121,7 @@ def test_what_a_former_drill_left_what_is_not_sent_and_what_is_not_kept_is_told(
 
     with Board(quiet=False) as board:
         board.tell({"event": "undone", "what": "freeze at [red]web-1"})
+        board.tell({"event": "not_kept", "because": "no space left on device"})
         board.tell(
             {"event": "left_out", "requests": [{"what": "POST /orders", "times": 3, "why": "it writes"}]}
         )

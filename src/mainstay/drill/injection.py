@@ -123,7 +123,9 @@ class Held:
             raise MainstayError(f"{self._order.fault} could not be undone: {'; '.join(self._undone['left'])}")
         if early and self._lasts:
             raise Unconfirmed(f"{self._order.fault}: {early}")
-        return ""
+        if "why" in self._undone:
+            raise Unconfirmed(f"{self._order.fault}: {self._undone['why']}")
+        return str(self._undone.get("shown", ""))
 
     def _say(self) -> None:
         assert self._process is not None

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +72,10 @@ class Instance:
 class Holder:
     """A process that holds a fault."""
 
-    def __init__(self, order: dict[str, Any], intent: Path) -> None:
+    def __init__(self, order: dict[str, Any], intent: Path, within: Sequence[str] = ()) -> None:
         self.intent = intent
         self.process = subprocess.Popen(
-            [*module("mainstay.drill.fault.hold"), json.dumps(order), str(intent)],
+            [*within, *module("mainstay.drill.fault.hold"), json.dumps(order), str(intent)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
@@ -126,9 +126,9 @@ def instance(run_dir: Path) -> Iterator[Callable[[str], Instance]]:
 def holder(run_dir: Path, tmp_path: Path) -> Iterator[Callable[..., Holder]]:
     made: list[Holder] = []
 
-    def hold(grip: str, *targets: str, **more: Any) -> Holder:
+    def hold(grip: str, *targets: str, within: Sequence[str] = (), **more: Any) -> Holder:
         order = {"fault": grip, "grip": grip, "run_dir": str(run_dir), "targets": targets} | more
-        made.append(Holder(order, tmp_path / f"{len(made)}.json"))
+        made.append(Holder(order, tmp_path / f"{len(made)}.json", within))
         return made[-1]
 
     yield hold

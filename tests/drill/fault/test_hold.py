@@ -152,9 +152,22 @@ def test_each_life_of_a_crash_loop_is_killed_until_it_is_over(instance: Start, h
 
     until(lambda: second.letter == "Z", "the second life ends")
     hold.let_go()
-    assert hold.heard()["event"] == "undone"
+    assert hold.heard()["shown"] == "and 1 more, each as soon as it was started"
     third = instance("web-1")
     assert answers(third.port)
+
+
+@pytest.mark.parametrize("grip", ["crash-loop", "slow-start"])
+def test_where_nothing_is_started_again_there_was_no_loop_and_no_slow_start(
+    instance: Start, holder: Hold, grip: str
+) -> None:
+    instance("web-1")
+    hold = holder(grip, "web-1", lease=30.0, parameters={"delay": 0.5})
+    assert hold.heard()["event"] == "held"
+
+    hold.let_go()
+
+    assert "no next process was started" in hold.heard()["why"]
 
 
 def test_the_next_life_starts_slowly(instance: Start, holder: Hold) -> None:

@@ -26,7 +26,7 @@ def test_a_report_that_is_as_expected_says_so(mixed):
 
     text = markdown(mixed | {"met": True, "cells": [fine]})
 
-    assert text.startswith("## ✅ shop: all 1 cell as expected")
+    assert text.startswith("## ✅ shop: 1 cell as expected")
     assert "<details>" not in text
 
 

@@ -78,6 +78,14 @@ class Grip:
         """Undo it; give what could not be undone."""
         return self.intent.undo()
 
+    def shown(self) -> str:
+        """Give what more can be told when it is over.
+
+        Raises:
+            Failed: it has not acted after all.
+        """
+        return ""
+
     def meant(self) -> list[tuple[int, int]]:
         """Give pid and start time of every process that is meant and lives."""
         if self.order.pids:
@@ -171,6 +179,10 @@ def is_stopped(pid: int, started: int) -> bool:
 class CrashLoop(Grip):
     """SIGKILL to one life after another."""
 
+    def __init__(self, order: Order, intent: Intent) -> None:
+        super().__init__(order, intent)
+        self._killed: set[tuple[int, int]] = set()
+
     def take(self) -> str:
         """Kill the first."""
         return _ended_by(self, signal.SIGKILL)
@@ -178,7 +190,14 @@ class CrashLoop(Grip):
     def look(self) -> None:
         """Kill the next, if there is one."""
         for pid, started in self.meant():
-            send(pid, started, signal.SIGKILL)
+            if send(pid, started, signal.SIGKILL):
+                self._killed.add((pid, started))
+
+    def shown(self) -> str:
+        """Give how many have followed."""
+        if not self._killed:
+            raise Failed("no next process was started while it went on, so that there was no loop")
+        return f"and {len(self._killed)} more, each as soon as it was started"
 
 
 class SlowStart(Grip):
@@ -188,6 +207,7 @@ class SlowStart(Grip):
         super().__init__(order, intent)
         self._stopped: dict[tuple[int, int], float] = {}
         self._seen: set[tuple[int, int]] = set()
+        self._late: list[tuple[int, int]] = []
 
     def take(self) -> str:
         """Kill the present life."""
@@ -202,10 +222,17 @@ class SlowStart(Grip):
             stop_all(self.intent, fresh)
             self._seen.update(fresh)
             self._stopped.update(dict.fromkeys(fresh, now))
+            self._late += fresh
         for one, since in list(self._stopped.items()):
             if now - since >= delay:
                 del self._stopped[one]
                 send(*one, signal.SIGCONT)
+
+    def shown(self) -> str:
+        """Give which were held up."""
+        if not self._late:
+            raise Failed("no next process was started while it went on, so that none was slow")
+        return f"{_words([pid for pid, _ in self._late])} stopped for {self.order.parameters['delay']:g} s at most"
 
 
 class Limit(Grip):

@@ -13,7 +13,8 @@ SIGINT, it undoes the fault, says so, and ends: so a drill that is killed leaves
 {"event": "ready"}                  it waits to be told to begin
 {"event": "held", "evidence": ...}  it is done; `began` tells since when, on the monotonic clock
 {"event": "failed", "why": ...}     it is not; what was done of it is undone
-{"event": "undone", "left": [...]}  it is over, and what could not be undone; `at` tells until when it acted
+{"event": "undone", "left": [...]}  it is over, and what could not be undone; `at` tells until when it acted, `shown` what
+                                    more can be told now, and `why` that it has not acted after all
 =================================== =====================================================
 """
 
@@ -66,8 +67,15 @@ def main(argv: list[str] | None = None) -> int:
         # Whatever went wrong: nothing is left broken.
         at = time.monotonic()
         left = grip.release()
-        say({"event": "undone", "left": left, "at": at})
+        say({"event": "undone", "left": left, "at": at, **(_shown(grip) if held else {})})
     return 0 if held and not left else 1
+
+
+def _shown(grip: Grip) -> dict[str, str]:
+    try:
+        return {"shown": grip.shown()}
+    except Failed as problem:
+        return {"why": str(problem)}
 
 
 def _grip(order: Order, intent: Intent) -> Grip:
