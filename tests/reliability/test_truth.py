@@ -1,7 +1,6 @@
 """Intervals of 95 % have to contain the truth in about 95 of 100 histories; `python -m benchmarks statistics` takes a thousand."""
 
 import pytest
-
 from benchmarks.statistics.truth import KINDS, Kind, contained
 
 FEW = 150
