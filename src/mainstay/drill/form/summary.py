@@ -24,7 +24,9 @@ def title(report: Mapping[str, Any]) -> str:
     """Give one line: whether it is as expected."""
     rows = report["cells"]
     if report["met"]:
-        return f"{report['system']}: {'all ' if len(rows) > 1 else ''}{counted(len(rows), 'cell')} as expected"
+        return (
+            f"{report['system']}: {'all ' if len(rows) > 1 else ''}{counted(len(rows), 'cell')} as expected"
+        )
     wrong = sum(not row["met"] for row in rows)
     return f"{report['system']}: {wrong:,} of {counted(len(rows), 'cell')} not as expected"
 
