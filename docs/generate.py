@@ -145,6 +145,10 @@ their own, which undoes them when the drill is gone.
 None needs privileges. What the machine, or what runs on it, does not allow is told as `INVALID`: a fault that did not act
 proves nothing. A fault that takes what is not installed is not begun, and told as `NOT_RUN` with what would help.
 
+What is not there: faults by `tc netem` or iptables. They take privileges and a kernel that has them, and go on when whoever made
+them is killed. Faults of traffic act on what passes through the gateway, and on that alone: `loss` is packet loss as TCP shows it, by
+pieces that come late.
+
 """
 
 _VERDICTS = """\

@@ -6,6 +6,7 @@ from mainstay.base.errors import SpecError
 from mainstay.drill.cell import cells, chosen, dependents, pairs, zone_of
 from mainstay.system.load import load
 from mainstay.system.schema import System
+from pki import Authority
 
 SHOP = """
 zones: [a, b]
@@ -103,3 +104,27 @@ def test_a_name_that_is_none_is_told_also_among_others(
 ) -> None:
     with pytest.raises(SpecError, match=said):
         chosen(cells(shop), faults, targets)
+
+
+def test_a_name_that_is_not_known_hits_an_address_that_has_one(tmp_path: Path) -> None:
+    addresses = 'addresses: ["http://10.0.0.1:80", "http://a.pay.example:81"]'
+    (tmp_path / "mainstay.yaml").write_text(
+        f"services: {{ pay: {{ {addresses}, listen: 'http://127.0.0.1:1' }} }}"
+    )
+
+    (cell,) = chosen(cells(load(tmp_path / "mainstay.yaml")), ["dns"])
+
+    assert cell.target.instances == ("a.pay.example:81",)
+
+
+def test_certificates_are_renewed_where_there_are_some(shop: System, tmp_path: Path) -> None:
+    Authority(tmp_path).issue("shop.example")
+    (tmp_path / "mainstay.yaml").write_text(
+        "services: { web: { command: run, listen: 'https://127.0.0.1:1',"
+        " tls: { cert: shop.example.crt, key: shop.example.key } } }"
+    )
+
+    secure = load(tmp_path / "mainstay.yaml")
+
+    assert names(shop, "certificate") == []
+    assert names(secure, "certificate") == ["gateway"]

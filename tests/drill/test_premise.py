@@ -9,7 +9,7 @@ import pytest
 
 from mainstay.drill.cell import cells, chosen
 from mainstay.drill.fault.faketime import Clocks
-from mainstay.drill.premise import missing, moving
+from mainstay.drill.premise import missing, prepared
 from mainstay.drill.stage import Stage
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system.load import load
@@ -98,15 +98,15 @@ def test_a_clock_does_not_move_of_who_cannot_read_how(staged: Staged, tmp_path: 
 def test_only_services_whose_clock_is_to_move_are_started_for_it(staged: Staged, tmp_path: Path) -> None:
     system = staged().system
 
-    async def prepared(*faults: str) -> dict[str, Any]:
+    async def variables(*faults: str) -> dict[str, Any]:
         wanted = chosen(cells(system), faults, ["web"])
-        async with moving(system, tmp_path / "clock", wanted) as (clocks, own):
-            assert (clocks.folder is not None) == bool(own)
-            return {name: dict(env) for name, env in own.items()}
+        async with prepared(system, tmp_path, wanted) as having:
+            assert (having.clocks.folder is not None) == bool(having.own.env)
+            return {name: dict(env) for name, env in having.own.env.items()}
 
-    assert asyncio.run(prepared("kill")) == {}
+    assert asyncio.run(variables("kill")) == {}
     assert not (tmp_path / "clock").exists()
-    own = asyncio.run(prepared("kill", "clock"))
+    own = asyncio.run(variables("kill", "clock"))
     assert list(own) == ["web"]
     assert own["web"]["LD_PRELOAD"].endswith(":/own.so")
     assert sorted(path.name for path in (tmp_path / "clock").glob("web-*")) == ["web-1", "web-2"]

@@ -1,12 +1,18 @@
 """The plugin for pytest, in a project of its own with one real system."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
+import jsonschema
 import pytest
+from typer.testing import CliRunner
 
+from mainstay.cli.app import command_line
 from mainstay.testing.result import Result
 
+PUBLISHED = Path(__file__).parents[2] / "docs" / "reference" / "drill-report.schema.json"
 PROJECT = """\
 import pytest
 
@@ -20,7 +26,7 @@ def test_a_death_is_survived(drill):
 async def _nothing(): pass
 
 def test_what_nobody_planned_is_told(drill):
-    with pytest.raises(Exception, match="no drill is like that: kil"):
+    with pytest.raises(Exception, match="no fault 'kil'.*did you mean 'kill'"):
         drill("kil", "web")
 """
 SYSTEM = f"""\
@@ -41,6 +47,15 @@ def pytest_run(folder, *words):
     )
 
 
+def show(folder):
+    """Give what is known of its drills, having written it in every form."""
+    forms = (
+        word for kind in ("junit", "markdown", "html") for word in (f"--{kind}", str(folder / f"it.{kind}"))
+    )
+    words = ["drill", "show", "--file", str(folder / "system.yaml"), "--json", *forms]
+    return json.loads(CliRunner().invoke(command_line(), words).stdout)
+
+
 @pytest.mark.e2e
 def test_a_project_drills_its_system_from_its_own_tests(tmp_path):
     (tmp_path / "system.yaml").write_text(SYSTEM)
@@ -52,7 +67,11 @@ def test_a_project_drills_its_system_from_its_own_tests(tmp_path):
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "2 passed" in ran.stdout
-    assert list((tmp_path / ".mainstay-system" / "drills" / "reports").iterdir())
+    (kept,) = (tmp_path / ".mainstay-system" / "drills" / "reports").iterdir()
+    jsonschema.validate(json.loads(kept.read_text()), json.loads(PUBLISHED.read_text()))
+    told = show(tmp_path)
+    jsonschema.validate(told, json.loads(PUBLISHED.read_text()))
+    assert [row["cell"] for row in told["cells"] if row["verdict"] == "SURVIVED"] == ["kill@web"]
 
 
 def test_without_a_system_file_the_test_fails_in_one_line(tmp_path):

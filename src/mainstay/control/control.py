@@ -171,12 +171,13 @@ class Control:
             self._try_log(self.system)
         if problems := self._traffic.keyring.open():
             raise EnvironmentProblem("\n".join(problems))
-        await self._undo_drills()
-        await self._open_ledger()
-        self._chores = asyncio.get_running_loop().create_task(self._do_chores())
-        taken_over = False
+        taken_over = known = False
         admin: socket.socket | None = None
         try:
+            await self._undo_drills()
+            await self._open_ledger()
+            self._chores = asyncio.get_running_loop().create_task(self._do_chores())
+            known = True
             taken_over = await self._take_over() > 0
             if self.chronicle is not None:
                 self.chronicle.begin(self._worker_names())
@@ -193,7 +194,10 @@ class Control:
                 admin.close()
             # What was serving users before this start is not taken from them by its failure; but who ends it before
             # it is done wants all of it to end.
-            goes_on = taken_over and not isinstance(problem, asyncio.CancelledError)
+            ended = isinstance(problem, asyncio.CancelledError)
+            if ended and not known:
+                await self._take_over()
+            goes_on = (taken_over or not known) and not ended
             await (self.abandon() if goes_on else self.stop())
             raise
         self.phase = "running"

@@ -22,7 +22,7 @@ from mainstay.drill.fault.intent import undo_left
 from mainstay.drill.fault.plug import kinds
 from mainstay.drill.history import History
 from mainstay.drill.journal import compared
-from mainstay.drill.premise import missing, moving
+from mainstay.drill.premise import missing, prepared
 from mainstay.drill.reading import seen
 from mainstay.drill.report import Terms, fingerprint, report, row, unplayed
 from mainstay.drill.scope import Scope, scope, waves
@@ -186,10 +186,10 @@ class Campaign:
             return
         env = self._system.drills.env
         async with (
-            moving(self._system, folder / "clock", chosen) as (clocks, own),
-            stage.private(self._system, folder / "copy", self._ask, self._tell, env, own=own) as where,
+            prepared(self._system, folder, chosen) as having,
+            stage.private(self._system, folder / "copy", self._ask, self._tell, env, own=having.own) as where,
         ):
-            where.clocks, where.original = clocks, self._run
+            where.clocks, where.certificates, where.original = having.clocks, having.certificates, self._run
             yield where
 
     def _conductor(self, where: Stage, folder: Path) -> Conductor:

@@ -157,7 +157,9 @@ def _services(system: System, kind: Kind) -> list[Target]:
         if not _makes_sense(system, name, service, kind):
             continue
         names = _names(name, service)
-        hit = names[:1] if kind.aim == INSTANCE else names
+        hit = names
+        if kind.aim == INSTANCE:
+            hit = _first_named(service) if kind.name == "dns" else names[:1]
         found.append(Target(name, name, tuple(hit)))
     return found
 
@@ -171,11 +173,16 @@ def _makes_sense(system: System, name: str, service: Service, kind: Kind) -> boo
         # The loss of all of a service says something only of those that need it.
         return False
     if kind.name == "dns":
-        return any(not _is_number(address.host) for address in service.addresses)
+        return bool(_first_named(service))
     if kind.means == TRAFFIC:
         # Only what comes through the gateway can be held up there; and of a TCP connection nobody knows what is said.
         return system.listener_of(name) is not None and not (kind.http and service.is_tcp)
     return True
+
+
+def _first_named(service: Service) -> list[str]:
+    """Give the first address that takes a look-up."""
+    return [one.authority for one in service.addresses if not _is_number(one.host)][:1]
 
 
 def _is_number(host: str) -> bool:
@@ -204,5 +211,7 @@ def _itself(system: System, kind: Kind) -> list[Target]:
     if kind.aim != SYSTEM:
         return []
     if kind.name == "worker-kill" and not system.openings():
+        return []
+    if kind.name == "certificate" and not any(one.entrance.tls for one in system.openings().values()):
         return []
     return [Target(GATEWAY, "", ())]

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 from mainstay.base.errors import MainstayError
 from mainstay.base.program import module
 from mainstay.drill.cell import Cell
-from mainstay.drill.fault.grip import Order
+from mainstay.drill.fault.grip import Failed, Order
 from mainstay.drill.fault.intent import take_back
 from mainstay.drill.fault.kind import ACT, PLUGGED, TRAFFIC
+from mainstay.drill.renewal import renewed
 from mainstay.drill.stage import Stage
 from mainstay.supervisor import procfs
 
@@ -247,10 +248,12 @@ class Operation:
             if self._cell.kind.name == "rolling":
                 await self._stage.post(f"/v1/services/{self._cell.target.service}/restart", {}, patience=None)
                 return f"every instance of {self._cell.target.service} was replaced"
+            if self._cell.kind.name == "certificate":
+                return await renewed(self._stage)
             for _ in range(_RELOADS):
                 await self._stage.post("/v1/reload", {}, patience=None)
                 await asyncio.sleep(_PAUSE)
-        except MainstayError as problem:
+        except (MainstayError, Failed) as problem:
             raise Unconfirmed(str(problem)) from problem
         return f"the system file was read again {_RELOADS} times"
 

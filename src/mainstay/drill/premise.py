@@ -3,45 +3,56 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from mainstay.drill.cell import Cell, instances
 from mainstay.drill.fault import faketime
+from mainstay.drill.fault.certificate import NOT_MADE, Certificates, certificates
 from mainstay.drill.fault.faketime import NOWHERE, Clocks
 from mainstay.drill.stage import Stage
 from mainstay.system.schema import System
+from mainstay.system.twin import OWN, Own
 
 CLOCK = "clock"
 DISK = "disk"
+CERTIFICATE = "certificate"
+
+
+class Prepared(NamedTuple):
+    """What a private copy is started with, so that all can be played that was chosen."""
+
+    clocks: Clocks = NOWHERE
+    certificates: Certificates = NOT_MADE
+    own: Own = OWN
 
 
 @asynccontextmanager
-async def moving(
-    system: System, folder: Path, chosen: Sequence[Cell]
-) -> AsyncIterator[tuple[Clocks, Mapping[str, Mapping[str, str]]]]:
-    """Prepare that clocks can be moved in a copy of a system, where that is among what is to be played.
+async def prepared(system: System, folder: Path, chosen: Sequence[Cell]) -> AsyncIterator[Prepared]:
+    """Prepare a private copy for what is to be played there.
 
     Args:
         system: The system.
-        folder: A folder that is made if it takes one.
+        folder: Where folders are made for what that takes.
         chosen: What is to be played.
-
-    Returns:
-        What the stage has to know, and the variables that the instances of each service have to be started with.
     """
-    services = {part.target.service for cell in chosen for part in cell.parts if part.kind.name == CLOCK}
-    if not services:
-        yield NOWHERE, {}
-        return
-    began, known = time.time(), instances(system)
-    names = [name for service in services for name in known[service]]
-    clocks = await asyncio.to_thread(faketime.clocks, folder, names)
+    parts = [part for cell in chosen for part in cell.parts]
+    services = {part.target.service for part in parts if part.kind.name == CLOCK}
+    began, clocks, made = time.time(), NOWHERE, NOT_MADE
+    if services:
+        known = instances(system)
+        names = [name for service in services for name in known[service]]
+        clocks = await asyncio.to_thread(faketime.clocks, folder / "clock", names)
+    if any(part.kind.name == CERTIFICATE for part in parts):
+        made = await asyncio.to_thread(certificates, system, folder / "certificates")
+    env = {service: clocks.env(_preloaded(system, service)) for service in services}
     try:
-        yield clocks, {service: clocks.env(_preloaded(system, service)) for service in services}
+        yield Prepared(clocks, made, Own(env, made.files))
     finally:
-        faketime.sweep(began)
+        if services:
+            faketime.sweep(began)
 
 
 def _preloaded(system: System, service: str) -> str:
@@ -59,6 +70,8 @@ def _missing(stage: Stage, cell: Cell) -> str:
         return _clock(stage, cell)
     if cell.kind.name == DISK:
         return _disk(stage, cell.target.service)
+    if cell.kind.name == CERTIFICATE:
+        return stage.certificates.trouble
     return ""
 
 

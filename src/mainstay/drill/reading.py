@@ -13,6 +13,7 @@ from mainstay.drill.verdict import Seen
 
 BIN = 0.1
 """Seconds of one step of the timeline: the time in which people notice a delay."""
+_WARNING = "CertificateNearedExpiry"
 _WELL = ("up", "suspect")
 _LOSS = (
     "InstanceExited",
@@ -133,6 +134,8 @@ def _shows(cell: Cell, fact: Mapping[str, Any]) -> bool:
     instance = fact.get("instance")
     if instance is not None and cell.touches and instance not in cell.touches:
         return False
+    if fact["fact"] == _WARNING:
+        return cell.kind.name == "certificate"
     if fact["fact"] == "HealthChanged":
         return fact["after"] not in _WELL
     if fact["fact"] == "BreakerMoved":

@@ -13,6 +13,7 @@ from mainstay.base.dice import Dice
 from mainstay.base.errors import EnvironmentProblem, MainstayError, NotRunning
 from mainstay.drill import keeper
 from mainstay.drill.entry import Entry, entries
+from mainstay.drill.fault.certificate import NOT_MADE, Certificates
 from mainstay.drill.fault.faketime import NOWHERE, Clocks
 from mainstay.supervisor.port import Port, Ports
 from mainstay.supervisor.rundir import RunDir
@@ -59,6 +60,8 @@ class Stage:
         """Facts that were told and forgotten before anybody asked for them."""
         self.clocks: Clocks = NOWHERE
         """How its instances' clocks can be moved."""
+        self.certificates: Certificates = NOT_MADE
+        """What it shows in place of the system's own certificates."""
         self.original: RunDir | None = None
         """Of a private copy, the run directory of the system that it is a copy of, where that is known."""
         self._ask = ask
@@ -166,7 +169,7 @@ async def private(  # noqa: PLR0913 - the last by name
     tell: Tell,
     env: Mapping[str, str] | None = None,
     *,
-    own: Mapping[str, Mapping[str, str]] | None = None,
+    own: twin.Own = twin.OWN,
 ) -> AsyncIterator[Stage]:
     """Run a private copy of a system, and leave nothing of it: no process, port or file, also when this process is killed.
 
@@ -176,7 +179,7 @@ async def private(  # noqa: PLR0913 - the last by name
         ask: Asks it.
         tell: Told of news while it starts and ends.
         env: Variables that its instances get, over those of the file and of `drills.env` in it.
-        own: By service, variables that only its instances get, over all others.
+        own: What else only the copy has.
 
     Raises:
         SystemFileError: the system file cannot be used any more.

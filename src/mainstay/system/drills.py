@@ -40,7 +40,7 @@ TRAFFIC_FAULTS = (
 )
 RESOURCE_FAULTS = ("cpu", "memory", "files", "disk", "clock")
 ZONE_FAULTS = ("zone-kill", "zone-freeze", "zone-cut")
-OWN_FAULTS = ("worker-kill", "supervisor-kill", "reload", "rolling")
+OWN_FAULTS = ("worker-kill", "supervisor-kill", "reload", "rolling", "certificate")
 FAULTS = (*PROCESS_FAULTS, *TRAFFIC_FAULTS, *RESOURCE_FAULTS, *ZONE_FAULTS, *OWN_FAULTS)
 """What can be done to a system, by name."""
 FAULT_GROUP = "mainstay.faults"

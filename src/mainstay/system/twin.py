@@ -19,7 +19,7 @@ import os
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from mainstay.base.errors import EnvironmentProblem, SystemFileError
 from mainstay.system.document import read_document
@@ -45,6 +45,19 @@ LEFT_OUT: tuple[tuple[str, ...], ...] = (
 _SECURE = "https"
 
 
+class Own(NamedTuple):
+    """What only a copy has."""
+
+    env: Mapping[str, Mapping[str, str]] = {}
+    """By service, variables of its instances, over all others."""
+    certificates: Mapping[str, str] = {}
+    """Files that listeners read in place of the certificates and keys that the system file names, by absolute path."""
+
+
+OWN = Own()
+"""Nothing."""
+
+
 def copy(  # noqa: PLR0913 - the last by name
     system: System,
     folder: Path,
@@ -52,7 +65,7 @@ def copy(  # noqa: PLR0913 - the last by name
     env: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
     *,
-    own: Mapping[str, Mapping[str, str]] | None = None,
+    own: Own = OWN,
 ) -> System:
     """Write a private copy of a system as `mainstay.yaml` (mode 600) into a folder (mode 700), and read it.
 
@@ -62,7 +75,7 @@ def copy(  # noqa: PLR0913 - the last by name
         ports: Where the copy listens, by the keys of `Opening.key`: `services.web.listen`, `listeners.public.at`.
         env: Variables that its instances get, over those of the file and of its `drills.env`.
         environ: What `${NAME}` is taken from; by default the environment of this process.
-        own: By service, variables that only its instances get, over all others.
+        own: What else only the copy has.
 
     Raises:
         SystemFileError: the file cannot be used any more, or the copy cannot.
@@ -74,7 +87,7 @@ def copy(  # noqa: PLR0913 - the last by name
     document = read_document(text_of(system.file), environ)
     if document.problems or not isinstance(document.content, dict):  # it has changed between two readings
         raise SystemFileError(str(system.file), document.problems)
-    content = altered(document.content, system, ports, {**system.drills.env, **(env or {})}, own or {})
+    content = altered(document.content, system, ports, {**system.drills.env, **(env or {})}, own)
     head = f"# A private copy of {json.dumps(str(system.file))} for a drill; it is removed when that ends.\n"
     file = folder / NAMES[0]
     try:
@@ -97,7 +110,7 @@ def altered(
     system: System,
     ports: Mapping[str, int],
     env: Mapping[str, str],
-    own: Mapping[str, Mapping[str, str]],
+    own: Own,
 ) -> dict[str, Any]:
     """Give what the copy's file says, of what the system's says; the arguments are those of `copy`."""
     told: dict[str, Any] = {"name": system.name, **_absolute(content, System, system.folder)}
@@ -114,11 +127,15 @@ def altered(
         section, name, last = key.split(".")
         told[section][name][last] = str(listener)
     _redirects(told, system, moved)
+    for section in ("listeners", "services"):
+        for mine in told.get(section, {}).values():
+            if "tls" in mine:
+                mine["tls"] = _exchanged(mine["tls"], own.certificates)
     for name, service in system.services.items():
         if service.command is not None:
             mine = told["services"][name]
             mine["cwd"] = str(system.folder / service.cwd)
-            if more := {**env, **own.get(name, {})}:
+            if more := {**env, **own.env.get(name, {})}:
                 mine["env"] = {**mine.get("env", {}), **more}
     return told
 
@@ -133,6 +150,14 @@ def _redirects(told: dict[str, Any], system: System, moved: Mapping[str, Listene
     for name, entrance in system.listeners.items():
         if entrance.redirect in secure:
             told["listeners"][name]["redirect"] = f"{_SECURE}:{secure[entrance.redirect]}"
+
+
+def _exchanged(value: Any, files: Mapping[str, str]) -> Any:  # noqa: ANN401 - as the document has it
+    if isinstance(value, dict):
+        return {key: _exchanged(inner, files) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_exchanged(inner, files) for inner in value]
+    return files.get(value, value) if isinstance(value, str) else value
 
 
 def _leave_out(content: dict[str, Any], path: tuple[str, ...]) -> None:

@@ -258,6 +258,12 @@ _ALL = (
         "Every instance of the service is replaced, one after another.", "nothing to undo", aim=SERVICE, means=ACT,
         lasts=False, own=True,
     ),
+    Kind(
+        "certificate", "certificate renewed", OPERATION,
+        "Every certificate that clients are shown has a day left, and is renewed when that has been told; the drill sees"
+        " that new connections get the new one. In a private copy only, with certificates that `openssl` makes for it.",
+        "nothing to undo", aim=SYSTEM, means=ACT, lasts=False,
+    ),
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
