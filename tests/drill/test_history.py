@@ -39,7 +39,7 @@ def test_what_cannot_be_read_is_passed_over_and_old_ones_go(history: History) ->
     broken = history.path / "reports" / "20260202-000000-zz.json"
     broken.write_text("{")
 
-    found = history.reports()
+    found = list(history.reports())
 
     assert len(found) == KEPT
     assert found[0]["run"] == "20260101-000003-aa"

@@ -10,6 +10,7 @@ from mainstay.base.units import parse_duration
 from mainstay.cli import forms, matrix, option, show
 from mainstay.drill.cell import cells, chosen
 from mainstay.drill.fault.plug import kinds
+from mainstay.drill.form.figure import played
 from mainstay.drill.history import History
 from mainstay.drill.standing import standing
 from mainstay.system.load import load
@@ -44,7 +45,7 @@ def known(  # noqa: PLR0913, PLR0917 - its options
     except MainstayError as problem:
         raise forms.could_not(problem) from None
     report = standing(system, every, [one for one in reports if one["at"] >= since], time.time())
-    if not reports:
+    if not any(played(row) for row in report["cells"]):
         show.news(
             "no drill of this system has been run; `mainstay drill run --quick` runs those that say most"
         )

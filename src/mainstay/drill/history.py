@@ -17,7 +17,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,22 +129,20 @@ class History:
             ) from problem
         return path
 
-    def reports(self) -> list[dict[str, Any]]:
-        """Give every report that can be read, the oldest first."""
-        found = []
+    def reports(self) -> Iterator[dict[str, Any]]:
+        """Give every report that can be read, the oldest first; one at a time, as all of them may be some hundred megabytes."""
         for path in self._files():
             with contextlib.suppress(OSError, ValueError):
                 told = json.loads(path.read_text(encoding="utf-8"))
                 if isinstance(told, dict) and told.get("version") == VERSION:
-                    found.append(told)
-        return found
+                    yield told
 
     def _files(self) -> list[Path]:
         return sorted(self._reports.glob("*.json"))
 
 
 def latest(
-    cells: Sequence[Cell], reports: Sequence[Mapping[str, Any]], fingerprint: str, now: float
+    cells: Sequence[Cell], reports: Iterable[Mapping[str, Any]], fingerprint: str, now: float
 ) -> list[dict[str, Any]]:
     """Give the newest that is known of every cell that a system implies.
 

@@ -5,14 +5,14 @@ Coverage is of all trials of the system as it is, not of the newest alone.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mainstay.drill.allowance import Allowance, allowance
 from mainstay.drill.cell import Cell
 from mainstay.drill.history import latest
 from mainstay.drill.report import accept, fingerprint, whole
-from mainstay.drill.verdict import DEGRADED, OUTAGE, STALE, SURVIVED, Expectation, Judgement
+from mainstay.drill.verdict import DEGRADED, INVALID, OUTAGE, STALE, SURVIVED, Expectation, Judgement
 from mainstay.system.schema import System
 
 _BY_NUMBERS = (SURVIVED, DEGRADED, OUTAGE)
@@ -20,7 +20,7 @@ _BY_NUMBERS = (SURVIVED, DEGRADED, OUTAGE)
 
 
 def standing(
-    system: System, every: Sequence[Cell], reports: Sequence[Mapping[str, Any]], now: float
+    system: System, every: Sequence[Cell], reports: Iterable[Mapping[str, Any]], now: float
 ) -> dict[str, Any]:
     """Give the report of what is known.
 
@@ -32,11 +32,9 @@ def standing(
     """
     mark = fingerprint(system)
     today = dt.datetime.fromtimestamp(now, dt.UTC).date()
-    rows = [
-        _by(row, allowance(system, cell, today))
-        for cell, row in zip(every, latest(every, reports, mark, now), strict=True)
-    ]
-    trials = [row for report in reports if report["fingerprint"] == mark for row in report["cells"]]
+    trials: list[dict[str, Any]] = []
+    known = latest(every, _counted(reports, mark, trials), mark, now)
+    rows = [_by(row, allowance(system, cell, today)) for cell, row in zip(every, known, strict=True)]
     terms = {
         "fingerprint": mark,
         "run": None,
@@ -47,6 +45,18 @@ def standing(
         "seed": None,
     }
     return whole(system, terms, rows, len(every), trials)
+
+
+def _counted(
+    reports: Iterable[Mapping[str, Any]], mark: str, trials: list[dict[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
+    """Pass reports on, and write down the trials of the system as it is: so that none has to be held for longer."""
+    for report in reports:
+        if report["fingerprint"] == mark:
+            trials += [
+                {name: row.get(name, INVALID) for name in ("class", "measured")} for row in report["cells"]
+            ]
+        yield report
 
 
 def _by(row: dict[str, Any], told: Allowance) -> dict[str, Any]:
