@@ -102,6 +102,12 @@ def test_a_gap_is_seen_in_the_matrix(mixed, shop):
     assert len(reader.charts()) == 9
 
 
+def test_targets_with_no_fault_in_common_have_tables_of_their_own(mixed):
+    heads = re.findall(r'<th scope="col">fault</th>(.*?)</tr>', page(mixed))
+
+    assert [re.findall(r">(\w+)</th>", head) for head in heads] == [["web", "api"], ["a"]]
+
+
 def test_nothing_depends_on_colour_alone(mixed):
     reader = read(mixed)
 

@@ -52,7 +52,7 @@ def markdown(report: Mapping[str, Any], limit: int = LIMIT) -> str:
         report: As `report.report` gives it.
         limit: Bytes at most; what says least is left out first.
     """
-    top = f"## {'✅' if report['met'] else '❌'} {_text(title(report))}\n\n" + "".join(
+    top = f"## {'✅' if report['met'] else '❌'} {_text(report['system'])}: {title(report)}\n\n" + "".join(
         f"{_text(line)}\n\n" for line in summary(report)
     )
     end = f"{_coverage(report['coverage'])}\n{_foot(report)}\n"

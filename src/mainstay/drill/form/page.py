@@ -18,7 +18,7 @@ from mainstay.drill.form.figure import (
     seconds,
 )
 from mainstay.drill.form.style import CSS
-from mainstay.drill.form.summary import summary
+from mainstay.drill.form.summary import summary, title
 from mainstay.drill.verdict import (
     ACCEPTED,
     DEGRADED,
@@ -84,19 +84,11 @@ def _foot(report: Mapping[str, Any]) -> str:
 
 
 def _top(report: Mapping[str, Any]) -> str:
-    rows = report["cells"]
-    wrong = sum(not row["met"] for row in rows)
-    head = f"{wrong:,} of {counted(len(rows), 'cell')} not as expected" if wrong else _all(len(rows))
+    head = title(report)
     told = "".join(f"<li>{escape(line)}</li>" for line in summary(report))
     return (
         f'<header class="top{"" if report["met"] else " no"}"><div><p class="over">Survival matrix of {escape(report["system"])}</p>'
-        f'<h1>{head}</h1><ul class="three">{told}</ul><p class="meta">{_meta(report)}</p></div></header>'
-    )
-
-
-def _all(count: int) -> str:
-    return (
-        f"All {count:,} cells as expected" if count > 1 else "As expected" if count else "Nothing was drilled"
+        f'<h1>{head[0].upper()}{head[1:]}</h1><ul class="three">{told}</ul><p class="meta">{_meta(report)}</p></div></header>'
     )
 
 
@@ -119,6 +111,29 @@ def _grid(rows: Sequence[Mapping[str, Any]], ids: Mapping[str, str]) -> str:
     """Write the matrix: a row for each kind of fault, a column for each target."""
     if not rows:
         return ""
+    tables = "".join(
+        _table([row for row in rows if row["target"] in targets], ids) for targets in _together(rows)
+    )
+    return (
+        "<section><h2>The matrix <small>what breaks, where, and what users saw of it</small></h2>"
+        f"{tables}</section>"
+    )
+
+
+def _together(rows: Iterable[Mapping[str, Any]]) -> list[set[str]]:
+    """Give the targets that have a kind of fault in common: services, zones, and Mainstay itself have none."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row["fault"], set()).add(row["target"])
+    merged: list[set[str]] = []
+    for targets in found.values():
+        apart = [one for one in merged if not one & targets]
+        merged = [*apart, targets.union(*(one for one in merged if one & targets))]
+    order = list(dict.fromkeys(row["target"] for row in rows))
+    return sorted(merged, key=lambda one: min(map(order.index, one)))
+
+
+def _table(rows: Sequence[Mapping[str, Any]], ids: Mapping[str, str]) -> str:
     targets = list(dict.fromkeys(row["target"] for row in rows))
     faults = {row["fault"]: row for row in rows}
     by = {(row["fault"], row["target"]): row for row in rows}
@@ -130,9 +145,8 @@ def _grid(rows: Sequence[Mapping[str, Any]], ids: Mapping[str, str]) -> str:
             f'<tr><th scope="row">{escape(fault)}<small>{escape(one["class"])}</small></th>{cells}</tr>'
         )
     return (
-        '<section><h2 id="matrix">The matrix <small>what breaks, where, and what users saw of it</small></h2>'
-        '<div class="scroll" role="region" aria-labelledby="matrix" tabindex="0"><table class="grid">'
-        f'<thead><tr><th scope="col">fault</th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div></section>'
+        '<div class="scroll" role="region" aria-label="matrix" tabindex="0"><table class="grid">'
+        f'<thead><tr><th scope="col">fault</th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
     )
 
 

@@ -26,6 +26,7 @@ h1{margin:4px 0 18px;font-size:38px;line-height:1.15;letter-spacing:-.02em;font-
 h2{margin:44px 0 12px;font-size:22px;letter-spacing:-.01em}
 h2 small{font-size:14px;font-weight:400;color:var(--soft);letter-spacing:0;margin-left:8px}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:12px}
+.scroll+.scroll{margin-top:14px}
 table{border-collapse:collapse;width:100%;font-size:14.5px}
 th,td{text-align:left;padding:9px 14px;border-top:1px solid var(--line);vertical-align:middle}
 thead th{border-top:0;color:var(--soft);font-size:12.5px;font-weight:600;white-space:nowrap}
@@ -33,7 +34,8 @@ tbody th{font-weight:600;white-space:nowrap}
 tbody th small{display:block;font-weight:400;color:var(--soft);white-space:normal}
 .n{text-align:right;font-variant-numeric:tabular-nums}
 .grid{width:auto}
-.grid td{padding:5px;min-width:190px;max-width:290px}
+.grid tr>:first-child{min-width:184px}
+.grid td{padding:5px;min-width:180px;max-width:290px}
 .cell{display:block;border-radius:8px;padding:6px 11px;text-decoration:none;line-height:1.3;border:1px solid transparent}
 .cell b{font-size:13px;letter-spacing:.02em;font-weight:650}
 .cell small{display:block;font-size:12.5px;font-variant-numeric:tabular-nums;opacity:.92}

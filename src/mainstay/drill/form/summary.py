@@ -23,16 +23,24 @@ def summary(report: Mapping[str, Any]) -> Summary:
 def title(report: Mapping[str, Any]) -> str:
     """Give one line: whether it is as expected."""
     rows = report["cells"]
-    if report["met"]:
-        return (
-            f"{report['system']}: {'all ' if len(rows) > 1 else ''}{counted(len(rows), 'cell')} as expected"
-        )
-    wrong = sum(not row["met"] for row in rows)
-    return f"{report['system']}: {wrong:,} of {counted(len(rows), 'cell')} not as expected"
+    wrong = sum(not row["met"] for row in _shown(rows))
+    unknown = len(rows) - len(_shown(rows))
+    if not rows:
+        return "nothing was drilled"
+    if wrong:
+        return f"{wrong:,} of {counted(len(rows), 'cell')} not as expected{f', {unknown:,} not known' if unknown else ''}"
+    if unknown:
+        return f"{unknown:,} of {counted(len(rows), 'cell')} not known"
+    return f"{'all ' if len(rows) > 1 else ''}{counted(len(rows), 'cell')} as expected"
+
+
+def _shown(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Give the cells of which something is known that still holds."""
+    return [row for row in rows if played(row) and row["verdict"] != STALE]
 
 
 def _cells(report: Mapping[str, Any]) -> str:
-    done = [row for row in report["cells"] if played(row)]
+    done = _shown(report["cells"])
     met = sum(row["met"] for row in done)
     accepted = sum(row["verdict"] == ACCEPTED for row in done)
     if not done:
@@ -47,7 +55,7 @@ def _cells(report: Mapping[str, Any]) -> str:
 
 
 def _worst(rows: Sequence[Mapping[str, Any]]) -> str:
-    done = [row for row in rows if played(row)]
+    done = _shown(rows)
     if not done:
         return "What its users would see when something breaks is not known."
     # By what was measured: what somebody accepts is not better for its users.
