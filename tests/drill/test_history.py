@@ -9,14 +9,22 @@ from mainstay.base.errors import AlreadyRunning
 from mainstay.drill.cell import Cell, Target
 from mainstay.drill.fault.kind import KINDS
 from mainstay.drill.history import AGE, KEPT, History, latest
+from mainstay.drill.report import PLAYED
 
 KILL = Cell(kind=KINDS["kill"], target=Target("web", "web", ("web-1",)))
 FREEZE = Cell(kind=KINDS["freeze"], target=Target("web", "web", ("web-1",)))
 
 
 def report(run: str, at: float, verdict: str = "SURVIVED", fingerprint: str = "x") -> dict[str, Any]:
-    row = {"cell": KILL.name, "verdict": verdict, "measured": verdict, "met": True, "because": "so", "at": at}
-    return {"version": 1, "run": run, "fingerprint": fingerprint, "cells": [row]}
+    row = dict.fromkeys(PLAYED) | {
+        "cell": KILL.name,
+        "verdict": verdict,
+        "measured": verdict,
+        "met": True,
+        "because": "so",
+        "at": at,
+    }
+    return {"version": 1, "run": run, "at": at, "fingerprint": fingerprint, "cells": [row]}
 
 
 @pytest.fixture
@@ -44,6 +52,15 @@ def test_what_cannot_be_read_is_passed_over_and_old_ones_go(history: History) ->
     assert len(found) == KEPT
     assert found[0]["run"] == "20260101-000003-aa"
     assert broken.exists()
+
+
+@pytest.mark.parametrize("left_out", ["cells", "fingerprint", "timeline"])
+def test_a_report_that_is_not_whole_is_passed_over(history: History, left_out: str) -> None:
+    whole = report("20260101-000000-aa", 1.0)
+    del (whole["cells"][0] if left_out == "timeline" else whole)[left_out]
+    history.keep(whole)
+
+    assert list(history.reports()) == []
 
 
 def test_one_drill_runs_at_a_time_and_can_be_found(history: History) -> None:

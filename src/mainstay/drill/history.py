@@ -23,7 +23,7 @@ from typing import Any
 
 from mainstay.base.errors import AlreadyRunning, EnvironmentProblem
 from mainstay.drill.cell import Cell
-from mainstay.drill.report import VERSION, unplayed
+from mainstay.drill.report import PLAYED, VERSION, unplayed
 from mainstay.drill.verdict import STALE
 
 KEPT = 500
@@ -134,11 +134,24 @@ class History:
         for path in self._files():
             with contextlib.suppress(OSError, ValueError):
                 told = json.loads(path.read_text(encoding="utf-8"))
-                if isinstance(told, dict) and told.get("version") == VERSION:
+                if isinstance(told, dict) and told.get("version") == VERSION and _is_whole(told):
                     yield told
 
     def _files(self) -> list[Path]:
         return sorted(self._reports.glob("*.json"))
+
+
+def _is_whole(told: Mapping[str, Any]) -> bool:
+    """Tell whether it is a report to its end: somebody may have changed it, or an unfinished version have written it."""
+    rows = told.get("cells")
+    return (
+        isinstance(rows, list)
+        and {"run", "at", "fingerprint"} <= told.keys()
+        and all(
+            isinstance(row, dict) and "cell" in row and ("measured" not in row or row.keys() >= PLAYED)
+            for row in rows
+        )
+    )
 
 
 def latest(

@@ -29,6 +29,35 @@ from mainstay.system.schema import System
 
 VERSION = 1
 """The version of the report's shape; it grows when a field changes its meaning or goes."""
+PLAYED = frozenset(
+    {
+        "because",
+        "met",
+        "sent",
+        "failed",
+        "failures",
+        "gap",
+        "lasted",
+        "detected",
+        "failover",
+        "recovered",
+        "latency",
+    }
+    | {
+        "retries",
+        "hedges",
+        "generator",
+        "routes",
+        "timeline",
+        "at",
+        "seed",
+        "run",
+        "reproduce",
+        "class",
+        "verdict",
+    }
+)
+"""What the line of a cell that was played has beside its name, as far as somebody relies on it."""
 WANTED = 0.95
 """The coverage that a report tells the missing runs for."""
 
