@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mainstay.control.chronicle import Chronicle
+from mainstay.control.chronicle import Chronicle, counted
 from mainstay.gateway.tally import Tally
 from mainstay.ledger.store import INSTANCE, SERVICE, Store, Subject, reading
 from mainstay.ledger.writer import Writer
@@ -32,7 +32,7 @@ class Rig:
 
     def begin(self) -> None:
         self.writer = Writer(self.path, lambda: self.now, lambda why, lost: None)
-        self.chronicle = Chronicle(self.writer, self.tally, lambda: self.rows, self.facts.append)
+        self.chronicle = Chronicle(self.writer, lambda: self.rows, self.facts.append)
 
     def serve(self, *serving: bool) -> None:
         self.rows = [
@@ -61,7 +61,7 @@ class Rig:
                 },
             },
         )
-        self.chronicle.count(self.now, ["web"], {f"{pid}/1": pid})
+        self.chronicle.count(self.now, counted(self.tally.snapshot(), ["web"], {f"{pid}/1": pid}))
 
     def read(self) -> Store:
         self.writer.close()

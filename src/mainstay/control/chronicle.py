@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from mainstay.base.facts import Emit, IncidentBegan, IncidentEnded
 from mainstay.base.histogram import STEPS
@@ -24,12 +24,11 @@ Rows = Callable[[], list[dict[str, Any]]]
 class Chronicle:
     """Keeps a ledger of one running system."""
 
-    def __init__(self, writer: Writer, tally: Tally, rows: Rows, emit: Emit) -> None:
+    def __init__(self, writer: Writer, rows: Rows, emit: Emit) -> None:
         """Be ready to write.
 
         Args:
             writer: Writes.
-            tally: What the gateway's workers have counted.
             rows: Gives a line for each instance, with `service`, `instance`, `zone` and `serves`.
             emit: Takes facts about incidents.
         """
@@ -38,7 +37,6 @@ class Chronicle:
         # Whose beginning was told.
         self._told: set[tuple[str, float]] = set()
         self._writer = writer
-        self._tally = tally
         self._rows = rows
         self._before: dict[Subject, Account] = {}
         self._states: dict[Subject, str] = {}
@@ -137,39 +135,72 @@ class Chronicle:
         self._states[subject] = state
         self._writer.write(partial(_enter, subject=subject, state=state, at=now, because=because))
 
-    def count(self, now: float, services: Iterable[str], workers: Mapping[str, int]) -> None:
+    def count(self, now: float, counted: "Counted") -> None:
         """Write down what was counted since the last time.
 
         Args:
             now: Seconds since 1970.
-            services: All that there are.
-            workers: The pid of each worker, by the name that it has in `baseline`.
+            counted: All that ever was.
         """
         at = int(now) - int(now) % _SLOT
         rows = []
-        for service in services:
-            for subject, account in accounts(service, self._tally.totals(service)).items():
-                fresh = account.since(self._before.get(subject, Account()))
-                self._before[subject] = account
-                if fresh:
-                    rows.append(Row(subject, _SLOT, at, fresh))
-                if subject.kind == SERVICE:
-                    requests, failed = (fresh.counts.get(name, 0) for name in ("requests", "failures"))
-                    self._file(self._watchman(service).count(now, requests, failed), now)
-        baselines = {name: _as_told(self._tally.of_worker(pid)) for name, pid in workers.items()}
+        for subject, account in counted.accounts.items():
+            before = self._before.get(subject)
+            # Mostly nothing has come, which is seen at once.
+            fresh = account.since(before or Account()) if account != before else Account()
+            self._before[subject] = account
+            if fresh:
+                rows.append(Row(subject, _SLOT, at, fresh))
+            if subject.kind == SERVICE:
+                requests, failed = (fresh.counts.get(name, 0) for name in ("requests", "failures"))
+                self._file(self._watchman(subject.service).count(now, requests, failed), now)
+        if not rows:
+            return
 
         def work(store: Store) -> None:
             store.count(rows)
-            store.remember(baselines)
+            store.remember({worker: _as_told(its) for worker, its in counted.workers.items()})
 
-        if rows:
-            self._writer.write(work)
+        self._writer.write(work)
 
     def end(self, now: float) -> None:
         """Write down that all of it ends on purpose: what follows is unknown, not down."""
         for subject in self._states:
             self._writer.write(partial(_leave, subject=subject, at=now))
         self._states.clear()
+
+
+class Counted(NamedTuple):
+    """All that was ever counted."""
+
+    accounts: Mapping[Subject, Account]
+    """Of each service and instance, over all workers that there are or were."""
+    workers: Mapping[str, Mapping[Subject, Account]]
+    """Of each living worker alone, by what names that very process."""
+
+
+def counted(tally: Tally, services: Iterable[str], workers: Mapping[str, int]) -> Counted:
+    """Add up what was counted; may run in another thread, on a snapshot.
+
+    Args:
+        tally: The counts.
+        services: All that there are.
+        workers: The pid of each worker, by what names that very process.
+    """
+    found = {
+        subject: account
+        for service in services
+        for subject, account in accounts(service, tally.totals(service)).items()
+    }
+    alone = {
+        name: {
+            subject: account
+            for service, totals in tally.of_worker(pid).items()
+            for subject, account in accounts(service, totals).items()
+        }
+        for name, pid in workers.items()
+    }
+    return Counted(found, alone)
 
 
 def accounts(service: str, totals: Totals) -> dict[Subject, Account]:
@@ -201,7 +232,7 @@ def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _as_told(totals: Mapping[str, Totals]) -> dict[str, Any]:
+def _as_told(its: Mapping[Subject, Account]) -> dict[str, Any]:
     return {
         "subjects": [
             [
@@ -209,8 +240,7 @@ def _as_told(totals: Mapping[str, Totals]) -> dict[str, Any]:
                 dict(account.counts),
                 [[bucket, count] for bucket, count in account.latencies.items()],
             ]
-            for service, its in totals.items()
-            for subject, account in accounts(service, its).items()
+            for subject, account in its.items()
         ]
     }
 

@@ -28,7 +28,7 @@ from mainstay.base.facts import (
     WorkerExited,
 )
 from mainstay.base.program import module
-from mainstay.control.chronicle import Chronicle
+from mainstay.control.chronicle import Chronicle, counted
 from mainstay.control.extra import refuse_without
 from mainstay.control.layout import access_log, addresses
 from mainstay.control.recent import Recent
@@ -62,6 +62,7 @@ from mainstay.tolerance.breaker import OPEN
 STATUS_VERSION = 1
 """The version of the shape of `status`; it grows when a field changes its meaning or goes."""
 _CHORES = 2.0
+_MOMENT = 0.02
 _LOOK_AT_FILE = 0.5
 _SERVES = ("up", "suspect")
 """States in which an instance takes requests."""
@@ -145,6 +146,7 @@ class Control:
         self._writer: Writer | None = None
         self.chronicle: Chronicle | None = None
         """What goes into the ledger; None without one."""
+        self._looking: asyncio.TimerHandle | None = None
 
     @property
     def system(self) -> System:
@@ -224,7 +226,7 @@ class Control:
         if writer.trouble is not None:
             told(writer.trouble, 0)
         self._writer = writer
-        self.chronicle = Chronicle(writer, self._crew.tally, self.rows, self._emit)
+        self.chronicle = Chronicle(writer, self.rows, self._emit)
 
     async def _close_ledger(self) -> None:
         writer, self._writer = self._writer, None
@@ -293,7 +295,7 @@ class Control:
         self._end_chores()
         await self._crew.stop(self.system.gateway.drain)
         if self.chronicle is not None:
-            self._write_down()
+            await self._write_down()
             self.chronicle.end(self._clock.wall())
         await self._supervisor.stop()
         await self._close_ledger()
@@ -307,7 +309,7 @@ class Control:
         """Let go of everything and leave it running."""
         self._end_chores()
         if self.chronicle is not None:
-            self._write_down()
+            await self._write_down()
         await self._crew.abandon()
         await self._supervisor.abandon()
         await self._close_ledger()
@@ -487,7 +489,7 @@ class Control:
             self._usage.look(
                 self._clock.now(), [row["pid"] for row in self._supervisor.status() if row["pid"]]
             )
-            self._write_down()
+            await self._write_down()
             if self._traffic.keyring.look():
                 self._traffic.publish()
             if (
@@ -500,12 +502,31 @@ class Control:
                     rotate(self._rundir.log(name), _OWN_LOG, _OWN_LOGS_KEPT)
             await asyncio.sleep(_CHORES)
 
-    def _write_down(self) -> None:
+    async def _write_down(self) -> None:
         """Have the ledger know what was counted, and how all parts are."""
-        if self.chronicle is not None and self._crew.begun:
-            now = self._clock.wall()
-            self.chronicle.count(now, self.system.services, self._worker_names())
-            self.chronicle.look(now)
+        if self.chronicle is None or not self._crew.begun:
+            return
+        # In another thread: of hundreds of instances it takes longer than a death may wait to be noticed.
+        tally, services, workers = (
+            self._crew.tally.snapshot(),
+            list(self.system.services),
+            self._worker_names(),
+        )
+        found = await asyncio.to_thread(counted, tally, services, workers)
+        now = self._clock.wall()
+        self.chronicle.count(now, found)
+        self.chronicle.look(now)
+
+    def _look_soon(self, at: float, because: str) -> None:
+        """Have the ledger know how all parts are, once for all that is told in the same moment."""
+        if self._looking is None and self.chronicle is not None:
+            loop = asyncio.get_running_loop()
+            self._looking = loop.call_later(_MOMENT, self._look, at, because)
+
+    def _look(self, at: float, because: str) -> None:
+        self._looking = None
+        if self.chronicle is not None and self.phase == "running":
+            self.chronicle.look(at, because)
 
     def _end_chores(self) -> None:
         self.faults.close()
@@ -544,7 +565,7 @@ class Control:
         if self.chronicle is not None:
             self.chronicle.keep(fact)
             if self.phase == "running":
-                self.chronicle.look(fact["at"], fact["fact"])
+                self._look_soon(fact["at"], fact["fact"])
 
     # --- status ---
 

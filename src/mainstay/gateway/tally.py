@@ -103,11 +103,20 @@ class Tally:
         for name, listener in counts.get("listeners", {}).items():
             self._past_listeners.setdefault(name, Counter()).update(listener["sums"])
         for name, service in counts["services"].items():
-            self._past.setdefault(name, Totals()).add(service)
+            # Another one, since somebody may be reading the former, see `snapshot`.
+            self._past[name] = deepcopy(self._past.get(name, Totals()))
+            self._past[name].add(service)
             for part in service["instances"]:
                 life = (name, part["instance"], part["generation"])
                 lives = self._past_lives.setdefault(life, Counter())
                 lives.update({key: part.get(key, 0) for key in _OF_LIVES})
+
+    def snapshot(self) -> "Tally":
+        """Give the counts of services as they are now, for another thread; what comes later is not in it."""
+        made = Tally()
+        # What was told is never changed, only replaced; so are the sums of those who are gone.
+        made._latest, made._past = dict(self._latest), dict(self._past)
+        return made
 
     def clients(self, worker: int) -> int:
         """Give the number of client connections that a worker has."""
