@@ -3,7 +3,9 @@
 import contextlib
 import http.client
 import json
+import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -166,7 +168,7 @@ def until(holds):
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def replaced(run, before):
@@ -219,3 +221,126 @@ def test_the_loss_of_mainstays_own_processes_is_mended_when_the_drill_is_killed(
 
     until(lambda: replaced(broken.run, before) and not any(map(broken.left, kinds)))
     assert broken.get("/refuse")[0] == 404
+
+
+SHOP = f"""\
+gateway: {{ workers: 1 }}
+services:
+  web:
+    command: {sys.executable} -m mainstay.drill.service
+    listen: http://127.0.0.1:1
+    health: {{ path: /healthz }}
+"""
+
+
+class Drill:
+    """`mainstay drill run`, which freezes an instance of a private copy."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "mainstay.yaml").write_text(SHOP)
+        self._said = (folder / "said").open("w+")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mainstay", "drill", "run", "--quick", "--fault", "freeze", "--rps", "20"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=self._said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def said(self):
+        return (self.folder / "said").read_text()
+
+    @property
+    def work(self):
+        return self.folder / ".mainstay" / "drills" / "work"
+
+    def acts(self):
+        """Tell whether the fault does: give who holds it."""
+        for path in (self.folder / ".mainstay" / "drills" / "faults").glob("*.json"):
+            told = json.loads(path.read_text())
+            if told["undo"]:
+                return told["holder"][0]
+        return None
+
+    def left(self):
+        """Give every process of it, and every file but its reports."""
+        found = []
+        for one in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if str(self.folder) in " ".join([*one.cmdline(), *one.environ().values()]) and lives(one):
+                    found.append(one.cmdline())
+        faults, copy = self.folder / ".mainstay" / "drills" / "faults", self.work / "copy"
+        return [*found, *(path for path in faults.glob("*")), *([copy] if copy.exists() else [])]
+
+    def end(self):
+        """Wait for its end, and give its exit code."""
+        return self.process.wait(PATIENCE)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._said.close()
+        until(lambda: not self.left())
+
+
+@pytest.fixture
+def drill(tmp_path):
+    """Give a drill that has begun."""
+    made = Drill(tmp_path)
+    yield made
+    made.close()
+
+
+def test_nothing_is_left_of_a_drill_that_is_killed_while_its_copy_starts(drill):
+    until(lambda: "starting a private copy" in drill.said)
+
+    drill.process.kill()
+
+    assert drill.end() == -signal.SIGKILL
+    until(lambda: not drill.left())
+
+
+def test_nothing_is_left_of_a_drill_that_is_killed_with_its_process_group(drill):
+    until(drill.acts)
+
+    os.killpg(drill.process.pid, signal.SIGKILL)
+    drill.end()
+    at = time.monotonic()
+    until(lambda: not drill.acts())
+    took = time.monotonic() - at
+    until(lambda: not drill.left())
+    undone = subprocess.run(
+        [sys.executable, "-m", "mainstay", "drill", "undo"], cwd=drill.folder, capture_output=True, check=True
+    )
+
+    assert took <= LIMIT
+    assert undone.stderr == b"nothing is left to undo\n"
+    assert not drill.work.exists()
+
+
+def test_a_drill_that_is_told_to_end_again_and_again_mends_all_before_it_does(drill):
+    until(drill.acts)
+
+    drill.process.send_signal(signal.SIGINT)
+    drill.process.send_signal(signal.SIGINT)
+    until(lambda: "stopping a private copy" in drill.said)
+    drill.process.send_signal(signal.SIGTERM)
+
+    assert drill.end() == 2
+    assert "it was halted; all that was broken is mended" in drill.said
+    assert drill.left() == []
+    assert not drill.work.exists()
+
+
+def test_a_fault_that_loses_its_holder_is_undone_by_the_drill_and_shows_nothing(drill):
+    until(drill.acts)
+
+    os.kill(drill.acts(), signal.SIGKILL)
+
+    assert drill.end() == 1
+    assert "freeze@web: INVALID freeze: lost the process that held it" in drill.said
+    assert drill.left() == []

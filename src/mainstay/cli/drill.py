@@ -163,7 +163,9 @@ def undo(file: option.File = None, run_dir: option.Run = None, json: option.Json
     Ends with 1 if something could not be undone.
     """
     directory = option.run_dir(file, run_dir)
-    done, left = undo_left(History(directory.path).intents, held=True)
+    history = History(directory.path)
+    done, left = undo_left(history.intents, held=True)
+    history.sweep()
     if directory.holder() is not None:
         with contextlib.suppress(NotRunning):
             done += [

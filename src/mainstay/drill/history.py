@@ -89,6 +89,20 @@ class History:
         finally:
             os.close(lock)
 
+    def sweep(self) -> None:
+        """Remove what a drill that was killed has left to work with, unless one runs."""
+        try:
+            lock = os.open(self.path / "running", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(self._work, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(lock)
+
     def runner(self) -> int | None:
         """Give the pid of the drill that runs; None when none does."""
         try:
