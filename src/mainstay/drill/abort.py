@@ -1,15 +1,13 @@
 """When a drill is called off: too many of its own requests fail, or somebody's own probe says so."""
 
 import asyncio
-import contextlib
-import os
 import re
-import signal
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Self
 
 from mainstay.base.errors import SpecError
 from mainstay.base.units import parse_duration, parse_share
+from mainstay.drill import child
 from mainstay.drill.users import Users
 
 PROBE_EVERY = 1.0
@@ -101,21 +99,12 @@ class Guard:
 
 async def _asked(command: str) -> str | None:
     """Run a probe; give how it said no, or None."""
-    child = await asyncio.create_subprocess_shell(
-        command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    started = await child.start(["/bin/sh", "-c", command], heard=False)
     try:
         async with asyncio.timeout(PROBE_LIMIT):
-            code = await child.wait()
+            code = await started.wait()
     except TimeoutError:
         return f"did not end within {PROBE_LIMIT:.0f} s"
     finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            await child.wait()
+        await child.end(started)
     return None if code == 0 else f"ended with {code}"

@@ -1,16 +1,14 @@
 """What probes and actions do: a request, a program, or a function; each within a time limit."""
 
 import asyncio
-import contextlib
 import itertools
 import json
-import os
 import shlex
-import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mainstay.base.program import module
+from mainstay.drill import child
 from mainstay.drill.toolkit.experiment import program
 from mainstay.drill.toolkit.web import Request, WebFailed, fetch
 
@@ -115,22 +113,12 @@ async def _python(told: Values, values: Values, secrets: Values, environ: Mappin
 async def _ran(words: Sequence[str], environ: Mapping[str, str], told: bytes) -> tuple[int, bytes, bytes]:
     """Run a program; with the end of the one who waits for it, all that it has started ends."""
     try:
-        child = await asyncio.create_subprocess_exec(
-            *words,
-            stdin=asyncio.subprocess.PIPE if told else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **environ},
-            start_new_session=True,
-        )
+        started = await child.start(words, environ=environ, told=bool(told))
     except OSError as problem:
         raise ActivityFailed(f"{words[0]} cannot be run: {problem.strerror}") from problem
     try:
-        out, err = await child.communicate(told or None)
+        out, err = await started.communicate(told or None)
     finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            await child.wait()
-    assert child.returncode is not None
-    return child.returncode, out[:_MOST], err[:_MOST]
+        await child.end(started)
+    assert started.returncode is not None
+    return started.returncode, out[:_MOST], err[:_MOST]
