@@ -19,8 +19,6 @@ from mainstay.base.facts import (
     Fact,
     FaultUndone,
     InstanceEjected,
-    LedgerBroke,
-    LedgerMended,
     ReloadFailed,
     SystemReloaded,
     Upgraded,
@@ -28,7 +26,7 @@ from mainstay.base.facts import (
     WorkerExited,
 )
 from mainstay.base.program import module
-from mainstay.control.chronicle import Chronicle, counted
+from mainstay.control.bookkeeper import Bookkeeper
 from mainstay.control.extra import refuse_without
 from mainstay.control.layout import access_log, addresses
 from mainstay.control.recent import Recent
@@ -44,7 +42,6 @@ from mainstay.gateway.fault.spec import Target
 from mainstay.gateway.table import LogSettings
 from mainstay.gateway.tally import Tally
 from mainstay.gateway.tls.keyring import Keyring
-from mainstay.ledger.writer import Writer
 from mainstay.redundancy.canary import CanarySpec
 from mainstay.supervisor.life import Life
 from mainstay.supervisor.log import rotate
@@ -62,7 +59,6 @@ from mainstay.tolerance.breaker import OPEN
 STATUS_VERSION = 1
 """The version of the shape of `status`; it grows when a field changes its meaning or goes."""
 _CHORES = 2.0
-_MOMENT = 0.02
 _LOOK_AT_FILE = 0.5
 _SERVES = ("up", "suspect")
 """States in which an instance takes requests."""
@@ -143,10 +139,7 @@ class Control:
         self._usage = Usage()
         self._heard: remote.Heard = {}
         self._chores: asyncio.Task[None] | None = None
-        self._writer: Writer | None = None
-        self.chronicle: Chronicle | None = None
-        """What goes into the ledger; None without one."""
-        self._looking: asyncio.TimerHandle | None = None
+        self._books = Bookkeeper(rundir.ledger, self._crew, self.rows, self._emit, self._clock)
 
     @property
     def system(self) -> System:
@@ -177,12 +170,11 @@ class Control:
         admin: socket.socket | None = None
         try:
             await self._undo_drills()
-            await self._open_ledger()
+            await self._books.open()
             self._chores = asyncio.get_running_loop().create_task(self._do_chores())
             known = True
             taken_over = await self._take_over() > 0
-            if self.chronicle is not None:
-                self.chronicle.begin(self._worker_names())
+            self._books.begin()
             self._crew.sockets.reserve(addresses(self.system))
             admin = self._bind_admin()
             await self._crew.start(self.system.gateway.worker_count(), self._traffic.table())
@@ -203,42 +195,6 @@ class Control:
             await (self.abandon() if goes_on else self.stop())
             raise
         self.phase = "running"
-
-    async def _open_ledger(self) -> None:
-        """Go on with the ledger; a system runs without one as well."""
-        path, loop = self._rundir.ledger, asyncio.get_running_loop()
-
-        def told(why: str | None, lost: int) -> None:
-            at = self._clock.wall()
-            fact: Fact = (
-                LedgerMended(at=at, path=str(path), lost=lost)
-                if why is None
-                else LedgerBroke(at=at, path=str(path), because=why)
-            )
-            with contextlib.suppress(RuntimeError):  # the loop has ended: there is nobody to be told
-                loop.call_soon_threadsafe(self._emit, fact)
-
-        try:
-            writer = await asyncio.to_thread(Writer, path, self._clock.wall, told)
-        except MainstayError as problem:
-            told(str(problem), 0)
-            return
-        if writer.trouble is not None:
-            told(writer.trouble, 0)
-        self._writer = writer
-        self.chronicle = Chronicle(writer, self.rows, self._emit)
-
-    async def _close_ledger(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            await asyncio.to_thread(writer.close)
-
-    def _worker_names(self) -> dict[str, int]:
-        """Give the pid of each gateway worker, by what names that very process."""
-        return {
-            f"{member.process.pid}/{member.process.started}": member.process.pid
-            for member in self._crew.all()
-        }
 
     async def _undo_drills(self) -> None:
         """Undo what a drill that was killed has left broken."""
@@ -294,11 +250,9 @@ class Control:
         self.phase = "stopping"
         self._end_chores()
         await self._crew.stop(self.system.gateway.drain)
-        if self.chronicle is not None:
-            await self._write_down()
-            self.chronicle.end(self._clock.wall())
+        await self._books.finish(list(self.system.services))
         await self._supervisor.stop()
-        await self._close_ledger()
+        await self._books.close()
 
     async def kill(self) -> None:
         """End all of it at once, also while `stop` is waiting for somebody."""
@@ -308,11 +262,10 @@ class Control:
     async def abandon(self) -> None:
         """Let go of everything and leave it running."""
         self._end_chores()
-        if self.chronicle is not None:
-            await self._write_down()
+        await self._books.write_down(list(self.system.services))
         await self._crew.abandon()
         await self._supervisor.abandon()
-        await self._close_ledger()
+        await self._books.close()
 
     async def restart(self, service: str, canary: CanarySpec | None = None) -> dict[str, Any] | None:
         """Replace all instances of a service, one after another, each replacement ready first.
@@ -489,7 +442,7 @@ class Control:
             self._usage.look(
                 self._clock.now(), [row["pid"] for row in self._supervisor.status() if row["pid"]]
             )
-            await self._write_down()
+            await self._books.write_down(list(self.system.services))
             if self._traffic.keyring.look():
                 self._traffic.publish()
             if (
@@ -501,32 +454,6 @@ class Control:
                 with contextlib.suppress(OSError):
                     rotate(self._rundir.log(name), _OWN_LOG, _OWN_LOGS_KEPT)
             await asyncio.sleep(_CHORES)
-
-    async def _write_down(self) -> None:
-        """Have the ledger know what was counted, and how all parts are."""
-        if self.chronicle is None or not self._crew.begun:
-            return
-        # In another thread: of hundreds of instances it takes longer than a death may wait to be noticed.
-        tally, services, workers = (
-            self._crew.tally.snapshot(),
-            list(self.system.services),
-            self._worker_names(),
-        )
-        found = await asyncio.to_thread(counted, tally, services, workers)
-        now = self._clock.wall()
-        self.chronicle.count(now, found)
-        self.chronicle.look(now)
-
-    def _look_soon(self, at: float, because: str) -> None:
-        """Have the ledger know how all parts are, once for all that is told in the same moment."""
-        if self._looking is None and self.chronicle is not None:
-            loop = asyncio.get_running_loop()
-            self._looking = loop.call_later(_MOMENT, self._look, at, because)
-
-    def _look(self, at: float, because: str) -> None:
-        self._looking = None
-        if self.chronicle is not None and self.phase == "running":
-            self.chronicle.look(at, because)
 
     def _end_chores(self) -> None:
         self.faults.close()
@@ -562,10 +489,7 @@ class Control:
             self.worker_exits[fact["worker"]] += 1
         self.facts.append(fact)
         self._tell(fact)
-        if self.chronicle is not None:
-            self.chronicle.keep(fact)
-            if self.phase == "running":
-                self._look_soon(fact["at"], fact["fact"])
+        self._books.keep(fact, looks=self.phase == "running")
 
     # --- status ---
 

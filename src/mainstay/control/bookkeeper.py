@@ -1,0 +1,123 @@
+"""Who keeps the ledger of a running system: opens it, feeds its chronicle, and closes it. A system runs without one as well."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mainstay.base.clock import Clock
+from mainstay.base.errors import MainstayError
+from mainstay.base.facts import Emit, Fact, LedgerBroke, LedgerMended
+from mainstay.control.chronicle import Chronicle, Rows, counted
+from mainstay.gateway.crew.crew import Crew
+from mainstay.ledger.writer import Writer
+
+_MOMENT = 0.02
+"""Seconds in which what is told belongs together: the death of a zone is one look, not one for each instance."""
+
+
+class Bookkeeper:
+    """Keeps the ledger."""
+
+    def __init__(self, path: Path, crew: Crew, rows: Rows, emit: Emit, clock: Clock) -> None:
+        """Be ready to open it.
+
+        Args:
+            path: The ledger's file.
+            crew: Whose workers count.
+            rows: Gives a line for each instance, see `Chronicle`.
+            emit: Takes facts.
+            clock: Tells the time.
+        """
+        self._path = path
+        self._crew = crew
+        self._rows = rows
+        self._emit = emit
+        self._clock = clock
+        self._writer: Writer | None = None
+        self._chronicle: Chronicle | None = None
+        self._looking: asyncio.TimerHandle | None = None
+
+    async def open(self) -> None:
+        """Go on with the ledger, or begin one; that it cannot be is told, and stops nothing."""
+        loop = asyncio.get_running_loop()
+
+        def told(why: str | None, lost: int) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended: there is nobody to be told
+                loop.call_soon_threadsafe(self._tell, why, lost)
+
+        try:
+            self._writer = await asyncio.to_thread(Writer, self._path, self._clock.wall, told)
+        except MainstayError as problem:
+            self._tell(str(problem), 0)
+            return
+        if self._writer.trouble is not None:
+            self._tell(self._writer.trouble, 0)
+        self._chronicle = Chronicle(self._writer, self._rows, self._emit)
+
+    def begin(self) -> None:
+        """Go on where the last one ended, with the workers that were taken over."""
+        if self._chronicle is not None:
+            self._chronicle.begin(self._workers())
+
+    def keep(self, fact: Mapping[str, Any], *, looks: bool) -> None:
+        """Keep a fact, and have a look at all parts soon.
+
+        Args:
+            fact: As plain values.
+            looks: Whether the system runs, so that how its parts are says something.
+        """
+        if self._chronicle is None:
+            return
+        self._chronicle.keep(fact)
+        if looks and self._looking is None:
+            loop = asyncio.get_running_loop()
+            self._looking = loop.call_later(_MOMENT, self._look, fact["at"], fact["fact"])
+
+    async def write_down(self, services: list[str]) -> None:
+        """Write down what was counted, and how all parts are."""
+        chronicle = self._chronicle
+        if chronicle is None or not self._crew.begun:
+            return
+        # In another thread: of hundreds of instances it takes longer than a death may wait to be noticed.
+        tally, workers = self._crew.tally.snapshot(), self._workers()
+        found = await asyncio.to_thread(counted, tally, services, workers)
+        now = self._clock.wall()
+        chronicle.count(now, found)
+        chronicle.look(now)
+
+    async def finish(self, services: list[str]) -> None:
+        """Write down that all of it ends on purpose: nothing of what follows is an outage."""
+        await self.write_down(services)
+        if self._chronicle is not None:
+            self._chronicle.end(self._clock.wall())
+
+    async def close(self) -> None:
+        """Write what is left to be written, and close the ledger."""
+        if self._looking is not None:
+            self._looking.cancel()
+        writer, self._writer, self._chronicle = self._writer, None, None
+        if writer is not None:
+            await asyncio.to_thread(writer.close)
+
+    def _look(self, at: float, because: str) -> None:
+        self._looking = None
+        if self._chronicle is not None:
+            self._chronicle.look(at, because)
+
+    def _tell(self, why: str | None, lost: int) -> None:
+        at, path = self._clock.wall(), str(self._path)
+        fact: Fact = (
+            LedgerMended(at=at, path=path, lost=lost)
+            if why is None
+            else LedgerBroke(at=at, path=path, because=why)
+        )
+        self._emit(fact)
+
+    def _workers(self) -> dict[str, int]:
+        """Give the pid of each gateway worker, by what names that very process."""
+        return {
+            f"{member.process.pid}/{member.process.started}": member.process.pid
+            for member in self._crew.all()
+        }
