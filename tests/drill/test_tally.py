@@ -170,6 +170,22 @@ def test_a_fault_without_an_end_has_no_after():
     assert (counted.before.sent, counted.during.sent, counted.after.sent) == (2, 3, 0)
 
 
+def test_a_request_that_was_under_way_when_it_broke_and_failed_counts_as_hit():
+    records = [
+        made(0),
+        made(1.9, took=0.5),
+        made(1.95, "reset", took=0.1),
+        made(1, "reset", took=0.1),
+        made(3),
+    ]
+
+    counted = tally(records, [Fault(2, 2.5)])
+
+    assert (counted.before.sent, counted.before.failed) == (3, 1)
+    assert (counted.during.sent, counted.during.failed) == (1, 1)
+    assert counted.after.sent == 1
+
+
 def test_failed_requests_are_counted_and_not_ranked():
     counted = tally([made(0, took=0.3), made(1, "refused", took=0.001), made(2, "timeout", took=5)])
 

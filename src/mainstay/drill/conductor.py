@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,10 +25,15 @@ from mainstay.drill.stage import Stage
 from mainstay.drill.users import Users
 from mainstay.drill.visit import Visit
 from mainstay.supervisor import procfs
+from mainstay.tolerance.hedge import LEAST
 
 LEAD = 0.8
 """Seconds from the start of the generators to their first request: they are processes that have to come up."""
 _LOOK = 0.1
+_ENOUGH = 1.5 * LEAST
+"""Answers until a gateway worker knows what is usual, and half as many more: they do not come to all workers alike."""
+_LEARNING = 10.0
+"""The most seconds that are spent on that."""
 _ENDS = frozenset({"kill", "stop"})
 """Faults whose targets are gone afterwards."""
 Tell = Callable[[dict[str, Any]], None]
@@ -39,7 +44,7 @@ class Times:
     """How long each part of a drill takes, in seconds."""
 
     warm: float = 1.0
-    """Users come, and are not counted: caches fill, connections are made."""
+    """Users come, and are not counted: caches fill, connections are made. Longer where gateway workers are new to them."""
     baseline: float = 4.0
     """What is without a fault."""
     fault: float = 6.0
@@ -126,6 +131,7 @@ class Conductor:
         self._seed = seed
         self._abort = abort
         self._tell = tell
+        self._learnt: set[tuple[str, int]] = set()
 
     async def steady(self, patience: float | None = None) -> None:
         """Wait until the system is whole.
@@ -171,17 +177,26 @@ class Conductor:
             stack.push_async_callback(_end_all, faults)
             for fault in faults:
                 await fault.prepare()
+            came = [visit for visit in self.visits if visit.entry in scope.entries]
+            warm = self._times.warm + self._learning(came, before["workers"])
             began = time.monotonic() + LEAD
-            users = [
-                await stack.enter_async_context(self._users(visit, cell, began))
-                for visit in self.visits
-                if visit.entry in scope.entries
-            ]
-            return await self._course(cell, scope, faults, users, began, before)
+            users = [await stack.enter_async_context(self._users(visit, cell, began)) for visit in came]
+            return await self._course(cell, scope, faults, users, (began, began + warm), before)
+
+    def _learning(self, visits: Sequence[Visit], workers: Sequence[Mapping[str, Any]]) -> float:
+        """Give how long it takes until gateway workers that are new know how long answers take.
+
+        Who does not know that can call none late (`tolerance.hedge`): without this, a drill would show another thing as
+        the first of a run than it does as the second.
+        """
+        there = {(visit.name, int(worker["pid"])) for visit in visits for worker in workers}
+        new, self._learnt = there - self._learnt, self._learnt | there
+        slowest = min((visit.rate for visit in visits), default=inf)
+        return min(_LEARNING, _ENOUGH * len(workers) / slowest) if new else 0.0
 
     def _users(self, visit: Visit, cell: Cell, began: float) -> Users:
         times = self._times
-        seconds = times.usual + times.recovery
+        seconds = times.usual + times.recovery + _LEARNING
         options = visit.options(seconds=seconds, at=began, seed=self._seed, folder=self._folder)
         out = self._folder / f"{_file(cell)}.{visit.number}.jsonl"
         return Users(visit.name, options, out, lambda news: self._tell({**news, "cell": cell.name}))
@@ -192,11 +207,11 @@ class Conductor:
         scope: Scope,
         faults: Sequence[Injection],
         users: Sequence[Users],
-        began: float,
+        span: tuple[float, float],
         before: dict[str, Any],
     ) -> Course:
-        times = self._times
-        counted = began + times.warm
+        """Play it; users come from the first moment of the span on, and are counted from the second on."""
+        times, (began, counted) = self._times, span
         await _sleep_until(counted + times.baseline)
         broken, wall = time.monotonic(), time.time()
         evidence, aborted, back = "", "", None

@@ -8,7 +8,7 @@ from typing import Any
 from mainstay.drill.cell import Cell
 from mainstay.drill.conductor import Course
 from mainstay.drill.record import Record
-from mainstay.drill.tally import Fault, Latency, Orders, Stretch, Tally, percentile, tally
+from mainstay.drill.tally import Fault, Latency, Orders, Stretch, Tally, hit, percentile, tally
 from mainstay.drill.verdict import Seen
 
 BIN = 0.1
@@ -49,7 +49,7 @@ def seen(cell: Cell, course: Course, orders: Orders | None) -> Seen:
         after=_merged(after, slowest.after if slowest is not None else None),
         failures=Counter(_how(record) for record in failed),
         gap=max((one.longest_outage for one in tallies if one.longest_outage), key=_seconds, default=None),
-        served_again=max((record.at - (course.broken - course.began) for record in failed), default=0.0),
+        served_again=max([0.0, *(record.at - (course.broken - course.began) for record in failed)]),
         detected=_detected(cell, course),
         recovered=max(0.0, course.back - course.over),
         failing_after=sum(part.failed for part in after),
@@ -85,7 +85,7 @@ def routes(course: Course) -> dict[str, dict[str, int]]:
     at = course.broken - course.began
     for name, records in counted(course).items():
         for record in records:
-            if record.at >= at:
+            if hit(record, at):
                 row = found.setdefault(f"{name} {record.route}", {"sent": 0, "failed": 0})
                 row["sent"] += 1
                 row["failed"] += record.failed
@@ -116,7 +116,7 @@ def _failed(course: Course) -> list[Record]:
         record
         for records in counted(course).values()
         for record in records
-        if record.failed and record.at >= at
+        if record.failed and hit(record, at)
     ]
 
 

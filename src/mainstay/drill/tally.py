@@ -113,12 +113,13 @@ def tally(records: "Iterable[Record]", faults: "Sequence[Fault]" = ()) -> Tally:
 
     Args:
         records: every request of the run, in any order.
-        faults: when something was broken; with none, all requests are `before`.
+        faults: when something was broken; with none, all requests are `before`. A request that was under way when it
+            broke, and failed, counts as one that came then.
     """
     ordered = sorted(records, key=lambda record: record.at)
     windows: dict[str, list[Record]] = {"before": [], "during": [], "after": []}
     for record in ordered:
-        windows[_window(record.at, faults)].append(record)
+        windows[_window(record, faults)].append(record)
     failures = Counter(record.outcome for record in ordered if record.failed)
     return Tally(
         sent=len(ordered),
@@ -246,7 +247,13 @@ def percentile(ranked: "Sequence[float]", share: float) -> float:
     return ranked[max(0, math.ceil(share * len(ranked)) - 1)]
 
 
-def _window(at: float, faults: "Sequence[Fault]") -> str:
+def hit(record: "Record", broken: float) -> bool:
+    """Tell whether a request came when something had broken, or was under way then and failed."""
+    return record.at >= broken or (record.failed and record.end >= broken)
+
+
+def _window(record: "Record", faults: "Sequence[Fault]") -> str:
+    at = max([record.at, *(fault.began for fault in faults if hit(record, fault.began))])
     if any(fault.began <= at < fault.ended for fault in faults):
         return "during"
     return "after" if any(fault.began <= at for fault in faults) else "before"
