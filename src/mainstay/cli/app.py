@@ -29,6 +29,7 @@ _COMMANDS = {
     "restart": "running",
     "scale": "running",
     "upgrade": "upgrade",
+    "report": "report",
     "drill": "drill",
     "demo": "demo",
     "schema": "schema",

@@ -195,6 +195,8 @@ class Control:
             await (self.abandon() if goes_on else self.stop())
             raise
         self.phase = "running"
+        # What dies in the next moment has served: to the ledger, too.
+        self._write_down()
 
     async def _undo_drills(self) -> None:
         """Undo what a drill that was killed has left broken."""

@@ -315,6 +315,15 @@ class Store:
             yield Row(subject, level, at, _account(counts))
         yield from self._rows(subject, last, until, place - 1)
 
+    def blocks(self, subject: Subject, since: float, until: float, level: int) -> list[tuple[int, int]]:
+        """Give how many requests did not fail, and how many there were, in each span of one length that began in a period."""
+        found = self._db.execute(
+            "SELECT requests - failures, requests FROM counts WHERE level = ? AND subject = ? AND at >= ? AND at < ?"
+            " ORDER BY at",
+            (level, self._known(subject), int(since - since % level), until),
+        )
+        return [(int(good), int(valid)) for good, valid in found]
+
     def spans(self, subject: Subject, since: float, until: float, now: float) -> list[Span]:
         """Give the states of a subject in a period; one that goes on ends when somebody last watched."""
         seen = self.watched_until

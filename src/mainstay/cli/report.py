@@ -1,0 +1,150 @@
+"""`mainstay report`: how often it fails, from the ledger; also while nothing runs."""
+
+import time
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from rich.text import Text
+
+from mainstay.base.errors import NotRunning, SpecError
+from mainstay.base.units import parse_duration
+from mainstay.cli import option, show
+from mainstay.ledger.figure import between, latency, percent, span
+from mainstay.ledger.moment import moment, stamp
+from mainstay.ledger.report import report as summed_up
+from mainstay.ledger.store import SERVICE, Store, reading
+from mainstay.reliability.summary import REPAIR
+from mainstay.supervisor.rundir import RunDir
+
+
+class _Period(NamedTuple):
+    since: float
+    until: float
+
+
+def report(  # noqa: PLR0913, PLR0917 - its options; typer passes them by name
+    file: option.File = None,
+    run_dir: option.Run = None,
+    service: Annotated[
+        list[str] | None,
+        typer.Option("--service", help="Only this service; may be told several times.", show_default=False),
+    ] = None,
+    over: Annotated[
+        str, typer.Option(metavar="DURATION", help="The period's length, up to now or to --until.")
+    ] = "30d",
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Its beginning instead, as in 2026-11-25 or 2026-11-25T13:30, in UTC.",
+            show_default=False,
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Its end, likewise; by default now.", show_default=False),
+    ] = None,
+    repair: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="How long an outage is taken to last where none was seen; 5m unless told.",
+            show_default=False,
+        ),
+    ] = None,
+    json: option.Json = False,
+) -> None:
+    """Tell how available each service was, how often it failed, for how long, and how sure all of that is.
+
+    Reads the ledger, also while nothing runs. Every number has its 95 % interval, and the number of events behind it.
+    """
+    period = _period(over, since, until, time.time())
+    assumed = REPAIR if repair is None else parse_duration(repair)
+    run = option.run_dir(file, run_dir)
+    with ledger(run) as store:
+        told = summed_up(store, *period, _known(store, service or []), assumed)
+    if json:
+        show.data(told)
+    else:
+        _print(told)
+
+
+def ledger(run: RunDir) -> Store:
+    """Open the ledger of a system.
+
+    Raises:
+        NotRunning: it has never run, so there is none.
+        EnvironmentProblem: it cannot be read.
+    """
+    if not run.ledger.exists():
+        raise NotRunning(f"there is no ledger at '{run.ledger}': `mainstay up` begins one")
+    return reading(run.ledger)
+
+
+def _known(store: Store, wanted: list[str]) -> list[str]:
+    known = [subject.name for subject in store.subjects(SERVICE)]
+    for name in wanted:
+        if name not in known:
+            raise SpecError(f"--service: the ledger has no '{name}'; it has: {', '.join(known) or 'none'}")
+    return list(dict.fromkeys(wanted))
+
+
+def _period(over: str, since: str | None, until: str | None, now: float) -> _Period:
+    end = now if until is None else min(now, stamp(until, "--until"))
+    if since is not None:
+        begin = stamp(since, "--since")
+    else:
+        try:
+            begin = end - parse_duration(over)
+        except SpecError as problem:
+            raise SpecError(f"--over: {problem}") from None
+    if begin >= end:
+        raise SpecError("the period must begin before it ends, and before now")
+    return _Period(begin, end)
+
+
+def _print(told: dict[str, Any]) -> None:
+    since, until = moment(told["since"]), moment(told["until"])
+    show.out.print(f"{since} to {until}", soft_wrap=True)
+    rows = told["services"]
+    if not rows:
+        show.news("the ledger knows of no service yet")
+        return
+    for row in rows:
+        show.out.print()
+        show.out.print(Text(row["service"], style="bold"))
+        for line in row["told"]:
+            show.out.print(Text(f"  {line}"), soft_wrap=not show.out.is_terminal)
+    show.out.print()
+    show.table(_SERVICES, rows)
+    instances = [{**one, "service": row["service"]} for row in rows for one in row["instances"]]
+    if instances:
+        show.out.print()
+        show.table(_INSTANCES, instances)
+
+
+def _exits(row: dict[str, Any]) -> str:
+    on_purpose = f" ({row['on_purpose']} on purpose)" if row["on_purpose"] else ""
+    return f"{row['exits']:,}{on_purpose}"
+
+
+_SERVICES: list[show.Figures] = [
+    ("service", False, 0, lambda row: row["service"]),
+    ("by time", True, 0, lambda row: percent(row["time"]["availability"])),
+    ("95 % interval", True, 1, lambda row: between(row["time"]["low"], row["time"]["high"])),
+    ("outages", True, 0, lambda row: f"{row['time']['outages']:,}"),
+    ("down", True, 0, lambda row: span(row["time"]["down"])),
+    ("unknown", True, 2, lambda row: span(row["time"]["unknown"])),
+    ("requests", True, 1, lambda row: f"{row['requests']['valid']:,}"),
+    ("good", True, 0, lambda row: percent(row["requests"]["availability"])),
+    ("p50", True, 2, lambda row: latency(row["requests"]["p50"])),
+    ("p99", True, 1, lambda row: latency(row["requests"]["p99"])),
+]
+_INSTANCES: list[show.Figures] = [
+    ("instance", False, 0, lambda row: row["instance"]),
+    ("zone", False, 2, lambda row: row["zone"] or "-"),
+    ("there for", True, 1, lambda row: span(row["present"])),
+    ("by time", True, 0, lambda row: percent(row["availability"])),
+    ("95 % interval", True, 1, lambda row: between(row["low"], row["high"])),
+    ("exits", True, 0, _exits),
+]
