@@ -87,6 +87,11 @@ class Bookkeeper:
         chronicle.count(now, found)
         chronicle.look(now)
 
+    def look(self) -> None:
+        """See how all parts are."""
+        if self._chronicle is not None:
+            self._chronicle.look(self._clock.wall())
+
     async def finish(self, services: list[str]) -> None:
         """Write down that all of it ends on purpose: nothing of what follows is an outage."""
         await self.write_down(services)

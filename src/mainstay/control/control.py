@@ -196,7 +196,7 @@ class Control:
             raise
         self.phase = "running"
         # What dies in the next moment has served: to the ledger, too.
-        self._write_down()
+        self._books.look()
 
     async def _undo_drills(self) -> None:
         """Undo what a drill that was killed has left broken."""

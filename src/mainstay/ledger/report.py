@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mainstay.base.histogram import quantile
-from mainstay.ledger.store import INSTANCE, SERVICE, Store, Subject
+from mainstay.ledger.store import INSTANCE, KEPT, SERVICE, Store, Subject
 from mainstay.ledger.told import told
 from mainstay.reliability.account import Account
 from mainstay.reliability.excess import excess
@@ -38,7 +38,7 @@ _KINDS = {
     "InstanceStopped": STOPPED,
     "InstanceAdopted": ADOPTED,
 }
-_HOUR, _DAY = 3600, 86400
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _LEAST_LIVES = 5
 _HALF = 0.5
 
@@ -92,7 +92,7 @@ def _service(look: _Look, name: str) -> dict[str, Any]:
         look.store.marks(name, look.since, look.until),
     )
     found = summary(over(look.spans(subject), excuses), assumed=look.assumed)
-    blocks = look.store.blocks(subject, look.since, look.until, _level(look.until - look.since))
+    blocks = look.store.blocks(subject, look.since, look.until, _level(look))
     row = {
         "service": name,
         "time": _time(found.available, found),
@@ -105,9 +105,11 @@ def _service(look: _Look, name: str) -> dict[str, Any]:
     return {**row, "told": told(row)}
 
 
-def _level(seconds: float) -> int:
+def _level(look: _Look) -> int:
     """Give how long a block is: as long as most troubles at least, and so short that there are some."""
-    return _HOUR if seconds > _DAY else 60
+    seen = look.store.watched_until or look.until
+    short = look.until - look.since <= _DAY and seen - look.since < KEPT[SERVICE][_MINUTE]
+    return _MINUTE if short else _HOUR
 
 
 def _time(how: Available, found: Summary) -> dict[str, Any]:
