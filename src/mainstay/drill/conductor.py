@@ -9,6 +9,7 @@
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, nan
@@ -215,7 +216,8 @@ class Conductor:
         await _sleep_until(counted + times.baseline)
         broken, wall = time.monotonic(), time.time()
         evidence, aborted, back = "", "", None
-        if not (trouble := self._failing(users)):
+        trouble = failing = self._failing(users)
+        if not failing:
             self._tell({"event": "breaking", "cell": cell.name})
             evidence, trouble, aborted, back = await self._break(
                 cell, scope, faults, users, broken + times.fault, _leaving(cell, before)
@@ -229,6 +231,9 @@ class Conductor:
         facts = [fact for fact in await self.stage.facts() if fact["at"] >= wall]
         gone = [await one.gone() for one in users]
         after = await self.stage.status()
+        records = {one.name: its for one, (_, its, _) in zip(users, gone, strict=True)}
+        if failing:
+            trouble = f"{failing} ({_ways(records, broken - began)})"
         return Course(
             began=began,
             counted=counted,
@@ -238,7 +243,7 @@ class Conductor:
             back=back,
             confirmed=evidence,
             trouble=trouble,
-            records={one.name: records for one, (_, records, _) in zip(users, gone, strict=True)},
+            records=records,
             # Its own lateness in sending, and in hearing an echo of its own.
             lag=max((max(told["lag"]["p99"] or 0.0, _lane(told)) for _, _, told in gone), default=0.0),
             unsent=sum(told["unsent"] for _, _, told in gone),
@@ -363,6 +368,13 @@ def _more(before: dict[str, Any], after: dict[str, Any], scope: Scope, what: str
 def _alive(pid: int) -> bool:
     now = procfs.stat(pid)
     return now is not None and now.alive
+
+
+def _ways(records: Mapping[str, Sequence[Record]], until: float) -> str:
+    """Tell how requests failed that came before a moment."""
+    failed = [one for its in records.values() for one in its if one.failed and one.at < until]
+    ways = Counter(f"status {one.status}" if one.outcome == "status" else one.outcome for one in failed)
+    return ", ".join(f"{count} {way}" for way, count in ways.most_common())
 
 
 def _expect_gone(pids: frozenset[int]) -> None:
