@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from mainstay.base.errors import MainstayError, NotRunning, SpecError
-from mainstay.cli import drilled, matrix, option, show, toolkit
+from mainstay.cli import drilled, matrix, option, show, toolkit, toxiproxy
 from mainstay.cli.board import Board
 from mainstay.cli.forms import COULD_NOT, Forms, Html, Junit, Markdown, could_not, hand_out
 from mainstay.cli.haltable import haltable
@@ -154,6 +154,7 @@ app.command("show")(drilled.known)
 app.command("history")(drilled.history)
 app.command()(toolkit.chaos)
 app.command()(toolkit.export)
+app.command()(toxiproxy.toxiproxy)
 
 
 @app.command()
