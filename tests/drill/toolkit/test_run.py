@@ -4,6 +4,8 @@ import asyncio
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mainstay.base.errors import SpecError
 from mainstay.drill.toolkit.experiment import Experiment, check, read
@@ -281,3 +283,83 @@ def test_what_is_no_experiment_is_told_without_a_traceback(tmp_path, name, writt
 
     with pytest.raises(SpecError, match=name):
         read(tmp_path / name)
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=5)
+    | st.sampled_from(["http", "probe", "regex", "ref"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "type",
+                    "name",
+                    "provider",
+                    "tolerance",
+                    "probes",
+                    "ref",
+                    "pauses",
+                    "pattern",
+                    "path",
+                    "strategy",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+keys = st.sampled_from(
+    ["title", "description", "method", "rollbacks", "steady-state-hypothesis", "runtime", "configuration"]
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(keys, anything, max_size=4))
+def test_whatever_stands_in_an_experiment_is_checked_without_an_exception(more):
+    whole = {"title": "t", "description": "d", "method": []} | more
+
+    if not list(check(whole)):
+        read_ = Experiment(whole)
+        assert read_.method is not None
+        assert read_.ignored() is not None
+        assert read_.strategy("rollbacks")
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        {"type": "http", "url": "http://${none}/"},
+        {"type": "http", "url": "ftp://user:secret@127.0.0.1/x?token=secret"},
+        {"type": "http", "url": "http://user:secret@127.0.0.1:1/x?token=secret"},
+        {"type": "http", "url": "${url}", "headers": ["x"]},
+        {"type": "http", "url": "${url}", "headers": {"x": "a\nb"}},
+        {"type": "http", "url": "${url}", "max_retries": "many"},
+        {"type": "http", "url": "${url}", "expected_status": 204},
+        {"type": "process", "path": "sh", "arguments": 3},
+        {"type": "process", "path": "sh", "timeout": "soon"},
+        {"type": "python", "module": "no_such_module", "func": "f"},
+        {"type": "python", "module": "os", "func": "_exit", "arguments": {"status": 3}},
+    ],
+)
+async def test_what_cannot_be_done_has_failed_and_the_run_goes_on(shop, provider):
+    odd = {"type": "action", "name": "odd", "provider": provider}
+
+    made = await journal(shop, experiment([odd, shell("then", "exit 0")]))
+
+    assert [one["status"] for one in made["run"]] == ["failed", "succeeded"]
+    assert "secret" not in str(made["run"][0]["exception"])
+
+
+async def test_a_tolerance_that_values_make_senseless_is_not_met(shop):
+    odd = web(tolerance={"type": "regex", "pattern": "${pattern}", "target": "body"})
+    told = Run(experiment([], probes=[odd]), Terms(values={"url": shop.url, "pattern": "("}))
+
+    made = await told.journal()
+
+    assert (made["status"], made["steady_states"]["before"]["steady_state_met"]) == ("failed", False)

@@ -52,7 +52,7 @@ class Experiment:
     @property
     def method(self) -> list[Activity]:
         """What is done, in order; what refers to another is that one."""
-        return [self._meant(one) for one in self.told["method"]]
+        return [self._meant(one) for one in self.told["method"] or []]
 
     @property
     def rollbacks(self) -> list[Activity]:
@@ -153,7 +153,7 @@ def _check_activity(place: str, one: object, told: Mapping[str, Any]) -> Iterato
         yield place, "must be an object"
         return
     if "ref" in one:
-        if one["ref"] not in _named(told):
+        if not isinstance(one["ref"], str) or one["ref"] not in _named(told):
             yield f"{place}.ref", f"there is no activity '{one['ref']}'"
         return
     if one.get("type") not in ("probe", "action"):

@@ -10,7 +10,7 @@ from typing import Any
 from mainstay.base.program import module
 from mainstay.drill import child
 from mainstay.drill.toolkit.experiment import program
-from mainstay.drill.toolkit.web import Request, WebFailed, fetch
+from mainstay.drill.toolkit.web import Request, WebFailed, fetch, shown
 
 HTTP_LIMIT = 30.0
 """Seconds for a request whose provider tells no `timeout`: Chaos Toolkit would wait for ever."""
@@ -67,12 +67,12 @@ async def _http(told: Values, limit: float) -> dict[str, Any]:
             answer = await fetch(request)
         except WebFailed as problem:
             if number + 1 == tries:
-                raise ActivityFailed(f"no answer from {request.url}: {problem}") from problem
+                raise ActivityFailed(f"no answer from {shown(request.url)}: {problem}") from problem
         else:
             break
     wanted = told.get("expected_status")
     if wanted is not None and answer["status"] not in (wanted if isinstance(wanted, list) else [wanted]):
-        raise ActivityFailed(f"{request.url} answered {answer['status']}, expected {wanted}")
+        raise ActivityFailed(f"{shown(request.url)} answered {answer['status']}, expected {wanted}")
     return answer
 
 

@@ -196,6 +196,8 @@ class Run:
             met = judged and await self._is_within(activity["tolerance"], record["output"])
         except ActivityFailed as problem:
             record |= {"status": "failed", "exception": [str(problem)]}
+        except Exception as problem:  # noqa: BLE001 - what values that nobody could check have led to
+            record |= {"status": "failed", "exception": [f"{type(problem).__name__}: {problem}"]}
         except asyncio.CancelledError:
             record |= {"status": "failed", "exception": ["it was interrupted"]}
             raise

@@ -51,6 +51,12 @@ class Request(NamedTuple):
         return cls(method, url, headers, body, connect, told.get("verify_tls") is not False)
 
 
+def shown(url: str) -> str:
+    """Write an address for others to read: without what may be secret in it."""
+    at = urlsplit(url)
+    return f"{at.scheme}://{at.netloc.rpartition('@')[2]}{at.path}"
+
+
 class _Answer:
     """Collects what the parser tells."""
 
@@ -109,7 +115,7 @@ async def _once(request: Request) -> tuple[int, dict[str, str], bytes]:
             parser.feed_data(data)
     except TimeoutError:
         raise WebFailed(f"no connection within {request.connect:g} s") from None
-    except (OSError, httptools.HttpParserError) as problem:
+    except (OSError, UnicodeError, httptools.HttpParserError) as problem:
         raise WebFailed(str(problem) or type(problem).__name__) from problem
     finally:
         if writer is not None:
@@ -127,7 +133,7 @@ def _split(url: str) -> SplitResult:
     except ValueError as problem:
         raise WebFailed(str(problem)) from problem
     if at.scheme not in _PORTS or not at.hostname or not port_is_sound:
-        raise WebFailed(f"'{url}' is no address of http or https")
+        raise WebFailed("that is no address of http or https")
     return at
 
 
