@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mainstay.drill.campaign import Campaign, Wish
 from mainstay.drill.cell import cells, chosen
 from mainstay.drill.fault.faketime import Clocks
 from mainstay.drill.premise import missing, prepared
@@ -18,7 +19,10 @@ SYSTEM = """\
 services:
   web: { command: run, listen: "http://127.0.0.1:1", env: { LD_PRELOAD: /own.so } }
   other: { command: run, USER listen: "http://127.0.0.1:2" }
-drills: { disk: { web: data }, env: { PLACE: ENV } }
+drills:
+  disk: { web: data }
+  env: { PLACE: ENV }
+  accept: [{ fault: clock, target: web, reason: watched elsewhere }]
 """
 
 
@@ -93,6 +97,26 @@ def test_a_clock_does_not_move_of_who_cannot_read_how(staged: Staged, tmp_path: 
     stage.clocks = Clocks(tmp_path)
 
     assert "run as the same user" in why(stage, "clock", "other")
+
+
+@pytest.mark.parametrize(
+    ("missing", "verdict", "because"),
+    [
+        ("no libfaketime", "ACCEPTED", "no libfaketime; accepted: watched elsewhere"),
+        ("", "NOT_RUN", "it was halted"),
+    ],
+)
+def test_what_cannot_be_played_may_be_accepted_and_what_was_only_not_reached_may_not(
+    staged: Staged, tmp_path: Path, missing: str, verdict: str, because: str
+) -> None:
+    system = staged().system
+    (cell,) = chosen(cells(system), ["clock"], ["web"])
+    campaign = Campaign(system, RunDir(tmp_path / "run"), Wish(), ask=nobody, tell=lambda _: None)
+
+    row = campaign.unplayed(cell, missing, "it was halted")
+
+    assert (row["verdict"], row["because"]) == (verdict, because)
+    assert row["met"] == (verdict == "ACCEPTED")
 
 
 def test_only_services_whose_clock_is_to_move_are_started_for_it(staged: Staged, tmp_path: Path) -> None:

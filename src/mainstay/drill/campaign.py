@@ -27,7 +27,7 @@ from mainstay.drill.reading import seen
 from mainstay.drill.report import Terms, fingerprint, report, row, unplayed
 from mainstay.drill.scope import Scope, scope, waves
 from mainstay.drill.stage import Ask, Stage
-from mainstay.drill.verdict import Seen, judge, late
+from mainstay.drill.verdict import ACCEPTED, Seen, judge, late
 from mainstay.drill.visit import visits
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system.schema import System
@@ -119,11 +119,20 @@ class Campaign:
             # In the order of the plan, with what was not reached.
             played = {one["cell"]: one for one in self._rows}
             self._rows = [
-                played.get(cell.name) or unplayed(cell, without.get(cell.name, because)) for cell in chosen
+                played.get(cell.name) or self.unplayed(cell, without.get(cell.name, ""), because)
+                for cell in chosen
             ]
             if played:
                 self._keep()
         return self.report()
+
+    def unplayed(self, cell: Cell, missing: str, because: str) -> dict[str, Any]:
+        """Give the line of a cell that was not played: for what was missing, or for another reason."""
+        accepted = allowance(self._system, cell, dt.datetime.now(dt.UTC).date()).accepted
+        if missing and accepted:
+            # Not what it would have shown, which nobody knows, but that it is not shown here.
+            return unplayed(cell, f"{missing}; accepted: {accepted}", ACCEPTED)
+        return unplayed(cell, missing or because)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Play]:

@@ -184,7 +184,10 @@ class Expect(Section):
 
 
 class Accept(Section):
-    """An outage that the owner accepts. It is drilled and shown all the same, with the reason, and does not fail the run."""
+    """An outage that the owner accepts. It is drilled and shown all the same, with the reason, and does not fail the run.
+
+    So is a drill that cannot be run, as `clock` without libfaketime.
+    """
 
     fault: Fault
     """The fault, also one that an installed package brings, or `*` for every one."""

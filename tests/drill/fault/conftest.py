@@ -42,20 +42,37 @@ def until(holds: Callable[[], Any], what: str, limit: float = LIMIT) -> Any:
     return found
 
 
+GREEDY = ECHO.replace(
+    'connection.sendall(b"here")',
+    """try:
+        bytearray(64 * 2**20)
+    except MemoryError:
+        connection.sendall(b"none")
+    else:
+        connection.sendall(b"here")""",
+)
+"""One that asks for memory each time."""
+
+
 class Instance:
     """A process as the supervisor would have started it."""
 
-    def __init__(self, run_dir: Path, name: str) -> None:
+    def __init__(self, run_dir: Path, name: str, code: str = ECHO, *, wait: bool = True) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", ECHO],
+            [sys.executable, "-c", code],
             stdout=subprocess.PIPE,
             env={**os.environ, RUN_DIR: str(run_dir), INSTANCE: name},
             start_new_session=True,
         )
         assert self.process.stdout is not None
+        self.pid = self.process.pid
+        if wait:
+            self.listening()
+
+    def listening(self) -> None:
+        assert self.process.stdout is not None
         # One that is killed at once never tells.
         self.port = int(self.process.stdout.readline() or 0)
-        self.pid = self.process.pid
 
     @property
     def letter(self) -> str:
@@ -110,11 +127,11 @@ def run_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def instance(run_dir: Path) -> Iterator[Callable[[str], Instance]]:
+def instance(run_dir: Path) -> Iterator[Callable[..., Instance]]:
     made: list[Instance] = []
 
-    def start(name: str) -> Instance:
-        made.append(Instance(run_dir, name))
+    def start(name: str, code: str = ECHO, *, wait: bool = True) -> Instance:
+        made.append(Instance(run_dir, name, code, wait=wait))
         return made[-1]
 
     yield start

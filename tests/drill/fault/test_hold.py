@@ -9,20 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from drill.fault.conftest import Holder, Instance, until
+from drill.fault.conftest import GREEDY, Holder, Instance, until
 from mainstay.drill.fault.intent import undo_left
 from mainstay.supervisor import procfs
 
-Start = Callable[[str], Instance]
+Start = Callable[..., Instance]
 Hold = Callable[..., Holder]
 
 
-def answers(port: int) -> bool:
+def said(port: int) -> bytes:
     try:
         with socket.create_connection(("127.0.0.1", port), 0.5) as connection:
-            return connection.recv(4) == b"here"
+            return connection.recv(4)
     except OSError:
-        return False
+        return b""
+
+
+def answers(port: int) -> bool:
+    return said(port) == b"here"
 
 
 def test_a_frozen_instance_goes_on_when_nobody_holds_it_any_more(instance: Start, holder: Hold) -> None:
@@ -172,13 +176,16 @@ def test_where_nothing_is_started_again_there_was_no_loop_and_no_slow_start(
 
 def test_the_next_life_starts_slowly(instance: Start, holder: Hold) -> None:
     instance("web-1")
-    hold = holder("slow-start", "web-1", lease=30.0, parameters={"delay": 0.5})
+    hold = holder("slow-start", "web-1", lease=30.0, parameters={"delay": 1.0})
     assert hold.heard()["event"] == "held"
 
-    second = instance("web-1")
+    second = instance("web-1", wait=False)
 
     until(lambda: second.letter == "T", "the second life is stopped")
+    second.listening()
     until(lambda: answers(second.port), "it goes on")
+    hold.let_go()
+    assert hold.heard()["shown"] == f"pid {second.pid} stopped for 1 s at most"
 
 
 def test_an_instance_without_descriptors_takes_no_connection_until_it_is_over(
@@ -210,6 +217,19 @@ def test_an_instance_gets_no_more_memory_until_it_is_over(instance: Start, holde
     hold.let_go()
     hold.heard()
     assert resource.prlimit(web.pid, resource.RLIMIT_AS) == before
+
+
+def test_who_asks_for_more_memory_gets_none_until_it_is_over(instance: Start, holder: Hold) -> None:
+    web = instance("web-1", GREEDY)
+    assert answers(web.port)
+    hold = holder("memory", "web-1", lease=30.0)
+
+    assert hold.heard()["event"] == "held"
+
+    assert said(web.port) == b"none"
+    hold.let_go()
+    hold.heard()
+    assert answers(web.port)
 
 
 def test_what_computes_ends_with_its_holder_also_when_that_is_killed(instance: Start, holder: Hold) -> None:
