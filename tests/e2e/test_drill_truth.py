@@ -10,6 +10,7 @@ import time
 import pytest
 
 from mainstay.cli.talk import ask
+from mainstay.drill import verdict
 from mainstay.drill.campaign import LENGTHS, Campaign, Wish
 from mainstay.drill.cell import Cell, Target, cells
 from mainstay.drill.conductor import Times
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.e2e
 
 BOOT = 1.0
 RATE = 40
-TIMES = Times(warm=0.3, baseline=1.0, fault=1.8, keep=0.6)
+TIMES = Times(warm=0.3, baseline=1.0, fault=1.2, keep=0.4)
 SERVICE = f"command: {sys.executable} -m mainstay.drill.service, listen: http://127.0.0.1:PORT_HERE"
 FILE = f"""\
 gateway: {{ workers: 1 }}
@@ -135,6 +136,8 @@ def played(tmp_path_factory):
     made = Played(tmp_path_factory.mktemp("truth"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(LENGTHS, "quick", TIMES)
+        # A machine that runs other tests beside these makes users late, and their counts are right all the same.
+        patch.setattr(verdict, "LAG", 1.0)
         made.play()
     return made
 
@@ -175,17 +178,17 @@ def test_with_tolerance_nobody_fails_and_every_order_is_carried_out_once(played)
 
 
 @pytest.mark.parametrize(
-    ("cell", "verdict", "how"),
+    ("cell", "given", "how"),
     [
         ("truncate@unretried", "OUTAGE", "status 502"),
         ("truncate@unheld", "OUTAGE", "truncated"),
         ("freeze@unhedged", "DEGRADED", "99 of 100 answers within"),
     ],
 )
-def test_what_is_left_out_on_purpose_shows(played, cell, verdict, how):
+def test_what_is_left_out_on_purpose_shows(played, cell, given, how):
     told = played.cells[cell]
 
-    assert told["verdict"] == verdict
+    assert told["verdict"] == given
     assert how in told["because"]
 
 
