@@ -54,6 +54,13 @@ def test_every_part_is_drilled_with_what_makes_sense_there(shop: System) -> None
     assert names(shop, "disk") == []
 
 
+def test_a_crash_loop_comes_last_since_what_follows_is_started_again_later(shop: System) -> None:
+    order = [cell.kind.name for cell in cells(shop)]
+
+    assert order[-3:] == ["crash-loop"] * 3
+    assert order.count("crash-loop") == 3
+
+
 def test_a_zone_is_all_that_is_in_it(shop: System) -> None:
     by = {cell.name: cell.touches for cell in cells(shop)}
 

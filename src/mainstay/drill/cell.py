@@ -16,6 +16,10 @@ from mainstay.system.schema import Service, System
 GATEWAY = "gateway"
 """The name of Mainstay itself as a target."""
 
+_LAST = frozenset({"crash-loop"})
+"""Kinds after which the supervisor waits for long before it starts the instance again. What is drilled next would be
+measured with that."""
+
 
 class Target(NamedTuple):
     """What a fault is aimed at."""
@@ -60,13 +64,14 @@ class Cell:
 
 
 def cells(system: System, kinds: Mapping[str, Kind] = KINDS) -> list[Cell]:
-    """Give every cell that a system implies, in the order of its file and of the kinds."""
-    return [
+    """Give every cell that a system implies, in the order of its file and of the kinds, and then those of `_LAST`."""
+    found = [
         Cell(kind=kind, target=target)
         for target_of in (_services, _zones, _itself)
         for kind in kinds.values()
         for target in target_of(system, kind)
     ]
+    return sorted(found, key=lambda cell: cell.kind.name in _LAST)
 
 
 def pairs(given: Sequence[Cell]) -> list[Cell]:
