@@ -93,7 +93,7 @@ def test_every_path_of_the_control_api_is_documented() -> None:
     nobody: Any = None
     routes = [one for one in application(nobody, lambda: None, nobody).routes if isinstance(one, Route)]
     asked = {
-        f"{method} {route.path.replace('{service}', 'SERVICE').replace('{fault}', 'FAULT')}"
+        f"{method} {route.path.replace('{service}', 'SERVICE').replace('{fault}', 'FAULT').replace('{mark}', 'MARK')}"
         for route in routes
         for method in (route.methods or set()) - {"HEAD"}
     }

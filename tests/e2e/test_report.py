@@ -47,7 +47,11 @@ def test_an_outage_is_down_a_dead_supervisor_is_unknown_and_both_are_told_when_n
     kill(site.instance("web-1")["pid"])
     site.until(lambda status: status["instances"][0]["generation"] == 2 and up(status))
     longest = time.time() - began
-    outage = until_told(site, lambda row: row["repair"]["count"] == 1)
+    site.done("maintenance", "begin", "--reason", "a larger disk", "--service", "web")
+    marked = site.status()["marks"]
+    site.done("maintenance", "end")
+    nothing = site.mainstay("maintenance", "end")
+    outage = until_told(site, lambda row: row["repair"]["count"] and row["time"]["excused"])
 
     kill(site.status()["supervisor_pid"])
     gone = time.time()
@@ -58,6 +62,9 @@ def test_an_outage_is_down_a_dead_supervisor_is_unknown_and_both_are_told_when_n
     site.done("down")
     ended = told(site)
 
+    assert [(mark["service"], mark["reason"]) for mark in marked] == [("web", "a larger disk")]
+    assert nothing.returncode == 1
+    assert outage["time"]["excused"] > 0
     assert nobody.returncode == 4
     assert "there is no ledger" in nobody.stderr
     assert (outage["failures"]["count"], outage["repair"]["count"]) == (1, 1)

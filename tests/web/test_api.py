@@ -61,6 +61,17 @@ class Control:
             raise self.fails
         return {"verdict": "well"} if canary else None
 
+    def marks(self):
+        return []
+
+    def begin_mark(self, asked):
+        self.asked.append(("mark", asked))
+        return {"mark": 1}
+
+    def end_mark(self, number):
+        self.asked.append(("unmark", number))
+        return {"mark": number}
+
     async def scale(self, service, count):
         self.asked.append(("scale", service, count))
 
@@ -109,6 +120,20 @@ def ask(control):
 
 async def test_what_can_be_read(ask):
     assert await ask("GET", "/v1/status") == (200, {"version": 1})
+
+
+async def test_marks_are_begun_ended_and_told(ask, control):
+    begun = await ask("POST", "/v1/marks", b'{"reason": "a larger disk"}')
+    ended = await ask("POST", "/v1/marks/1/end")
+    told = await ask("GET", "/v1/marks")
+    odd = await ask("POST", "/v1/marks/\u0661/end")
+    broken = await ask("POST", "/v1/marks", b"{")
+
+    assert begun == (200, {"version": 1, "mark": 1})
+    assert ended == (200, {"version": 1, "mark": 1})
+    assert told == (200, {"version": 1, "marks": []})
+    assert control.asked == [("mark", {"reason": "a larger disk"}), ("unmark", 1)]
+    assert (odd[0], broken[0]) == (400, 400)
 
 
 async def test_facts_are_given_once_to_who_tells_what_is_known(ask, control):

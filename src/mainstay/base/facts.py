@@ -345,6 +345,28 @@ class FaultUndone(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MarkFact(Fact):
+    """Something that happened to a time which is not charged."""
+
+    state: str
+    """`maintenance` or `drill`."""
+    service: str
+    """Of which service; empty for all of them."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkBegan(MarkFact):
+    """Somebody has said that a service is being worked on, or broken on purpose: until `until`, or until it is ended."""
+
+    until: float | None
+
+
+class MarkEnded(MarkFact):
+    """That is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerBroke(Fact):
     """The ledger cannot be written, or was damaged and has begun anew; all else goes on."""
 

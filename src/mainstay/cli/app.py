@@ -30,6 +30,7 @@ _COMMANDS = {
     "scale": "running",
     "upgrade": "upgrade",
     "report": "report",
+    "maintenance": "maintenance",
     "drill": "drill",
     "demo": "demo",
     "schema": "schema",

@@ -136,7 +136,19 @@ def _not_kept(news: dict[str, Any]) -> Iterable[Text]:
     yield Text(f"the report was not kept: {news['because']}", style="yellow")
 
 
-_SAID = {"verdict": _ended, "left_out": _left_out, "undone": _undone, "not_kept": _not_kept}
+def _not_marked(news: dict[str, Any]) -> Iterable[Text]:
+    yield Text(
+        f"this time will be charged as if nobody had broken anything: {news['because']}", style="yellow"
+    )
+
+
+_SAID = {
+    "not_marked": _not_marked,
+    "verdict": _ended,
+    "left_out": _left_out,
+    "undone": _undone,
+    "not_kept": _not_kept,
+}
 """What stays on the screen."""
 _SAID_ELSEWHERE: dict[str, Callable[[dict[str, Any]], Text]] = {
     "cell": lambda news: Text(f"{news['number']:>3} of {news['of']} {news['cell']}", style="dim"),

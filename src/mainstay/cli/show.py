@@ -112,6 +112,8 @@ def status(state: dict[str, Any]) -> None:
             ),
             soft_wrap=True,
         )
+    for row in state.get("marks", ()):
+        out.print(Text(mark(row, time.time()), style="yellow"), soft_wrap=True)
     for row in state["instances"]:
         _troubles(row)
     certificates = state.get("certificates")  # a supervisor of a former version has none
@@ -123,6 +125,14 @@ def status(state: dict[str, Any]) -> None:
                 out.print(
                     Text(f"its new files cannot be used: {row['trouble']}", style="yellow"), soft_wrap=True
                 )
+
+
+def mark(row: dict[str, Any], now: float) -> str:
+    """Say that something is being worked on, or broken on purpose."""
+    until = "until it is ended" if row["until"] is None else f"for {span(row['until'] - now)} more"
+    return (
+        f"{row['service'] or 'all services'}: {row['state']} {until}, which is not charged: {row['reason']}"
+    )
 
 
 def changes(told: list[dict[str, Any]], *, done: bool) -> None:
@@ -291,6 +301,8 @@ def fact(record: dict[str, Any]) -> str:
         "Upgraded": f"upgraded from {record.get('before')} to {record.get('after')}",
         "IncidentBegan": f"has trouble{_first_of(record)}",
         "IncidentEnded": f"is well again; {record.get('failed')} requests failed",
+        "MarkBegan": f"has a time of {record.get('state')}, which is not charged: {record.get('reason')}",
+        "MarkEnded": f"no longer has a time of {record.get('state')}: {record.get('reason')}",
         "LedgerBroke": f"does not keep its ledger '{record.get('path')}': {record.get('because')}",
         "LedgerMended": f"keeps its ledger '{record.get('path')}' again; {record.get('lost')} entries are missing",
         "FaultUndone": (

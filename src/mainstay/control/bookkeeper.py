@@ -10,6 +10,7 @@ from mainstay.base.clock import Clock
 from mainstay.base.errors import MainstayError
 from mainstay.base.facts import Emit, Fact, LedgerBroke, LedgerMended
 from mainstay.control.chronicle import Chronicle, Rows, counted
+from mainstay.control.marks import MarkProblem, Marks
 from mainstay.gateway.crew.crew import Crew
 from mainstay.ledger.writer import Writer
 
@@ -37,6 +38,7 @@ class Bookkeeper:
         self._clock = clock
         self._writer: Writer | None = None
         self._chronicle: Chronicle | None = None
+        self._marks: Marks | None = None
         self._looking: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
@@ -54,12 +56,24 @@ class Bookkeeper:
             return
         if self._writer.trouble is not None:
             self._tell(self._writer.trouble, 0)
+        self._marks = await asyncio.to_thread(Marks, self._writer, self._emit)
         self._chronicle = Chronicle(self._writer, self._rows, self._emit)
 
     def begin(self) -> None:
         """Go on where the last one ended, with the workers that were taken over."""
         if self._chronicle is not None:
             self._chronicle.begin(self._workers())
+
+    @property
+    def marks(self) -> Marks:
+        """Times that are not charged.
+
+        Raises:
+            MarkProblem: there is no ledger to write them to.
+        """
+        if self._marks is None:
+            raise MarkProblem(f"the ledger '{self._path}' is not kept, so nothing can be marked in it")
+        return self._marks
 
     def keep(self, fact: Mapping[str, Any], *, looks: bool) -> None:
         """Keep a fact, and have a look at all parts soon.
@@ -102,7 +116,7 @@ class Bookkeeper:
         """Write what is left to be written, and close the ledger."""
         if self._looking is not None:
             self._looking.cancel()
-        writer, self._writer, self._chronicle = self._writer, None, None
+        writer, self._writer, self._chronicle, self._marks = self._writer, None, None, None
         if writer is not None:
             await asyncio.to_thread(writer.close)
 

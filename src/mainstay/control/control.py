@@ -29,6 +29,7 @@ from mainstay.base.program import module
 from mainstay.control.bookkeeper import Bookkeeper
 from mainstay.control.extra import refuse_without
 from mainstay.control.layout import access_log, addresses
+from mainstay.control.marks import MarkProblem
 from mainstay.control.recent import Recent
 from mainstay.control.traffic import Traffic, Turn
 from mainstay.drill.fault.intent import undo_left
@@ -493,6 +494,24 @@ class Control:
         self._tell(fact)
         self._books.keep(fact, looks=self.phase == "running")
 
+    # --- what is not charged ---
+
+    def marks(self) -> list[dict[str, Any]]:
+        """Give the times that are not charged, and last."""
+        try:
+            marks = self._books.marks
+        except MarkProblem:  # no ledger is kept
+            return []
+        return [mark.record() for mark in marks.active(self._clock.wall())]
+
+    def begin_mark(self, asked: object) -> dict[str, Any]:
+        """Begin a time that is not charged, see `Marks.begin`."""
+        return self._books.marks.begin(self._clock.wall(), asked, self.system.services).record()
+
+    def end_mark(self, number: int) -> dict[str, Any]:
+        """End one, see `Marks.end`."""
+        return self._books.marks.end(self._clock.wall(), number).record()
+
     # --- status ---
 
     def status(self) -> dict[str, Any]:
@@ -515,6 +534,7 @@ class Control:
             "instances": instances,
             "certificates": self.certificates(),
             "faults": self.faults.active(),
+            "marks": self.marks(),
         }
 
     def certificates(self) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ _LOOK = 0.1
 _ENOUGH = 1.5 * LEAST
 """Answers until a gateway worker knows what is usual, and half as many more: they do not come to all workers alike."""
 _LEARNING = 10.0
+_MARGIN = 60.0
 """The most seconds that are spent on that."""
 _ENDS = frozenset({"kill", "stop"})
 """Faults whose targets are gone afterwards."""
@@ -175,6 +176,8 @@ class Conductor:
             for number, part in enumerate(cell.parts)
         ]
         async with contextlib.AsyncExitStack() as stack:
+            # What is broken on purpose is told apart from what breaks by itself: until all is mended.
+            await self._mark(stack, cell, scope)
             stack.push_async_callback(_end_all, faults)
             for fault in faults:
                 await fault.prepare()
@@ -183,6 +186,26 @@ class Conductor:
             began = time.monotonic() + LEAD
             users = [await stack.enter_async_context(self._users(visit, cell, began)) for visit in came]
             return await self._course(cell, scope, faults, users, (began, began + warm), before)
+
+    async def _mark(self, stack: contextlib.AsyncExitStack, cell: Cell, scope: Scope) -> None:
+        """Have what users use know that this time is a drill's; a copy keeps its ledger for nobody."""
+        if not self.stage.live:
+            return
+        # It ends by itself if we do not come to it.
+        lasts = self._times.usual + self._times.recovery + _LEARNING + _MARGIN
+        for service in sorted(scope.services):
+            asked = {"state": "drill", "service": service, "reason": cell.name, "for": lasts}
+            try:
+                mark = await self.stage.post("/v1/marks", asked)
+            except MainstayError as problem:
+                self._tell({"event": "not_marked", "because": str(problem)})
+                return
+            stack.push_async_callback(self._unmark, int(mark["mark"]))
+
+    async def _unmark(self, number: int) -> None:
+        # A supervisor that is gone cannot be told, and the mark has its end.
+        with contextlib.suppress(MainstayError):
+            await self.stage.post(f"/v1/marks/{number}/end", {})
 
     def _learning(self, visits: Sequence[Visit], workers: Sequence[Mapping[str, Any]]) -> float:
         """Give how long it takes until gateway workers that are new know how long answers take.

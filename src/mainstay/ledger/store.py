@@ -218,11 +218,19 @@ class Store:
         """Write down that somebody watches until now."""
         self._put("watched_until", at)
 
-    def mark(self, state: str, service: str, since: float, until: float | None, reason: str) -> int:
+    def mark(  # noqa: PLR0913, PLR0917 - its columns
+        self,
+        state: str,
+        service: str,
+        since: float,
+        until: float | None,
+        reason: str,
+        number: int | None = None,
+    ) -> int:
         """Write down a time that is not charged; give its number."""
         made = self._db.execute(
-            "INSERT INTO marks (state, service, since, until, reason) VALUES (?, ?, ?, ?, ?)",
-            (state, service, since, until, reason),
+            "INSERT INTO marks (id, state, service, since, until, reason) VALUES (?, ?, ?, ?, ?, ?)",
+            (number, state, service, since, until, reason),
         )
         return int(made.lastrowid or 0)
 
@@ -343,6 +351,18 @@ class Store:
             (until, service, until, until, since),
         )
         return [Span(*row) for row in found]
+
+    def open_marks(self) -> list[tuple[int, str, str, float, float | None, str]]:
+        """Give number, state, service, begin, end and reason of those that last, or end after somebody last watched."""
+        found = self._db.execute(
+            "SELECT id, state, service, since, until, reason FROM marks WHERE until IS NULL OR until > ? ORDER BY id",
+            (self.watched_until or 0.0,),
+        )
+        return [(*row,) for row in found]
+
+    def last_mark(self) -> int:
+        """Give the highest number of a mark; 0 without any."""
+        return int(self._db.execute("SELECT coalesce(max(id), 0) FROM marks").fetchone()[0])
 
     def facts(self, since: float, until: float, kinds: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
         """Give the facts of a period, the oldest first."""

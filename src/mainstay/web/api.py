@@ -12,6 +12,9 @@ POST /v1/faults {"fault", "service", ...}        begin one; answers when the wor
 POST /v1/faults/{fault}/renew {"lease"}          let it last for a lease from now on
 POST /v1/faults/{fault}/end                      end it; answers when it is over
 POST /v1/faults/end                              end all of them
+GET  /v1/marks                                   times that are not charged, and last
+POST /v1/marks {"state", "reason", ...}          begin one
+POST /v1/marks/{mark}/end                        end it
 POST /v1/stop                                    end everything; answers at once
 =============================================== ============================================
 
@@ -31,9 +34,10 @@ from starlette.routing import Route
 
 from mainstay.base.errors import CanaryRejected, MainstayError, SystemFileError
 from mainstay.control import Control
+from mainstay.control.marks import MarkProblem
 from mainstay.gateway.fault.spec import FaultProblem
 from mainstay.redundancy.canary import LONGEST, MOST_REQUESTS, CanarySpec
-from mainstay.web import admin, faults
+from mainstay.web import admin, faults, marks
 from mainstay.web.server import Line
 
 _MOST = 1000
@@ -107,7 +111,10 @@ def application(
             Route("/v1/services/{service}/restart", _told(restart), methods=["POST"]),
             Route("/v1/services/{service}/scale", _told(scale), methods=["POST"]),
             Route("/v1/stop", end, methods=["POST"]),
-            *(Route(path, _told(answer), methods=methods) for path, answer, methods in faults.paths(control)),
+            *(
+                Route(path, _told(answer), methods=methods)
+                for path, answer, methods in [*faults.paths(control), *marks.paths(control)]
+            ),
         ],
         lifespan=beside,
     )
@@ -123,7 +130,7 @@ def _told(endpoint: Endpoint) -> Endpoint:
         try:
             return await endpoint(request)
         except MainstayError as problem:
-            status = 400 if isinstance(problem, _Wrong | FaultProblem) else 409
+            status = 400 if isinstance(problem, _Wrong | FaultProblem | MarkProblem) else 409
             said = {"version": 1, "error": str(problem), "exit_code": problem.exit_code}
             if isinstance(problem, SystemFileError):
                 said |= {"file": problem.file, "problems": [one._asdict() for one in problem.problems]}
