@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 from typing import Annotated, Any
@@ -72,4 +73,6 @@ def _bound(listen: str) -> socket.socket:
     try:
         return socket.create_server((host, int(match["port"])), family=family)
     except OSError as problem:
-        raise EnvironmentProblem(f"cannot listen on {listen}: {problem.strerror or problem}") from problem
+        # The rest of what Python says of it is the address once more.
+        why = os.strerror(problem.errno) if problem.errno and problem.errno > 0 else problem.strerror
+        raise EnvironmentProblem(f"cannot listen on {listen}: {why or problem}") from problem

@@ -196,6 +196,16 @@ async def test_a_proxy_is_switched_off_and_on(system, client):
     assert system.faults == {}
 
 
+async def test_who_remembers_where_an_instance_was_can_switch_it_on(system, client):
+    await client.ask("POST", "/proxies/web-1", {"enabled": False})
+    seen = (await client.ask("GET", "/proxies/web-1"))[1]
+    system.status["instances"].append(row("web", "web-1", 18021, 3))
+
+    status, told = await client.ask("POST", "/proxies/web-1", seen | {"enabled": True})
+
+    assert (status, told["enabled"], told["upstream"]) == (200, True, "127.0.0.1:18021")
+
+
 @pytest.mark.parametrize(("path", "count"), [("/reset", 0), ("/proxies/web", 1)])
 async def test_what_is_cleared_is_mended(system, client, path, count):
     await client.ask("POST", "/proxies/web/toxics", LATENCY)

@@ -125,10 +125,13 @@ class _Api:
     async def update(self, request: Request) -> Response:
         proxy = await self._one(request)
         told = json_object(await request.body())
+        before = self._held.enabled(proxy.name)
+        on = _on(told, before=before)
         for key in ("listen", "upstream"):
-            if told.get(key) not in (None, "", getattr(proxy, key)):
+            # Whoever switches it may tell what they were when it was last seen: an instance may have moved since.
+            if on is before and told.get(key) not in (None, "", getattr(proxy, key)):
                 raise Wrong(f"bad request body: {key} is {getattr(proxy, key)!r}, and cannot be changed here")
-        await self._held.switch(proxy, on=_on(told, before=self._held.enabled(proxy.name)))
+        await self._held.switch(proxy, on=on)
         return JSONResponse(self._shown(proxy))
 
     async def delete(self, request: Request) -> Response:

@@ -12,12 +12,12 @@ Pieces leave in the order in which they came. One that is not delayed, behind no
 """
 
 import asyncio
-from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from mainstay.gateway.fault.answer import CUT, END, HALT, Answer, Item, error
-from mainstay.gateway.fault.effect import Effect, Lane, Lot, drawn
+from mainstay.gateway.fault.effect import Effect, Lot, drawn
+from mainstay.gateway.fault.piece import Piece, Way
 from mainstay.gateway.http.connection import UpstreamConnection
 from mainstay.gateway.tcp.relay import End, reset
 from mainstay.gateway.tcp.waiting import Waiting
@@ -34,53 +34,7 @@ _LOST: Final = "lost"
 _CLOSE: Final = "close"
 _OVER: Final = "over"
 """It ends in order, for both sides."""
-_WEIGHT = 256
-"""Bytes that a piece takes beside its own."""
 _SOON = 0.0005
-
-
-class _Piece:
-    """Something on its way."""
-
-    __slots__ = ("came", "delays", "effect", "item")
-
-    def __init__(self, item: Item, came: float, effect: Effect | None) -> None:
-        self.item = item
-        self.came = came
-        self.effect = effect
-        """Whose doing it is that something else than bytes happens."""
-        self.delays: list[tuple[Effect, float]] = []
-
-    def due(self) -> float:
-        """Give when it arrives; a delay ends with its fault."""
-        return self.came + sum(seconds for effect, seconds in self.delays if not effect.over.is_set())
-
-
-class _Way(Lane):
-    """One direction, and what is on its way there."""
-
-    __slots__ = ("pieces", "shut", "size", "timer")
-
-    def __init__(self, *, down: bool) -> None:
-        super().__init__(down=down)
-        self.pieces: deque[_Piece] = deque()
-        self.size = 0
-        self.timer: asyncio.TimerHandle | None = None
-        self.shut = False
-        """A limit has been reached; what comes behind it goes nowhere."""
-
-    @property
-    def weight(self) -> int:
-        """Give how much it keeps, in bytes; pieces may be as small as one."""
-        return self.size + _WEIGHT * len(self.pieces)
-
-    def stop(self) -> None:
-        """Arrive nowhere."""
-        self.pieces.clear()
-        self.size = 0
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
 
 
 class Leg(asyncio.Transport, asyncio.Protocol):
@@ -108,8 +62,8 @@ class Leg(asyncio.Transport, asyncio.Protocol):
         self._timers: dict[Effect, asyncio.TimerHandle] = {}
         # Faults that this check has been counted for.
         self._counted: set[Effect] = set()
-        self._up = _Way(down=False)
-        self._down = _Way(down=True)
+        self._up = Way(down=False)
+        self._down = Way(down=True)
         # The protocol has closed it, or a fault has; both sides hear no more of one another.
         self._closing = False
         self._cut = False
@@ -278,7 +232,7 @@ class Leg(asyncio.Transport, asyncio.Protocol):
         self._closing = True
         self._down.stop()
         if not self._raw_gone and not self._held(self._up):
-            piece = _Piece(_CLOSE, monotonic(), None)
+            piece = Piece(_CLOSE, monotonic(), None)
             piece.delays = [(one, late) for one in self._effects() if (late := one.parting(down=False))]
             if self._up.pieces or piece.delays:
                 self._up.pieces.append(piece)
@@ -394,7 +348,7 @@ class Leg(asyncio.Transport, asyncio.Protocol):
         """Give those that act on this connection."""
         return [effect for effect in self._legs.effects if drawn(self._lot, effect)]
 
-    def _enter(self, way: _Way, item: Item, effect: Effect | None = None) -> None:
+    def _enter(self, way: Way, item: Item, effect: Effect | None = None) -> None:
         if way.shut:
             return
         if not isinstance(item, bytes):
@@ -419,11 +373,11 @@ class Leg(asyncio.Transport, asyncio.Protocol):
             self._put(way, _OVER, limit)
             way.shut = True
 
-    def _put(self, way: _Way, item: Item, by: Effect | None) -> None:
+    def _put(self, way: Way, item: Item, by: Effect | None) -> None:
         if self._cut or (self._closing and way.down):
             return
         now = monotonic()
-        piece = _Piece(item, now, by)
+        piece = Piece(item, now, by)
         size = len(item) if isinstance(item, bytes) else 0
         for effect in self._effects():
             if effect.late and effect.goes(down=way.down):
@@ -439,7 +393,7 @@ class Leg(asyncio.Transport, asyncio.Protocol):
             self._pump(way)
         self._limit(way)
 
-    def _pump(self, way: _Way) -> None:
+    def _pump(self, way: Way) -> None:
         """Hand on what is due."""
         if way.timer is not None:
             way.timer.cancel()
@@ -459,7 +413,7 @@ class Leg(asyncio.Transport, asyncio.Protocol):
         if not self._legs.effects:
             self._leave()
 
-    def _held(self, way: _Way) -> bool:
+    def _held(self, way: Way) -> bool:
         if way.down and (self._paused or self._gone):
             return True
         if any(effect.holds(down=way.down) for effect in self._effects()):
@@ -472,7 +426,7 @@ class Leg(asyncio.Transport, asyncio.Protocol):
             and not first.effect.over.is_set()
         )
 
-    def _limit(self, way: _Way) -> None:
+    def _limit(self, way: Way) -> None:
         """Want no more than can be kept."""
         if self._closing or self._cut or self._gone:
             return
@@ -491,7 +445,7 @@ class Leg(asyncio.Transport, asyncio.Protocol):
         elif not full and not self._raw_full:
             self.inner.resume_writing()
 
-    def _hand_on(self, way: _Way, item: Item) -> None:
+    def _hand_on(self, way: Way, item: Item) -> None:
         if not way.down:
             self._send(item)
         elif isinstance(item, bytes):
