@@ -13,7 +13,7 @@ from mainstay.system.witness import AccessLog
 
 SERVICE_KEYS = (
     "command, addresses, host, instances, listen, max_connections, routes, tls, upstream_tls, proxy_protocol, cwd, env, env_file, user, health, timeouts, retry, idempotency, hedge, suspicion, concurrency, breaker, outlier, balance, sticky, "
-    "slow_start, failover, upgrade, fallback, hold, wait, restart, ready_within, drain, stop_timeout, needs, logs"
+    "slow_start, failover, upgrade, fallback, hold, wait, restart, ready_within, drain, stop_timeout, needs, objective, logs"
 )
 NAME_RULE = "allowed are small letters, digits and hyphens, beginning with a letter, up to 63"
 
@@ -130,7 +130,7 @@ ONE_PROBLEM = [
     ),
     (
         "databases: {}\n" + service(""),
-        "1:1: databases: unknown key; allowed: name, zones, gateway, listeners, services, drills",
+        "1:1: databases: unknown key; allowed: name, zones, gateway, listeners, services, alerts, drills",
     ),
     (
         "gateway: {limits: {heads: 1KB}}\n" + service(""),
@@ -332,7 +332,7 @@ services:
     problems = problems_of(file)
 
     assert problems == [
-        "1:1: nam: unknown key; did you mean name? allowed: name, zones, gateway, listeners, services, drills",
+        "1:1: nam: unknown key; did you mean name? allowed: name, zones, gateway, listeners, services, alerts, drills",
         f"4:5: services.web.comand: unknown key; did you mean command? allowed: {SERVICE_KEYS}",
         "5:16: services.web.instances: must be from 1 to 1000, not 0",
         "7:13: services.web.needs[0]: there is no service dbb; did you mean db?",

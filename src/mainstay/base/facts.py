@@ -410,3 +410,51 @@ class IncidentEnded(IncidentFact):
     """When the last request failed, or somebody served again."""
     recovered: float
     """When all was back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertFact(Fact):
+    """Something that happened to an alert, of which there is one for each objective and severity."""
+
+    service: str
+    objective: str
+    """`availability`, or a percentile as in `p99`."""
+    severity: str
+    """`page` or `ticket`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertFired(AlertFact):
+    """An error budget is spent so fast that somebody has to know."""
+
+    promise: str
+    """`99.9% good`."""
+    burn: float
+    """How many times faster than it may be, in the long window."""
+    window: float
+    """Seconds of that window."""
+    bad_events: int
+    """Events in it that were bad."""
+    events: int
+    """All events in it."""
+    budget_left: float | None
+    """The share of the budget that is left; below 0 when the objective is missed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertResolved(AlertFact):
+    """The budget is no longer spent so fast."""
+
+    lasted: float
+    """Seconds since it fired."""
+    because: str
+    """`the short window is good`, or that there is no such objective any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertNotDelivered(Fact):
+    """Somebody could not be told of an alert, however often it was tried."""
+
+    destination: str
+    """`webhook https://hooks.example`: without what may be a secret."""
+    because: str

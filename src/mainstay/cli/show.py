@@ -12,6 +12,7 @@ from rich.table import Column
 from rich.text import Text
 
 from mainstay.base.errors import MainstayError, SystemFileError
+from mainstay.base.units import format_duration
 from mainstay.supervisor.report import lines
 from mainstay.system.certificate import WARNED
 
@@ -19,6 +20,8 @@ from mainstay.system.certificate import WARNED
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
+_LITTLE = 0.25
+"""The share of an error budget below which it is told in yellow."""
 _BARS = " ▁▂▃▄▅▆▇█"
 _COLOURS = {
     "up": "green",
@@ -95,6 +98,9 @@ def status(state: dict[str, Any]) -> None:
     table([*_SERVICE, *_TUNNELS] if tunnels else _SERVICE, state["services"])
     out.print()
     table(_INSTANCE, state["instances"])
+    if objectives := state.get("objectives"):  # a supervisor of a former version has none
+        out.print()
+        table(_OBJECTIVE, objectives)
     for row in state["services"]:
         if row.get("panicking"):
             out.print(Text(f"{row['service']}: panic: no instance is usable, so all are used", style="red"))
@@ -171,6 +177,26 @@ def _memory(row: dict[str, Any]) -> str:
     return "-" if row["memory"] is None else f"{row['memory'] / 2**20:,.0f} MiB"
 
 
+def _over(row: dict[str, Any]) -> str:
+    return row["over"] if isinstance(row["over"], str) else format_duration(row["over"])
+
+
+def _percent(share: float) -> str:
+    # Rounded down: 99.9996 % is not 100 %.
+    return f"{math.floor(share * 1e5) / 1e3:.3f}%"
+
+
+def _between(row: dict[str, Any]) -> str:
+    return "-" if row["low"] is None else f"{_percent(row['low'])} and {_percent(row['high'])}"
+
+
+def _left(row: dict[str, Any]) -> Text | str:
+    left = row["budget_left"]
+    if left is None:
+        return "-"
+    return Text(f"{left:.1%}", style="red" if left <= 0 else "yellow" if left < _LITTLE else "green")
+
+
 _SERVICE: list[Figures] = [
     ("service", False, 0, lambda row: row["service"]),
     ("listen", False, 2, lambda row: row["listen"] or "-"),
@@ -202,6 +228,21 @@ _INSTANCE: list[Figures] = [
     ("p99", True, 3, lambda row: millis(row["p99"])),
     ("cpu", True, 3, lambda row: "-" if row["cpu"] is None else f"{row['cpu']:.0%}"),
     ("memory", True, 3, _memory),
+]
+_OBJECTIVE: list[Figures] = [
+    ("service", False, 0, lambda row: row["service"]),
+    ("promise", False, 0, lambda row: row["promise"]),
+    ("over", False, 1, _over),
+    ("so far", True, 0, lambda row: "-" if row["ratio"] is None else _percent(row["ratio"])),
+    ("95% between", False, 2, _between),
+    ("of requests", True, 1, lambda row: f"{row['events']:,}"),
+    ("budget left", True, 0, _left),
+    (
+        "alert",
+        False,
+        0,
+        lambda row: Text(", ".join(row["alerts"]) or "-", style="red" if row["alerts"] else ""),
+    ),
 ]
 _CERTIFICATE: list[Figures] = [
     ("certificate", False, 0, lambda row: row["name"]),
@@ -305,6 +346,12 @@ def fact(record: dict[str, Any]) -> str:
         "MarkEnded": f"no longer has a time of {record.get('state')}: {record.get('reason')}",
         "LedgerBroke": f"does not keep its ledger '{record.get('path')}': {record.get('because')}",
         "LedgerMended": f"keeps its ledger '{record.get('path')}' again; {record.get('lost')} entries are missing",
+        "AlertFired": _fired(record),
+        "AlertResolved": (
+            f"{record.get('objective')} ({record.get('severity')}) no longer in danger, after"
+            f" {span(record.get('lasted'))}: {record.get('because')}"
+        ),
+        "AlertNotDelivered": f"could not tell {record.get('destination')} of an alert: {record.get('because')}",
         "FaultUndone": (
             f"a drill had left behind {record.get('what')}: {record.get('trouble') or 'it is undone'}"
         ),
@@ -359,6 +406,15 @@ def fact(record: dict[str, Any]) -> str:
 
 def _first_of(record: dict[str, Any]) -> str:
     return f", and {record['blame']} was the first to fail" if record.get("blame") else ""
+
+
+def _fired(record: dict[str, Any]) -> str:
+    left = record.get("budget_left")
+    return (
+        f"{record.get('objective')} in danger ({record.get('severity')}): {record.get('promise')} was promised, and"
+        f" {record.get('bad_events')} of {record.get('events')} were bad in {span(record.get('window'))}"
+        + (f"; {left:.0%} of the budget is left" if left is not None else "")
+    )
 
 
 _OF_CERTIFICATES: dict[str, Callable[[dict[str, Any]], str]] = {

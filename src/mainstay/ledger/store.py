@@ -332,6 +332,22 @@ class Store:
         )
         return [(int(good), int(valid)) for good, valid in found]
 
+    def slices(self, subject: Subject, since: float, until: float, seconds: int) -> list[Row]:
+        """Give what was counted in a period in each of the spans of one length; those in which nothing was are not there.
+
+        Args:
+            subject: Of what.
+            since: Those that begin from then on, in seconds since 1970.
+            until: And before then.
+            seconds: One of `LEVELS`.
+        """
+        found = self._db.execute(
+            f"SELECT at, {_COLUMNS}, latencies FROM counts WHERE level = ? AND subject = ? AND at >= ? AND at < ?"  # noqa: S608
+            " ORDER BY at",
+            (seconds, self._known(subject), since, until),
+        )
+        return [Row(subject, seconds, at, _account(counts)) for at, *counts in found]
+
     def spans(self, subject: Subject, since: float, until: float, now: float) -> list[Span]:
         """Give the states of a subject in a period; one that goes on ends when somebody last watched."""
         seen = self.watched_until

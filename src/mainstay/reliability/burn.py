@@ -123,7 +123,7 @@ TRANSITIONS: dict[tuple[State, Signal], State] = {
 class Alert:
     """One alert: of one objective, and of one severity."""
 
-    __slots__ = ("_spec", "since", "state")
+    __slots__ = ("since", "spec", "state")
 
     def __init__(self, spec: ObjectiveSpec, since: float | None = None) -> None:
         """Be quiet; or firing, when that was told already.
@@ -132,7 +132,8 @@ class Alert:
             spec: The objective.
             since: When it began to fire.
         """
-        self._spec = spec
+        self.spec = spec
+        """The objective; it may be changed at any time."""
         self.state = QUIET if since is None else FIRING
         self.since = since
         """When it began to fire; None while it does not."""
@@ -156,8 +157,8 @@ class Alert:
 
     def _signal(self, readings: list[Reading]) -> Signal | None:
         if self.state is FIRING:
-            return None if any(goes_on(self._spec, one) for one in readings) else COOLED
-        if any(burns(self._spec, one) for one in readings):
+            return None if any(goes_on(self.spec, one) for one in readings) else COOLED
+        if any(burns(self.spec, one) for one in readings):
             return BURNS
         return SETTLED if self.state is RESOLVED else None
 

@@ -109,6 +109,7 @@ def _service(service: Service, folder: Path) -> Iterator[Finding]:
         yield ("proxy_protocol",), "means nothing without `listen`: no connection comes here"
     yield from _timing(service)
     yield from _specs(service)
+    yield from _objective(service)
 
 
 def _sticky(service: Service) -> Iterator[Finding]:
@@ -150,6 +151,18 @@ def _specs(service: Service) -> Iterator[Finding]:
             build()
         except SpecError as error:
             yield (key,), str(error)
+
+
+def _objective(service: Service) -> Iterator[Finding]:
+    objective = service.objective
+    if objective is None:
+        return
+    if service.listen is None:
+        yield ("objective",), "means nothing without `listen`: no requests come here"
+    elif service.is_tcp and objective.latency:
+        yield ("objective", "latency"), "is for HTTP: nobody knows when an answer is there in TCP"
+    for key, message in objective.problems():
+        yield ("objective", key), message
 
 
 def _is_user(name: str) -> bool:

@@ -33,7 +33,7 @@ class Change:
     """One thing that is different, as people are told of it. Values are not: they may be secrets."""
 
     what: str
-    """`services.web`, `listeners.main`, `gateway`, `drills`, `zones` or `name`."""
+    """`services.web`, `listeners.main`, `gateway`, `drills`, `zones`, `alerts` or `name`."""
     how: str
     """`added`, `removed`, `replaced` or `adjusted`."""
     keys: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ def difference(before: System, after: System, stale: Collection[str] = ()) -> Di
 
 
 def _whole(before: System, after: System) -> Iterator[Change]:
-    for key in ("name", "zones"):
+    for key in ("name", "zones", "alerts"):
         if getattr(before, key) != getattr(after, key):
             yield Change(key, ADJUSTED)
     # Nothing that runs knows of `drills`: the next drill reads them.

@@ -14,6 +14,7 @@ from mainstay.base.units import (
     format_share,
     format_size,
 )
+from mainstay.system.alerts import Destination
 from mainstay.system.drills import Abort, Accept, DrillLoad, Drills, Expect
 from mainstay.system.entrance import Entrance, Redirect, ServiceRoute
 from mainstay.system.limits import Limits
@@ -115,6 +116,7 @@ def reference() -> str:
         if section is not None and section not in known:
             tables.append((f"services.NAME.{key}", section))
     tables += [
+        ("alerts[]", Destination),
         ("drills", Drills),
         ("drills.load", DrillLoad),
         ("drills.load.requests[]", Ask),

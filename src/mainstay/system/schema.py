@@ -8,7 +8,8 @@
     ├── listeners
     │   └── NAME      Entrance ── tls
     ├── services
-    │   └── NAME      Service ── routes, sticky, tls, upstream_tls, health, timeouts, retry, breaker, outlier, restart, logs
+    │   └── NAME      Service ── routes, sticky, tls, upstream_tls, health, timeouts, retry, breaker, outlier, restart, objective, logs
+    ├── alerts        Destination
     └── drills        Drills ── load (requests), expect, accept, abort
 
 All of it is frozen. The published JSON Schema and the reference are generated from here.
@@ -26,6 +27,7 @@ from mainstay.redundancy.health import HealthSpec
 from mainstay.redundancy.outlier import OutlierSpec
 from mainstay.redundancy.pool import PoolSpec
 from mainstay.system.address import Address, At
+from mainstay.system.alerts import Destination
 from mainstay.system.command import Command, argv, executable_problem
 from mainstay.system.drills import Drills
 from mainstay.system.entrance import Entrance, Opening, ServiceRoute
@@ -47,6 +49,7 @@ from mainstay.system.mechanism import (
     Suspicion,
     Timeouts,
 )
+from mainstay.system.objective import Objective
 from mainstay.system.sticky import Sticky
 from mainstay.system.tls import Tls, UpstreamTls
 from mainstay.system.value import (
@@ -246,6 +249,10 @@ class Service(Section):
     needs: list[Slug] = Field(default_factory=list, max_length=1000)
     """Services that must be ready before this one starts; it is stopped before them. What is reached by
     `addresses` is not waited for."""
+
+    objective: Annotated[Objective | None, OrOff("{ availability: 99.9% }")] = None
+    """What its users are promised, and so how much may fail before somebody is told. `off` by default: a promise is for people to
+    make."""
 
     logs: Logs = Logs()
     """How much of its output is kept."""
@@ -447,6 +454,9 @@ class System(Section):
 
     services: Annotated[dict[Slug, Service], Field(min_length=1, max_length=1000)]
     """The services by name: at least one, at most 1000."""
+
+    alerts: list[Destination] = Field(default_factory=list, max_length=20)
+    """Who is told when an `objective` of a service is in danger. Nobody unless told: `mainstay status` shows it all the same."""
 
     drills: Drills = Drills()
     """How the system is drilled: what is broken on purpose to see whether users notice."""

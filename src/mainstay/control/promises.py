@@ -1,0 +1,181 @@
+"""How the objectives of a running system stand: looked up in its ledger again and again, and told when a budget burns."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mainstay.base.clock import Clock
+from mainstay.base.errors import MainstayError
+from mainstay.base.facts import AlertFired, AlertResolved, Fact
+from mainstay.ledger.promise import Standing, rates, readings, standings
+from mainstay.ledger.store import Store, reading
+from mainstay.reliability.burn import FIRING, RESOLVED, SEVERITIES, Alert, Reading, burn
+from mainstay.reliability.objective import ObjectiveSpec
+from mainstay.system.objective import Objective
+from mainstay.system.schema import System
+
+LOOK = 10.0
+"""Seconds between two looks: as fine as the ledger counts, and a sixth of the shortest window."""
+_FAR = 1e12
+_GONE = ObjectiveSpec(target=0.5)
+
+Key = tuple[str, str, str]
+"""Service, objective, severity."""
+
+
+class Look(NamedTuple):
+    """What was found of one objective."""
+
+    standing: Standing
+    readings: list[Reading]
+
+
+class Promises:
+    """The objectives of a running system."""
+
+    def __init__(self, ledger: Path, clock: Clock, emit: Callable[[Fact], None]) -> None:
+        """Be ready to look.
+
+        Args:
+            ledger: Its file.
+            clock: Tells the time.
+            emit: Told of alerts.
+        """
+        self._ledger = ledger
+        self._clock = clock
+        self._emit = emit
+        self._alerts: dict[Key, Alert] = {}
+        self._firing: dict[Key, float] | None = None
+        self._looks: dict[tuple[str, str], Look] = {}
+
+    async def look(self, system: System) -> None:
+        """See how all objectives stand, one service after another, and tell what has changed."""
+        promised = {
+            name: service.objective
+            for name, service in system.services.items()
+            if service.objective is not None
+        }
+        try:
+            if self._firing is None:
+                self._firing = await asyncio.to_thread(_left_firing, self._ledger)
+            for name, objective in promised.items():
+                # Read beside the loop, which has traffic to supervise; judged within it.
+                for look in await asyncio.to_thread(
+                    _looked, self._ledger, name, objective, self._clock.wall()
+                ):
+                    self._looks[name, look.standing.name] = look
+        except (MainstayError, sqlite3.Error):
+            return  # the ledger cannot be read now; who writes it tells why
+        known = {(name, one) for name, objective in promised.items() for one in objective.specs()}
+        self._looks = {key: look for key, look in self._looks.items() if key in known}
+        self._drop(known)
+        for look in self._looks.values():
+            self._judge(look)
+
+    def _judge(self, look: Look) -> None:
+        standing, now = look.standing, self._clock.wall()
+        for severity in SEVERITIES:
+            key = (standing.service, standing.name, severity)
+            mine = [one for one in look.readings if one.pair.severity == severity]
+            alert = self._alert(key, standing)
+            news = alert.judge(now, mine)
+            if news is FIRING:
+                self._fire(now, severity, look, mine)
+            elif news is RESOLVED:
+                self._resolve(now, key, alert, "the short window is good")
+
+    def _alert(self, key: Key, standing: Standing) -> Alert:
+        alert = self._alerts.get(key)
+        if alert is None:
+            assert self._firing is not None
+            alert = self._alerts[key] = Alert(standing.spec, self._firing.pop(key, None))
+        alert.spec = standing.spec  # what was promised may have been changed
+        return alert
+
+    def _fire(self, now: float, severity: str, look: Look, mine: list[Reading]) -> None:
+        standing = look.standing
+        worst = max(mine, key=lambda one: (burn(standing.spec, one.long) or 0) / one.pair.burn)
+        self._emit(
+            AlertFired(
+                at=now,
+                service=standing.service,
+                objective=standing.name,
+                severity=severity,
+                promise=standing.record()["promise"],
+                burn=burn(standing.spec, worst.long) or 0.0,
+                window=worst.pair.long,
+                bad_events=worst.long.bad_events,
+                events=worst.long.events,
+                budget_left=standing.budget.left,
+            )
+        )
+
+    def _resolve(self, now: float, key: Key, alert: Alert, because: str) -> None:
+        service, objective, severity = key
+        self._emit(
+            AlertResolved(
+                at=now,
+                service=service,
+                objective=objective,
+                severity=severity,
+                lasted=now - (alert.since or now),
+                because=because,
+            )
+        )
+
+    def _drop(self, known: set[tuple[str, str]]) -> None:
+        """Forget alerts of objectives that there are no more, and tell that they are over."""
+        for key in [*(self._firing or ())]:
+            if key[:2] not in known:
+                assert self._firing is not None
+                self._alerts[key] = Alert(_GONE, self._firing.pop(key))
+        for key in [key for key in self._alerts if key[:2] not in known]:
+            alert = self._alerts.pop(key)
+            if alert.state is FIRING:
+                self._resolve(self._clock.wall(), key, alert, "there is no such objective any more")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Give a line for each objective, as plain values."""
+        return [
+            look.standing.record()
+            | {
+                "over": look.standing.objective.over,
+                "burn_rates": {
+                    f"{seconds:.0f}": rate
+                    for seconds, rate in rates(look.standing.spec, look.readings).items()
+                },
+                "alerts": [
+                    severity
+                    for severity in SEVERITIES
+                    if (alert := self._alerts.get((*key, severity))) is not None and alert.state is FIRING
+                ],
+            }
+            for key, look in self._looks.items()
+        ]
+
+
+def _looked(ledger: Path, service: str, objective: Objective, now: float) -> list[Look]:
+    with reading(ledger) as store:
+        return [
+            Look(one, readings(store, service, one.spec, objective.nominal, now))
+            for one in standings(store, service, objective, now)
+        ]
+
+
+def _left_firing(ledger: Path) -> dict[Key, float]:
+    """Give the alerts that were told and are not known to be over, each with when it began."""
+    with reading(ledger) as store:
+        return still_firing(store)
+
+
+def still_firing(store: Store) -> dict[Key, float]:
+    """Give the alerts that a ledger has as firing, each with when it began."""
+    found: dict[Key, float] = {}
+    for fact in store.facts(0.0, _FAR, (AlertFired.__name__, AlertResolved.__name__)):
+        key = (fact["service"], fact["objective"], fact["severity"])
+        found.pop(key, None)
+        if fact["fact"] == AlertFired.__name__:
+            found[key] = fact["at"]
+    return found
