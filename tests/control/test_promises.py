@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mainstay.base.facts import Fact
+from mainstay.control.notice import notice
 from mainstay.control.promises import Promises
 from mainstay.ledger.store import SERVICE, Row, Store, Subject, opened
 from mainstay.reliability.account import Account
@@ -31,11 +32,15 @@ class World:
         self.path = folder / "ledger.db"
         self.clock = Now()
         self.told: list[dict[str, Any]] = []
+        self.notices: list[str] = []
         self.promises = self.again()
 
     def again(self) -> Promises:
         """A supervisor that was started anew."""
-        return Promises(self.path, self.clock, self.keep)
+        return Promises(self.path, self.clock, self.keep, self.notify)
+
+    def notify(self, fact: dict[str, Any], fired: dict[str, Any]) -> None:
+        self.notices.append(notice("shop", fact, fired)["text"])
 
     def keep(self, fact: Fact) -> None:
         self.told.append(fact.record())
@@ -82,9 +87,16 @@ def test_an_outage_is_told_once_and_so_is_its_end(tmp_path: Path) -> None:
     assert row["burn_rates"]["300"] > 14.4
 
     assert world.look(PROMISE, good=1000, after=310) == []  # six hours and half an hour still burn
-    assert world.look(PROMISE, good=5000, after=1800) == []  # and in the last five minutes nobody asked for anything
+    assert (
+        world.look(PROMISE, good=5000, after=1800) == []
+    )  # and in the last five minutes nobody asked for anything
     assert world.look(PROMISE, good=100) == ["AlertResolved page"]
     assert world.told[-1]["lasted"] == 2130.0
+    assert world.notices == [
+        "shop: web availability is in danger (page): 99.9% good was promised, and 100 of 1100 were bad in 1h; the budget is spent",
+        "shop: web availability is in danger (ticket): 99.9% good was promised, and 100 of 1100 were bad in 72h; the budget is spent",
+        "shop: web availability is no longer in danger",
+    ]
 
 
 def test_a_supervisor_that_was_started_anew_tells_nothing_twice(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ _COMMANDS = {
     "report": "report",
     "maintenance": "maintenance",
     "drill": "drill",
+    "alerts": "alerts",
     "demo": "demo",
     "schema": "schema",
 }

@@ -413,7 +413,13 @@ def _fired(record: dict[str, Any]) -> str:
     return (
         f"{record.get('objective')} in danger ({record.get('severity')}): {record.get('promise')} was promised, and"
         f" {record.get('bad_events')} of {record.get('events')} were bad in {span(record.get('window'))}"
-        + (f"; {left:.0%} of the budget is left" if left is not None else "")
+        + (
+            ""
+            if left is None
+            else f"; {left:.0%} of the budget is left"
+            if left > 0
+            else "; the budget is spent"
+        )
     )
 
 

@@ -8,21 +8,21 @@ from typing import Any, NamedTuple
 
 from mainstay.base.clock import Clock
 from mainstay.base.errors import MainstayError
-from mainstay.base.facts import AlertFired, AlertResolved, Fact
+from mainstay.base.facts import AlertFact, AlertFired, AlertResolved, Fact
 from mainstay.ledger.promise import Standing, rates, readings, standings
 from mainstay.ledger.store import Store, reading
-from mainstay.reliability.burn import FIRING, RESOLVED, SEVERITIES, Alert, Reading, burn
-from mainstay.reliability.objective import ObjectiveSpec
-from mainstay.system.objective import Objective
+from mainstay.reliability.burn import FIRING, RESOLVED, SEVERITIES, Alert, Reading, burn, burns
+from mainstay.system.objective import Objective, told
 from mainstay.system.schema import System
 
 LOOK = 10.0
 """Seconds between two looks: as fine as the ledger counts, and a sixth of the shortest window."""
 _FAR = 1e12
-_GONE = ObjectiveSpec(target=0.5)
 
 Key = tuple[str, str, str]
 """Service, objective, severity."""
+Notify = Callable[[dict[str, Any], dict[str, Any]], None]
+"""Takes an `AlertFired` or `AlertResolved`, and the `AlertFired` that it began with."""
 
 
 class Look(NamedTuple):
@@ -35,19 +35,22 @@ class Look(NamedTuple):
 class Promises:
     """The objectives of a running system."""
 
-    def __init__(self, ledger: Path, clock: Clock, emit: Callable[[Fact], None]) -> None:
+    def __init__(self, ledger: Path, clock: Clock, emit: Callable[[Fact], None], notify: Notify) -> None:
         """Be ready to look.
 
         Args:
             ledger: Its file.
             clock: Tells the time.
             emit: Told of alerts.
+            notify: Tells people of them.
         """
         self._ledger = ledger
         self._clock = clock
         self._emit = emit
+        self._notify = notify
         self._alerts: dict[Key, Alert] = {}
-        self._firing: dict[Key, float] | None = None
+        self._fired: dict[Key, dict[str, Any]] = {}
+        self._begun = False
         self._looks: dict[tuple[str, str], Look] = {}
 
     async def look(self, system: System) -> None:
@@ -58,8 +61,9 @@ class Promises:
             if service.objective is not None
         }
         try:
-            if self._firing is None:
-                self._firing = await asyncio.to_thread(_left_firing, self._ledger)
+            if not self._begun:
+                self._fired = await asyncio.to_thread(_left_firing, self._ledger)
+                self._begun = True
             for name, objective in promised.items():
                 # Read beside the loop, which has traffic to supervise; judged within it.
                 for look in await asyncio.to_thread(
@@ -79,62 +83,65 @@ class Promises:
         for severity in SEVERITIES:
             key = (standing.service, standing.name, severity)
             mine = [one for one in look.readings if one.pair.severity == severity]
-            alert = self._alert(key, standing)
-            news = alert.judge(now, mine)
+            news = self._alert(key, standing).judge(now, mine)
             if news is FIRING:
-                self._fire(now, severity, look, mine)
+                self._fire(now, key, look, mine)
             elif news is RESOLVED:
-                self._resolve(now, key, alert, "the short window is good")
+                self._resolve(now, key, "the short window is good")
 
     def _alert(self, key: Key, standing: Standing) -> Alert:
         alert = self._alerts.get(key)
         if alert is None:
-            assert self._firing is not None
-            alert = self._alerts[key] = Alert(standing.spec, self._firing.pop(key, None))
+            since = self._fired[key]["at"] if key in self._fired else None
+            alert = self._alerts[key] = Alert(standing.spec, since)
         alert.spec = standing.spec  # what was promised may have been changed
         return alert
 
-    def _fire(self, now: float, severity: str, look: Look, mine: list[Reading]) -> None:
+    def _fire(self, now: float, key: Key, look: Look, mine: list[Reading]) -> None:
         standing = look.standing
-        worst = max(mine, key=lambda one: (burn(standing.spec, one.long) or 0) / one.pair.burn)
-        self._emit(
-            AlertFired(
-                at=now,
-                service=standing.service,
-                objective=standing.name,
-                severity=severity,
-                promise=standing.record()["promise"],
-                burn=burn(standing.spec, worst.long) or 0.0,
-                window=worst.pair.long,
-                bad_events=worst.long.bad_events,
-                events=worst.long.events,
-                budget_left=standing.budget.left,
-            )
+        worst = next(one for one in mine if burns(standing.spec, one))
+        fact = AlertFired(
+            at=now,
+            service=standing.service,
+            objective=standing.name,
+            severity=key[2],
+            promise=told(standing.name, standing.spec),
+            burn=burn(standing.spec, worst.long) or 0.0,
+            window=worst.pair.long,
+            bad_events=worst.long.bad_events,
+            events=worst.long.events,
+            budget_left=standing.budget.left,
         )
+        self._fired[key] = fact.record()
+        self._tell(fact, key)
 
-    def _resolve(self, now: float, key: Key, alert: Alert, because: str) -> None:
+    def _resolve(self, now: float, key: Key, because: str) -> None:
         service, objective, severity = key
-        self._emit(
-            AlertResolved(
-                at=now,
-                service=service,
-                objective=objective,
-                severity=severity,
-                lasted=now - (alert.since or now),
-                because=because,
-            )
+        fact = AlertResolved(
+            at=now,
+            service=service,
+            objective=objective,
+            severity=severity,
+            lasted=now - self._fired[key]["at"],
+            because=because,
         )
+        self._tell(fact, key)
+        del self._fired[key]
+
+    def _tell(self, fact: AlertFact, key: Key) -> None:
+        self._emit(fact)
+        self._notify(fact.record(), self._fired[key])
 
     def _drop(self, known: set[tuple[str, str]]) -> None:
         """Forget alerts of objectives that there are no more, and tell that they are over."""
-        for key in [*(self._firing or ())]:
-            if key[:2] not in known:
-                assert self._firing is not None
-                self._alerts[key] = Alert(_GONE, self._firing.pop(key))
         for key in [key for key in self._alerts if key[:2] not in known]:
-            alert = self._alerts.pop(key)
-            if alert.state is FIRING:
-                self._resolve(self._clock.wall(), key, alert, "there is no such objective any more")
+            del self._alerts[key]
+        for key in [key for key in self._fired if key[:2] not in known]:
+            self._resolve(self._clock.wall(), key, "there is no such objective any more")
+
+    def firing(self) -> list[dict[str, Any]]:
+        """Give the `AlertFired` of each alert that goes on."""
+        return list(self._fired.values())
 
     def rows(self) -> list[dict[str, Any]]:
         """Give a line for each objective, as plain values."""
@@ -146,11 +153,7 @@ class Promises:
                     f"{seconds:.0f}": rate
                     for seconds, rate in rates(look.standing.spec, look.readings).items()
                 },
-                "alerts": [
-                    severity
-                    for severity in SEVERITIES
-                    if (alert := self._alerts.get((*key, severity))) is not None and alert.state is FIRING
-                ],
+                "alerts": [severity for severity in SEVERITIES if (*key, severity) in self._fired],
             }
             for key, look in self._looks.items()
         ]
@@ -164,18 +167,17 @@ def _looked(ledger: Path, service: str, objective: Objective, now: float) -> lis
         ]
 
 
-def _left_firing(ledger: Path) -> dict[Key, float]:
-    """Give the alerts that were told and are not known to be over, each with when it began."""
+def _left_firing(ledger: Path) -> dict[Key, dict[str, Any]]:
     with reading(ledger) as store:
         return still_firing(store)
 
 
-def still_firing(store: Store) -> dict[Key, float]:
-    """Give the alerts that a ledger has as firing, each with when it began."""
-    found: dict[Key, float] = {}
+def still_firing(store: Store) -> dict[Key, dict[str, Any]]:
+    """Give the alerts that a ledger has as firing, each with the fact by which it was told."""
+    found: dict[Key, dict[str, Any]] = {}
     for fact in store.facts(0.0, _FAR, (AlertFired.__name__, AlertResolved.__name__)):
         key = (fact["service"], fact["objective"], fact["severity"])
         found.pop(key, None)
         if fact["fact"] == AlertFired.__name__:
-            found[key] = fact["at"]
+            found[key] = fact
     return found
