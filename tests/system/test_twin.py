@@ -14,6 +14,7 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/mainstay.yaml
 NASTY = """\
 name: &name shop
 zones: [a, "b"]
+alerts: [{ webhook: "https://hooks.example/x" }]
 gateway:
   admin: http://0.0.0.0:9901
   access_log: { path: access.log, sample: 10% }
@@ -81,7 +82,7 @@ def copied(system, folder, env=None, environ=None):
 
 def values(system):
     """Give all that it says by its path, but for what a copy has to change."""
-    changed = {"admin", "export", "at", "listen", "redirect", "proxy_protocol"}
+    changed = {"admin", "alerts", "export", "at", "listen", "redirect", "proxy_protocol"}
 
     def walk(value, path):
         if isinstance(value, dict):
@@ -145,6 +146,7 @@ def test_a_copy_is_not_taken_for_the_running_system(shop, tmp_path):
     twin = copied(shop, tmp_path / "twin", environ=ENVIRON)
 
     assert twin.gateway.admin is None
+    assert twin.alerts == []
     assert twin.gateway.tracing.export is None
     assert twin.gateway.tracing.sample == 0.5
     assert twin.gateway.access_log.path is None

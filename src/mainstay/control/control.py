@@ -29,6 +29,7 @@ from mainstay.base.program import module
 from mainstay.control.bookkeeper import Bookkeeper
 from mainstay.control.extra import refuse_without
 from mainstay.control.layout import access_log, addresses
+from mainstay.control.lookout import Lookout
 from mainstay.control.marks import MarkProblem
 from mainstay.control.recent import Recent
 from mainstay.control.traffic import Traffic, Turn
@@ -141,6 +142,7 @@ class Control:
         self._heard: remote.Heard = {}
         self._chores: asyncio.Task[None] | None = None
         self._books = Bookkeeper(rundir.ledger, self._crew, self.rows, self._emit, self._clock)
+        self._lookout = Lookout(rundir.ledger, lambda: self.system, self._emit, self._clock)
 
     @property
     def system(self) -> System:
@@ -198,6 +200,7 @@ class Control:
         self.phase = "running"
         # What dies in the next moment has served: to the ledger, too.
         self._books.look()
+        self._lookout.begin()
 
     async def _undo_drills(self) -> None:
         """Undo what a drill that was killed has left broken."""
@@ -255,6 +258,7 @@ class Control:
         await self._crew.stop(self.system.gateway.drain)
         await self._books.finish(list(self.system.services))
         await self._supervisor.stop()
+        await self._lookout.close()
         await self._books.close()
 
     async def kill(self) -> None:
@@ -268,6 +272,7 @@ class Control:
         await self._books.write_down(list(self.system.services))
         await self._crew.abandon()
         await self._supervisor.abandon()
+        await self._lookout.close()
         await self._books.close()
 
     async def restart(self, service: str, canary: CanarySpec | None = None) -> dict[str, Any] | None:
@@ -460,6 +465,7 @@ class Control:
 
     def _end_chores(self) -> None:
         self.faults.close()
+        self._lookout.end()
         if self._chores is not None:
             self._chores.cancel()
 
@@ -532,10 +538,15 @@ class Control:
             "workers": self.workers(),
             "services": [self._service(name, of.get(name, [])) for name in self.system.services],
             "instances": instances,
+            "objectives": self.objectives(),
             "certificates": self.certificates(),
             "faults": self.faults.active(),
             "marks": self.marks(),
         }
+
+    def objectives(self) -> list[dict[str, Any]]:
+        """Give a line for each objective of a service: how it stands, and whether an alert is firing."""
+        return self._lookout.rows()
 
     def certificates(self) -> list[dict[str, Any]]:
         """Give a line for each certificate that is shown to anybody."""

@@ -6,6 +6,7 @@ listeners.*.redirect                   follows the listener that it leads to
 listeners.*.proxy_protocol             left out: who comes to the copy comes by no load balancer
 gateway.admin, gateway.tracing.export  left out: it is not to be taken for the running system
 gateway.access_log.path                left out: its access log is in its own run directory
+alerts                                 left out: nobody is to be woken by a drill
 every other file and folder            absolute, so that each command runs where it did
 services.*.env                         `drills.env`, and what else is told, comes over it, where there is a `command`
 ====================================== ==================================================================
@@ -35,6 +36,7 @@ HOST = "127.0.0.1"
 """Where a copy listens."""
 
 LEFT_OUT: tuple[tuple[str, ...], ...] = (
+    ("alerts",),
     ("gateway", "admin"),
     ("gateway", "tracing", "export"),
     ("gateway", "access_log", "path"),
