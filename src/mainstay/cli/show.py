@@ -122,15 +122,17 @@ def status(state: dict[str, Any]) -> None:
         out.print(Text(mark(row, time.time()), style="yellow"), soft_wrap=True)
     for row in state["instances"]:
         _troubles(row)
-    certificates = state.get("certificates")  # a supervisor of a former version has none
-    if certificates:
-        out.print()
-        table(_CERTIFICATE, certificates)
-        for row in certificates:
-            if row["trouble"] is not None:
-                out.print(
-                    Text(f"its new files cannot be used: {row['trouble']}", style="yellow"), soft_wrap=True
-                )
+    _certificates(state.get("certificates", []))  # a supervisor of a former version has none
+
+
+def _certificates(certificates: list[dict[str, Any]]) -> None:
+    if not certificates:
+        return
+    out.print()
+    table(_CERTIFICATE, certificates)
+    for row in certificates:
+        if row["trouble"] is not None:
+            out.print(Text(f"its new files cannot be used: {row['trouble']}", style="yellow"), soft_wrap=True)
 
 
 def mark(row: dict[str, Any], now: float) -> str:
