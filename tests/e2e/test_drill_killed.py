@@ -40,7 +40,9 @@ HELD = (
     "zone-freeze",
 )
 ON_LEGS = tuple(name for name, kind in KINDS.items() if kind.means == TRAFFIC)
-# Not here: disk and clock need a file system, and a library, of their own; reload and rolling hold nothing.
+OWN = ("worker-kill", "supervisor-kill")
+ELSEWHERE = {"disk", "clock", "reload", "rolling", "certificate"}
+"""These need a file system, a library or a private copy of their own, or hold nothing."""
 LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_NOFILE)
 
 
@@ -194,6 +196,10 @@ def is_well(row):
     )
 
 
+def test_every_kind_of_fault_is_tried_here_but_for_those_that_cannot_be():
+    assert {*HELD, *ON_LEGS, *OWN} == KINDS.keys() - ELSEWHERE
+
+
 def test_a_fault_at_one_service_leaves_another_at_the_same_address_alone(broken):
     assert broken.acting == len(ON_LEGS)
 
@@ -214,12 +220,11 @@ def test_what_a_killed_drill_did_to_traffic_ends_with_its_lease(broken, kind):
 
 def test_the_loss_of_mainstays_own_processes_is_mended_when_the_drill_is_killed(broken):
     before = ask(broken.run, "/v1/status")
-    kinds = ["worker-kill", "supervisor-kill"]
-    drill = broken.drill([(kind, "gateway", []) for kind in kinds])
+    drill = broken.drill([(kind, "gateway", []) for kind in OWN])
 
     drill.kill()
 
-    until(lambda: replaced(broken.run, before) and not any(map(broken.left, kinds)))
+    until(lambda: replaced(broken.run, before) and not any(map(broken.left, OWN)))
     assert broken.get("/refuse")[0] == 404
 
 
@@ -266,14 +271,16 @@ class Drill:
         return None
 
     def left(self):
-        """Give every process of it, and every file but its reports."""
+        """Give what there is of it but its reports: files, and only when there are none, processes."""
+        faults, copy = self.folder / ".mainstay" / "drills" / "faults", self.work / "copy"
+        if files := [*faults.glob("*"), *([copy] if copy.exists() else [])]:
+            return files
         found = []
         for one in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if str(self.folder) in " ".join([*one.cmdline(), *one.environ().values()]) and lives(one):
                     found.append(one.cmdline())
-        faults, copy = self.folder / ".mainstay" / "drills" / "faults", self.work / "copy"
-        return [*found, *(path for path in faults.glob("*")), *([copy] if copy.exists() else [])]
+        return found
 
     def end(self):
         """Wait for its end, and give its exit code."""
