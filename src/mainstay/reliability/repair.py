@@ -14,8 +14,9 @@ from mainstay.base.errors import SpecError
 from mainstay.reliability.interval import CONFIDENCE, Interval, refuse_confidence
 
 _POWER = 0.8
-_DRAWS = 4000
+_DRAWS = 2000
 _LEAST = 2
+_LEAST_CHANCE = 1e-12
 
 
 class Repair(NamedTuple):
@@ -76,17 +77,18 @@ def _mean_interval(middle: float, spread: float, count: int, confidence: float, 
     """Give the interval of a log-normal mean by the generalized pivot of Krishnamoorthy and Mathew (2003)."""
     if count < _LEAST:
         return Interval(0.0, math.inf)
-    from scipy.special import gammaincinv, ndtri  # noqa: PLC0415 - takes a while to load, and only reports need it
+    import numpy as np  # noqa: PLC0415 - takes a while to load, and only reports need it
+    from scipy.special import gammaincinv, ndtri  # noqa: PLC0415 - likewise
 
     if not spread:
         return Interval(math.exp(middle), math.exp(middle))
     dice = Dice(seed)
-    drawn = []
-    for _ in range(_DRAWS):
-        normal = float(ndtri(dice.random() or 0.5))
-        variance = spread**2 * (count - 1) / (2 * float(gammaincinv((count - 1) / 2, dice.random() or 0.5)))
-        drawn.append(middle - normal * math.sqrt(variance / count) + variance / 2)
-    drawn.sort()
+    # Never 0, of which there is no quantile.
+    chances = 1.0 - np.array([dice.random() for _ in range(2 * _DRAWS)])
+    normal = ndtri(np.clip(chances[:_DRAWS], _LEAST_CHANCE, 1 - _LEAST_CHANCE))
+    freedom = (count - 1) / 2
+    variance = spread**2 * freedom / gammaincinv(freedom, chances[_DRAWS:])
+    drawn = sorted((middle - normal * np.sqrt(variance / count) + variance / 2).tolist())
     low, high = (_percentile(drawn, share) for share in ((1 - confidence) / 2, (1 + confidence) / 2))
     return Interval(math.exp(low), math.exp(min(high, 700.0)))
 

@@ -5,6 +5,7 @@ Probability and Statistics, 2nd ed., ch. 10). Of few outages it says little, and
 """
 
 import math
+from functools import lru_cache
 
 from mainstay.base.errors import SpecError
 from mainstay.reliability.interval import CONFIDENCE, Interval, refuse_confidence
@@ -91,7 +92,9 @@ def _refuse(up: float, down: float, ups: int, downs: int, confidence: float) -> 
         raise SpecError(f"there cannot be {ups} spans of being up and {downs} of being down")
 
 
+@lru_cache(maxsize=4096)
 def _f(share: float, over: int, under: int) -> float:
+    # Asked for again and again: hundreds of instances have a few failures each, and it takes a millisecond.
     from scipy.special import fdtri  # noqa: PLC0415 - takes a while to load, and only reports need it
 
     return float(fdtri(over, under, share))
