@@ -246,7 +246,18 @@ class Drill:
         (folder / "mainstay.yaml").write_text(SHOP)
         self._said = (folder / "said").open("w+")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mainstay", "drill", "run", "--quick", "--fault", "freeze", "--rps", "20"],
+            [
+                sys.executable,
+                "-m",
+                "mainstay",
+                "drill",
+                "run",
+                "--quick",
+                "--fault",
+                "freeze",
+                "--rps",
+                "100",
+            ],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=self._said,

@@ -31,6 +31,7 @@ _COMMANDS = {
     "upgrade": "upgrade",
     "report": "report",
     "maintenance": "maintenance",
+    "ledger": "ledger",
     "drill": "drill",
     "alerts": "alerts",
     "demo": "demo",

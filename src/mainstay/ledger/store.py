@@ -130,6 +130,11 @@ class Store:
         """Close it; what was not committed is not there."""
         self._db.close()
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For the modules beside this one, which export and check."""
+        return self._db
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Write all of what is within, or nothing of it.
