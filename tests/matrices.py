@@ -5,10 +5,10 @@ from pathlib import Path
 
 from mainstay.drill.cell import cells, pairs
 from mainstay.drill.conductor import Course
+from mainstay.drill.load.record import Record
+from mainstay.drill.load.tally import Orders
 from mainstay.drill.reading import seen
-from mainstay.drill.record import Record
 from mainstay.drill.report import Terms, fingerprint, report, row
-from mainstay.drill.tally import Orders
 from mainstay.drill.verdict import Expectation, judge
 from mainstay.system.load import load
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.survival.instances import Arrival
-from mainstay.drill.record import POST, UNSENT, Head, Record
-from mainstay.drill.tally import orders, percentile
+from mainstay.drill.load.record import POST, UNSENT, Head, Record
+from mainstay.drill.load.tally import orders, percentile
 
 Entry = dict[str, Any]
 """The figures of one run of one cell; times in milliseconds unless told."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mainstay.base.program import module
-from mainstay.drill.record import Head, Record, read
+from mainstay.drill.load.record import Head, Record, read
 
 POSTS = 0.2
 KEYED = 0.1

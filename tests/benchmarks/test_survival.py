@@ -14,7 +14,7 @@ from benchmarks.survival.queues import unread
 from benchmarks.survival.reading import Told, detected, entry
 
 from mainstay.base.dice import Dice
-from mainstay.drill.record import Head, Record
+from mainstay.drill.load.record import Head, Record
 from mainstay.supervisor.port import Ports
 
 BEGIN = 100.0

@@ -91,7 +91,7 @@ def service(start):
 
     def started(*, wait=True, **environ):
         told = {"PORT": str(free_port())} | {name: str(value) for name, value in environ.items()}
-        one = start([sys.executable, "-m", "mainstay.drill.service"], told)
+        one = start([sys.executable, "-m", "mainstay.drill.demo.service"], told)
         if wait:
             one.until("listens on")
         return one

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from mainstay.drill.cell import cells
-from mainstay.drill.entry import entries
 from mainstay.drill.scope import Scope, scope, waves
+from mainstay.drill.stage.entry import entries
 from mainstay.system.load import load
 from mainstay.system.schema import System
 

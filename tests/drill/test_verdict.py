@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.drill.tally import Latency, Orders, Stretch
+from mainstay.drill.load.tally import Latency, Orders, Stretch
 from mainstay.drill.verdict import (
     DEGRADED,
     DUPLICATED,

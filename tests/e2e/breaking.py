@@ -10,7 +10,7 @@ from mainstay.cli.talk import ask
 from mainstay.drill.cell import Cell, Target
 from mainstay.drill.fault.kind import KINDS
 from mainstay.drill.injection import injection
-from mainstay.drill.stage import live
+from mainstay.drill.stage.stage import live
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system.load import load
 

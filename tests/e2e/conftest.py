@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mainstay.cli.talk import ask
-from mainstay.drill.record import read
-from mainstay.drill.tally import tally
+from mainstay.drill.load.record import read
+from mainstay.drill.load.tally import tally
 from mainstay.supervisor.orphan import marked
 from mainstay.supervisor.rundir import RunDir
 from ports import free_port

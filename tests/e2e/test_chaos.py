@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 SYSTEM = f"""\
 gateway: {{ workers: 1 }}
 services:
-  web: {{ command: [{sys.executable}, -m, mainstay.drill.service], listen: "http://127.0.0.1:1", instances: 1 }}
+  web: {{ command: [{sys.executable}, -m, mainstay.drill.demo.service], listen: "http://127.0.0.1:1", instances: 1 }}
 """
 # The copy's only instance is frozen: found by the mark that its processes bear.
 FREEZE = (

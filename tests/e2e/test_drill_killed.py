@@ -55,7 +55,7 @@ def system(port):
             "zones: [a, b]",
             "listeners: { main: { at: http://127.0.0.1:PORT_HERE } }",
             "services:",
-            f"  web: {{ command: {sys.executable} -m mainstay.drill.service, listen: http://127.0.0.1:{port} }}",
+            f"  web: {{ command: {sys.executable} -m mainstay.drill.demo.service, listen: http://127.0.0.1:{port} }}",
             *(f"  p-{kind}: {{ command: sleep 600, instances: 2 }}" for kind in HELD),
             *(
                 f"  t-{kind}: {{ addresses: [http://localhost:{port}], listen: main,"
@@ -232,7 +232,7 @@ SHOP = f"""\
 gateway: {{ workers: 1 }}
 services:
   web:
-    command: {sys.executable} -m mainstay.drill.service
+    command: {sys.executable} -m mainstay.drill.demo.service
     listen: http://127.0.0.1:1
     health: {{ path: /healthz }}
 """

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.e2e
 BOOT = 1.0
 RATE = 40
 TIMES = Times(warm=0.3, baseline=1.0, fault=1.2, keep=0.4)
-SERVICE = f"command: {sys.executable} -m mainstay.drill.service, listen: http://127.0.0.1:PORT_HERE"
+SERVICE = f"command: {sys.executable} -m mainstay.drill.demo.service, listen: http://127.0.0.1:PORT_HERE"
 FILE = f"""\
 gateway: {{ workers: 1 }}
 drills:

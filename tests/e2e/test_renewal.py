@@ -5,12 +5,12 @@ import sys
 import pytest
 
 from mainstay.cli.talk import ask
-from mainstay.drill import renewal
 from mainstay.drill.cell import cells, chosen
 from mainstay.drill.fault.grip import Failed
-from mainstay.drill.premise import missing, prepared
-from mainstay.drill.renewal import renewed
-from mainstay.drill.stage import private
+from mainstay.drill.stage import renewal
+from mainstay.drill.stage.premise import missing, prepared
+from mainstay.drill.stage.renewal import renewed
+from mainstay.drill.stage.stage import private
 from mainstay.system.load import load
 from pki import Authority
 
@@ -20,7 +20,7 @@ FILE = f"""\
 gateway: {{ workers: 1 }}
 services:
   web:
-    command: [{sys.executable}, -m, mainstay.drill.service]
+    command: [{sys.executable}, -m, mainstay.drill.demo.service]
     instances: 1
     listen: https://127.0.0.1:1
     tls: {{ cert: shop.example.crt, key: shop.example.key }}

@@ -13,8 +13,8 @@ import pytest
 
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.cli.talk import ask
-from mainstay.drill import keeper
-from mainstay.drill.stage import live, private
+from mainstay.drill.stage import keeper
+from mainstay.drill.stage.stage import live, private
 from mainstay.supervisor import procfs
 from mainstay.supervisor.orphan import marked
 from mainstay.system.load import load
@@ -26,7 +26,7 @@ name: shop
 gateway: {{ workers: 1, admin: "http://127.0.0.1:2" }}
 services:
   web:
-    command: [{sys.executable}, -m, mainstay.drill.service]
+    command: [{sys.executable}, -m, mainstay.drill.demo.service]
     listen: http://0.0.0.0:1
     env: {{ JOURNAL: real }}
   clock:
@@ -94,7 +94,7 @@ def places(stage):
 
 def keeping():
     """Give the process that keeps the copy."""
-    (found,) = [one for one in psutil.Process().children() if "mainstay.drill.keeper" in one.cmdline()]
+    (found,) = [one for one in psutil.Process().children() if "mainstay.drill.stage.keeper" in one.cmdline()]
     return found
 
 

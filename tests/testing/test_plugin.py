@@ -32,7 +32,7 @@ def test_what_nobody_planned_is_told(drill):
 SYSTEM = f"""\
 gateway: {{ workers: 1 }}
 services:
-  web: {{ command: [{sys.executable}, -m, mainstay.drill.service], listen: "http://127.0.0.1:1", instances: 2 }}
+  web: {{ command: [{sys.executable}, -m, mainstay.drill.demo.service], listen: "http://127.0.0.1:1", instances: 2 }}
 """
 
 

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from mainstay.cli import option, show
 from mainstay.cli.talk import ask
-from mainstay.drill import demo as drill
-from mainstay.drill.demo import PLANS, Result
+from mainstay.drill.demo import demo as drill
+from mainstay.drill.demo.demo import PLANS, Result
 
 
 def demo(json: option.Json = False) -> None:

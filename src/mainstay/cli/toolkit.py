@@ -19,11 +19,11 @@ from mainstay.cli import option, show
 from mainstay.cli.forms import COULD_NOT, could_not
 from mainstay.cli.haltable import haltable
 from mainstay.cli.talk import ask
-from mainstay.drill import stage
 from mainstay.drill.campaign import LENGTHS
 from mainstay.drill.cell import cells, chosen
 from mainstay.drill.fault.plug import kinds
-from mainstay.drill.stage import Stage
+from mainstay.drill.stage import stage
+from mainstay.drill.stage.stage import Stage
 from mainstay.drill.toolkit import variable
 from mainstay.drill.toolkit.experiment import HYPOTHESIS, ROLLBACKS, Experiment, read
 from mainstay.drill.toolkit.export import experiment, file_name

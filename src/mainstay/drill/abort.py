@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 from mainstay.base.errors import SpecError
 from mainstay.base.units import parse_duration, parse_share
 from mainstay.drill import child
-from mainstay.drill.users import Users
+from mainstay.drill.load.users import Users
 
 PROBE_EVERY = 1.0
 """Seconds between two runs of a probe."""

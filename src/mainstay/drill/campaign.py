@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError, SpecError
-from mainstay.drill import stage
 from mainstay.drill.abort import Abort, Rule
 from mainstay.drill.allowance import allowance
 from mainstay.drill.cell import Cell, cells
 from mainstay.drill.conductor import FULL, QUICK, STANDARD, Conductor, Course, Times
-from mainstay.drill.entry import Entry, entries
 from mainstay.drill.fault.intent import undo_left
 from mainstay.drill.fault.plug import kinds
 from mainstay.drill.history import History
-from mainstay.drill.journal import compared
-from mainstay.drill.premise import missing, prepared
+from mainstay.drill.load.journal import compared
+from mainstay.drill.load.visit import visits
 from mainstay.drill.reading import seen
 from mainstay.drill.report import Terms, fingerprint, report, row, unplayed
 from mainstay.drill.scope import Scope, scope, waves
-from mainstay.drill.stage import Ask, Stage
+from mainstay.drill.stage import stage
+from mainstay.drill.stage.entry import Entry, entries
+from mainstay.drill.stage.premise import missing, prepared
+from mainstay.drill.stage.stage import Ask, Stage
 from mainstay.drill.verdict import ACCEPTED, Seen, judge, late
-from mainstay.drill.visit import visits
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system.schema import System
 

@@ -20,11 +20,11 @@ from mainstay.base.errors import MainstayError
 from mainstay.drill.abort import Abort, Guard
 from mainstay.drill.cell import Cell
 from mainstay.drill.injection import Injection, Unconfirmed, injection
-from mainstay.drill.record import Record
+from mainstay.drill.load.record import Record
+from mainstay.drill.load.users import Users
+from mainstay.drill.load.visit import Visit
 from mainstay.drill.scope import Scope
-from mainstay.drill.stage import Stage
-from mainstay.drill.users import Users
-from mainstay.drill.visit import Visit
+from mainstay.drill.stage.stage import Stage
 from mainstay.supervisor import procfs
 from mainstay.tolerance.hedge import LEAST
 

@@ -14,8 +14,8 @@ from mainstay.drill.cell import Cell
 from mainstay.drill.fault.grip import Failed, Order
 from mainstay.drill.fault.intent import take_back
 from mainstay.drill.fault.kind import ACT, PLUGGED, TRAFFIC
-from mainstay.drill.renewal import renewed
-from mainstay.drill.stage import Stage
+from mainstay.drill.stage.renewal import renewed
+from mainstay.drill.stage.stage import Stage
 from mainstay.supervisor import procfs
 
 _READY = 15.0

@@ -7,8 +7,8 @@ from typing import Any
 
 from mainstay.drill.cell import Cell
 from mainstay.drill.conductor import Course
-from mainstay.drill.record import Record
-from mainstay.drill.tally import Fault, Latency, Orders, Stretch, Tally, hit, percentile, tally
+from mainstay.drill.load.record import Record
+from mainstay.drill.load.tally import Fault, Latency, Orders, Stretch, Tally, hit, percentile, tally
 from mainstay.drill.verdict import Seen
 
 BIN = 0.1

@@ -9,8 +9,8 @@ from mainstay import __version__
 from mainstay.drill.cell import Cell
 from mainstay.drill.conductor import Course
 from mainstay.drill.fault.kind import CLASSES
+from mainstay.drill.load.tally import Latency
 from mainstay.drill.reading import routes, timeline
-from mainstay.drill.tally import Latency
 from mainstay.drill.verdict import (
     ACCEPTED,
     DEGRADED,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mainstay.drill.cell import Cell, dependents
-from mainstay.drill.entry import Entry
 from mainstay.drill.fault.kind import ACT, INSTANCE, SERVICE
+from mainstay.drill.stage.entry import Entry
 from mainstay.system.schema import System
 
 _ALONE = frozenset({"cpu", "disk", "clock"})

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from math import isfinite, nan
 from typing import Any, NamedTuple
 
-from mainstay.drill.tally import Latency, Orders, Stretch
+from mainstay.drill.load.tally import Latency, Orders, Stretch
 
 SURVIVED = "SURVIVED"
 DEGRADED = "DEGRADED"

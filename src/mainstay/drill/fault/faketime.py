@@ -104,13 +104,18 @@ def clocks(folder: Path, instances: Iterable[str]) -> Clocks:
     return Clocks(folder, libraries)
 
 
+_TICK = 0.02
+"""Seconds by which a file may look older than it is: the kernel writes its times by a coarse clock."""
+
+
 def sweep(since: float) -> None:
     """Remove the shared memory that killed programs with libfaketime have left, made after a moment (seconds since 1970)."""
     for path in Path("/dev/shm").glob("*faketime_s*_*"):  # noqa: S108 - where libfaketime itself makes it
         pid = path.name.rpartition("_")[2]
         with contextlib.suppress(OSError):
             seen = path.stat()
-            if seen.st_uid == os.getuid() and seen.st_mtime >= since and not Path(f"/proc/{pid}").exists():
+            made_since = seen.st_mtime >= since - _TICK
+            if seen.st_uid == os.getuid() and made_since and not Path(f"/proc/{pid}").exists():
                 path.unlink()
 
 

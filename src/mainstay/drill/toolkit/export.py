@@ -7,8 +7,8 @@ from mainstay import __version__
 from mainstay.base.units import format_duration
 from mainstay.drill.cell import Cell
 from mainstay.drill.conductor import Times
-from mainstay.drill.entry import Entry, entries
 from mainstay.drill.report import head
+from mainstay.drill.stage.entry import Entry, entries
 from mainstay.drill.toolkit.watch import NAME
 from mainstay.system.schema import System
 

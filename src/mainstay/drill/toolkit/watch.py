@@ -11,11 +11,11 @@ from typing import Any
 
 from mainstay import __version__
 from mainstay.drill.conductor import LEAD
-from mainstay.drill.record import Head, Record
-from mainstay.drill.stage import Stage
-from mainstay.drill.tally import Stretch, outages, tally
-from mainstay.drill.users import Users
-from mainstay.drill.visit import visits
+from mainstay.drill.load.record import Head, Record
+from mainstay.drill.load.tally import Stretch, outages, tally
+from mainstay.drill.load.users import Users
+from mainstay.drill.load.visit import visits
+from mainstay.drill.stage.stage import Stage
 
 LONGEST = 1800.0
 """Seconds after which no more users come."""

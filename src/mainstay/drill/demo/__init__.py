@@ -1,0 +1,1 @@
+"""Three systems side by side, and the service that they run."""
