@@ -14,7 +14,7 @@ fails at a time, and none while the system is failing over: those times are shor
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mainstay.base.errors import SpecError
 from mainstay.reliability.model.covered import refuse_share
@@ -22,6 +22,8 @@ from mainstay.reliability.model.covered import refuse_share
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+Number = TypeVar("Number", float, "NDArray[np.float64]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,20 +60,32 @@ class Group:
 
 
 def available(group: Group) -> float:
-    """Give the share of time in which the group serves, in the long run.
+    """Give the share of time in which the group serves, in the long run."""
+    return balance((group.units, group.needed, group.crew), group.mtbf, group.mttr, _without(group))
+
+
+def balance(shape: tuple[int, int, int], mtbf: Number, mttr: Number, without: Number) -> Number:
+    """Give the same for numbers, or for arrays of them.
 
     The chain of units up and down is one of births and deaths; the times of failing over hang on it like loops. So the balance
     between neighbours alone gives the answer, without a system of equations; `solved` is the check of it.
+
+    Args:
+        shape: How many units there are, are needed, and are repaired at once.
+        mtbf: Seconds between failures of one unit.
+        mttr: Seconds to repair one.
+        without: Seconds of being down at a failure after which enough units are left: of failover or recovery, by coverage.
     """
-    up, down = 1.0, 0.0
-    weight = 1.0  # of the state with so many up; all up has 1
-    for count in range(group.units, group.needed - 1, -1):
-        failing = count / group.mtbf
-        if count > group.needed:
-            down += weight * failing * _without(group)
-        weight *= failing * _repair_time(group, group.units - count + 1)
-        if count > group.needed:
-            up += weight
+    units, needed, crew = shape
+    weight = mttr * 0.0 + 1.0  # of the state with so many up; all up has 1
+    up, down = weight, weight * 0.0
+    for count in range(units, needed - 1, -1):
+        failing = count / mtbf
+        if count > needed:
+            down = down + weight * failing * without
+        weight = weight * failing * mttr / min(crew, units - count + 1)
+        if count > needed:
+            up = up + weight
     # Below what is needed nothing more fails: it is down, and waits for a repair.
     return up / (up + down + weight)
 
