@@ -19,5 +19,5 @@ def main(argv: list[str] | None = None) -> int:
         most = 1.0 if kind.conservative else MOST
         met = LEAST <= share <= most
         fine = fine and met
-        print(f"{kind.name:24} {share:7.1%}  bound {LEAST:.0%} to {most:.0%}  {'met' if met else 'MISSED'}")
+        print(f"{kind.name:30} {share:7.1%}  bound {LEAST:.0%} to {most:.0%}  {'met' if met else 'MISSED'}")
     return 0 if fine else 1

@@ -6,6 +6,7 @@ it could. Each kind is simulated as its law says, with numbers as a service has 
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from mainstay.base.dice import Dice
@@ -13,6 +14,9 @@ from mainstay.reliability import growth, rate, uptime
 from mainstay.reliability.coverage import interval as coverage
 from mainstay.reliability.interval import Interval
 from mainstay.reliability.lifetime import weibull
+from mainstay.reliability.model import parameter
+from mainstay.reliability.model.chain import Group, available
+from mainstay.reliability.model.prediction import Component, predict
 from mainstay.reliability.recurrence import History, mean_cumulative
 from mainstay.reliability.repair import repair
 
@@ -21,6 +25,9 @@ MTBF = 12 * 86400.0
 """Seconds between failures: about thirty a year."""
 MEDIAN, SPREAD = 240.0, 0.9
 """Of repairs: the median in seconds, and the standard deviation of the logarithm."""
+
+PAIR = Group(units=2, mtbf=MTBF, mttr=1200.0, crew=2, coverage=0.9, failover=5.0, recovery=300.0)
+"""Two instances, that fail over well most of the time."""
 
 SHAPE, CENSORED = 1.5, 40.0
 SURVIVED = 0.9
@@ -103,6 +110,27 @@ def _recurrence(dice: Dice) -> Interval:
     return [point for point in mean_cumulative(units) if point.age <= AGE][-1].interval
 
 
+def _foretold(group: Group, years: float, trials: int) -> Callable[[Dice], Interval]:
+    """Watch the parts and drill the system; say what availability of the whole is to be expected."""
+
+    def draw(dice: Dice) -> Interval:
+        failures = len(_failures(dice, group.mtbf, years * YEAR * group.units))
+        survived = sum(dice.random() < group.coverage for _ in range(trials))
+        watched = Component(
+            name="pair",
+            units=group.units,
+            crew=group.crew,
+            mtbf=parameter.mtbf(years * YEAR * group.units, failures),
+            mttr=parameter.mttr([_exponential(dice, group.mttr) for _ in range(4)]),
+            coverage=parameter.coverage(survived, trials),
+            failover=parameter.declared(group.failover),
+            recovery=parameter.declared(group.recovery),
+        )
+        return predict([watched], int(dice.random() * 1e9), draws=1000).interval
+
+    return draw
+
+
 KINDS = (
     Kind("MTBF, thirty failures", MTBF, _mtbf),
     Kind("MTBF, three failures", YEAR / 3, _seldom),
@@ -113,6 +141,11 @@ KINDS = (
     Kind("lives (shape)", SHAPE, _weibull),
     Kind("drills survived", SURVIVED, _drills, conservative=True),
     Kind("failures of a unit", AGE / 20.0, _recurrence),
+    Kind("foretold, a year, 100 drills", available(PAIR), _foretold(PAIR, 1, 100)),
+    Kind("foretold, a month, 30 drills", available(PAIR), _foretold(PAIR, 1 / 12, 30)),
+    Kind(
+        "foretold, one instance", available(replace(PAIR, units=1)), _foretold(replace(PAIR, units=1), 1, 0)
+    ),
 )
 
 

@@ -9,7 +9,7 @@ from mainstay.control.chronicle import Chronicle, counted
 from mainstay.gateway.tally import Tally
 from mainstay.ledger.store import INSTANCE, SERVICE, Store, Subject, reading
 from mainstay.ledger.writer import Writer
-from mainstay.reliability.span import DEGRADED, DOWN, UP
+from mainstay.reliability.span import DEGRADED, DOWN, UP, uptime, within
 
 if TYPE_CHECKING:
     from mainstay.base.facts import Fact
@@ -174,7 +174,95 @@ def test_trouble_of_users_becomes_an_incident_that_survives_a_restart(rig: Rig) 
         assert store.open_incidents() == []
 
 
+@pytest.mark.parametrize("step", [3600.0, 20.0, 0.0, -20.0, -3600.0])
+def test_a_clock_that_is_set_makes_no_time_longer_or_shorter_than_it_was(rig: Rig, step: float) -> None:
+    rig.serve(True)
+    rig.now += 100
+    rig.serve(False)
+    rig.now += 30
+    seen = rig.now
+    rig.now += 2 + step
+
+    rig.chronicle.lapse(seen, rig.now)
+    rig.serve(False)
+    rig.now += 10
+    rig.serve(True)
+    rig.now += 10
+    rig.chronicle.end(rig.now)
+
+    with rig.read() as store:
+        spans = store.spans(WEB, NOW - 4000, NOW + 4000, NOW + 4000)
+        assert all(span.seconds >= 0 for span in spans)
+        assert sum(span.seconds for span in spans if span.state == DOWN) == 40
+        spent = uptime(within(spans, NOW - 4000, NOW + 4000))
+        assert spent.down <= 40
+        assert spent.served <= 110
+        assert spent.watched + spent.unknown == 8000
+
+
+def test_who_takes_over_during_an_outage_knows_that_it_is_one(rig: Rig) -> None:
+    rig.serve(True)
+    rig.count(11, 1)
+    rig.now += 10
+    rig.serve(False)
+    rig.writer.close()
+    rig.now += 5
+    rig.begin()
+
+    rig.chronicle.begin(["11/1"])
+    rig.serve(False)
+    rig.now += 7
+    rig.serve(True)
+    rig.chronicle.end(rig.now)
+
+    with rig.read() as store:
+        spans = within(store.spans(WEB, NOW, NOW + 22, NOW + 22), NOW, NOW + 22)
+        assert [(span.state, span.since - NOW) for span in spans] == [
+            (UP, 0), ("unknown", 10), (DOWN, 15),
+        ]  # fmt: skip
+
+
+def test_counts_of_workers_that_a_new_ledger_knows_nothing_of_are_not_taken_for_those_of_now(
+    rig: Rig,
+) -> None:
+    rig.count(11, 100)
+    rig.writer.close()
+    for file in rig.path.parent.glob("ledger.db*"):
+        file.unlink()
+    rig.tally = Tally()
+    rig.begin()
+
+    rig.chronicle.begin(["11/1"])
+    rig.count(11, 160)
+    rig.count(11, 170)
+
+    with rig.read() as store:
+        assert store.counted(WEB, NOW, NOW + 120).counts["requests"] == 10
+
+
+def test_nobody_has_watched_before_the_end_of_what_was_interrupted_is_written_down(rig: Rig) -> None:
+    rig.serve(True)
+    rig.count(11, 1)
+    rig.writer.close()
+    rig.now += 100
+    rig.begin()
+    # The writer writes before the chronicle begins: a take-over may last.
+    rig.chronicle.keep({"fact": "InstanceAdopted", "at": rig.now})
+    deadline = time.monotonic() + 20
+    while rig.writer._waiting:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+    rig.chronicle.begin([])
+    rig.serve(True)
+
+    with rig.read() as store:
+        spans = store.spans(WEB, NOW, NOW + 200, NOW + 200)
+        assert [(span.since - NOW, span.until - NOW) for span in spans] == [(100, 100)]
+
+
 def test_writing_never_waits_for_the_disk(rig: Rig) -> None:
+    assert rig.writer.store is not None
     with rig.writer.store.writing():
         begun = time.monotonic()
         for _ in range(1000):

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from mainstay.ledger.figure import between, latency, percent, span
+from mainstay.ledger.markdown import markdown
 from mainstay.ledger.moment import stamp
+from mainstay.ledger.page import page
 from mainstay.ledger.report import report
 from mainstay.ledger.store import INSTANCE, SERVICE, Row, Store, Subject, opened
 from mainstay.reliability.account import Account
@@ -150,6 +152,27 @@ def test_a_period_that_nobody_watched_is_told_as_unknown(store: Store) -> None:
 
     assert web["time"]["availability"] is None
     assert web["told"][0] == "Nobody watched in this period: nothing is known of it."
+
+
+def test_a_page_and_markdown_say_the_same_and_names_are_no_markup(store: Store) -> None:
+    ten_days(store)
+    told = {"system": "<b>shop", **report(store, NOW, NOW + 10 * DAY)}
+
+    shown, written = page(told), markdown(told)
+
+    assert "web served 99.953 % of the time" in shown
+    assert "web served 99.953 % of the time" in written
+    assert "<b>shop" not in shown + written
+    assert "<script" not in shown
+    assert 'class="down"' in shown  # six minutes of ten days are seen
+    assert shown.count("<li>") == 3 + len(told["services"][0]["told"])
+
+
+def test_of_a_ledger_that_knows_nothing_there_is_a_page_all_the_same(store: Store) -> None:
+    told = {"system": "shop", **report(store, NOW, NOW + 10 * DAY)}
+
+    assert "Nothing is known of this period" in page(told)
+    assert "Nothing is known of this period" in markdown(told)
 
 
 @pytest.mark.parametrize(

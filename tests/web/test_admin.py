@@ -40,7 +40,7 @@ LABELS = (
         "le",
         "worker",
     ),
-    *("version", "python", "key", "name"),
+    *("version", "python", "key", "name", "objective", "window", "severity"),
 )
 
 
@@ -151,6 +151,16 @@ class Control:
     def missing(self):
         return self.lacks
 
+    def objectives(self):
+        known = {"target": 0.999, "ratio": 0.9995, "low": 0.9989, "high": 0.9998, "events": 10_000}
+        known |= {"bad_events": 5, "budget_left": 0.5, "alerts": ["page"]}
+        unknown = dict.fromkeys(known) | {"target": 0.99, "events": 0, "bad_events": 0, "alerts": []}
+        return [
+            {"service": "web", "objective": "availability", "burn_rates": {"300": 15.0, "3600": None}}
+            | known,
+            {"service": "web", "objective": "p99", "burn_rates": {}} | unknown,
+        ]
+
     def certificates(self):
         shop = {"key": "services.web.tls", "name": "shop.example", "until": 1e9, "trouble": "is gone"}
         pay = {"key": "services.pay.upstream_tls", "name": "us", "until": 2e9, "trouble": None}
@@ -196,6 +206,20 @@ async def scrape(control):
 
 
 # --- metrics ---
+
+
+async def test_what_is_left_of_an_error_budget_is_told_and_what_is_unknown_is_not(control):
+    seen = await scrape(control)
+
+    told = {key: value for key, value in seen.items() if key[0].startswith("mainstay_objective_")}
+    assert told["mainstay_objective_target", "web", "availability"] == 0.999
+    assert told["mainstay_objective_ratio", "web", "availability"] == 0.9995
+    assert told["mainstay_objective_budget_left", "web", "availability"] == 0.5
+    assert told["mainstay_objective_burn_rate", "web", "availability", "300"] == 15
+    assert told["mainstay_objective_alert", "web", "availability", "page"] == 1
+    assert told["mainstay_objective_alert", "web", "p99", "ticket"] == 0
+    assert ("mainstay_objective_ratio", "web", "p99") not in told
+    assert ("mainstay_objective_burn_rate", "web", "availability", "3600") not in told
 
 
 async def test_what_workers_counted_is_added_up(control):

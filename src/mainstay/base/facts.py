@@ -368,7 +368,7 @@ class MarkEnded(MarkFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerBroke(Fact):
-    """The ledger cannot be written, or was damaged and has begun anew; all else goes on."""
+    """The ledger cannot be written, or was damaged or removed and begins anew; all else goes on."""
 
     path: str
     because: str
@@ -381,6 +381,14 @@ class LedgerMended(Fact):
     path: str
     lost: int
     """Pieces of it that are missing: that time is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockStepped(Fact):
+    """The machine's clock was set, or the machine has slept: how anything was in between is unknown to the ledger."""
+
+    by: float
+    """Seconds forward; below 0: back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ _COMMANDS = {
     "ledger": "ledger",
     "drill": "drill",
     "alerts": "alerts",
+    "export": "export",
     "demo": "demo",
     "schema": "schema",
 }

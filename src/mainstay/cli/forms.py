@@ -61,12 +61,21 @@ class Forms(NamedTuple):
                 raise SpecError(f"{option}: '{file}' is the file of {other} already")
             _try(option, file)
 
-    def write(self, report: Mapping[str, Any]) -> None:
+    def write(self, report: Mapping[str, Any], texts: Mapping[str, Callable[[], str]] | None = None) -> None:
         """Write all of them.
+
+        Args:
+            report: Of drills.
+            texts: Of another kind of report: what writes each form, by its name.
 
         Raises:
             EnvironmentProblem: one cannot be written.
         """
+        if texts is not None:
+            for name, text in texts.items():
+                if (file := getattr(self, name)) is not None:
+                    _write(f"--{name}", file, text(), mode="a" if _is_summary(file) else "w")
+            return
         if self.junit is not None:
             _write("--junit", self.junit, junit(report))
         if self.markdown is not None:

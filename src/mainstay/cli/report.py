@@ -1,20 +1,24 @@
 """`mainstay report`: how often it fails, from the ledger; also while nothing runs."""
 
 import time
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.text import Text
 
-from mainstay.base.errors import NotRunning, SpecError
+from mainstay.base.errors import MainstayError, NotRunning, SpecError
 from mainstay.base.units import parse_duration
-from mainstay.cli import option, show
+from mainstay.cli import forms, option, show
 from mainstay.ledger.figure import between, latency, percent, span
+from mainstay.ledger.markdown import markdown as as_markdown
 from mainstay.ledger.moment import moment, stamp
+from mainstay.ledger.page import page
 from mainstay.ledger.report import report as summed_up
 from mainstay.ledger.store import SERVICE, Store, reading
 from mainstay.reliability.summary import REPAIR
 from mainstay.supervisor.rundir import RunDir
+from mainstay.system.load import load
 
 
 class _Period(NamedTuple):
@@ -53,20 +57,35 @@ def report(  # noqa: PLR0913, PLR0917 - its options; typer passes them by name
         ),
     ] = None,
     json: option.Json = False,
+    markdown: forms.Markdown = None,
+    html: forms.Html = None,
 ) -> None:
     """Tell how available each service was, how often it failed, for how long, and how sure all of that is.
 
     Reads the ledger, also while nothing runs. Every number has its 95 % interval, and the number of events behind it.
     """
+    wanted = forms.Forms(markdown=markdown, html=html)
+    wanted.check()
     period = _period(over, since, until, time.time())
     assumed = REPAIR if repair is None else parse_duration(repair)
     run = option.run_dir(file, run_dir)
     with ledger(run) as store:
-        told = summed_up(store, *period, _known(store, service or []), assumed)
+        told = {
+            "system": _name(file, run),
+            **summed_up(store, *period, _known(store, service or []), assumed),
+        }
+    wanted.write(told, {"markdown": lambda: as_markdown(told), "html": lambda: page(told)})
     if json:
         show.data(told)
     else:
         _print(told)
+
+
+def _name(file: Path | None, run: RunDir) -> str:
+    try:
+        return load(file).name
+    except MainstayError:  # what was seen of it is still worth to be told
+        return run.path.absolute().parent.name
 
 
 def ledger(run: RunDir) -> Store:

@@ -354,6 +354,9 @@ def fact(record: dict[str, Any]) -> str:
             f" {span(record.get('lasted'))}: {record.get('because')}"
         ),
         "AlertNotDelivered": f"could not tell {record.get('destination')} of an alert: {record.get('because')}",
+        "ClockStepped": (
+            f"the clock was set by {record.get('by')} s, or the machine has slept: the ledger knows nothing of that time"
+        ),
         "FaultUndone": (
             f"a drill had left behind {record.get('what')}: {record.get('trouble') or 'it is undone'}"
         ),

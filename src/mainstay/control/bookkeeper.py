@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mainstay.base.clock import Clock
-from mainstay.base.errors import MainstayError
-from mainstay.base.facts import Emit, Fact, LedgerBroke, LedgerMended
+from mainstay.base.facts import ClockStepped, Emit, Fact, LedgerBroke, LedgerMended
 from mainstay.control.chronicle import Chronicle, Rows, counted
 from mainstay.control.marks import MarkProblem, Marks
+from mainstay.control.vigil import Vigil
 from mainstay.gateway.crew.crew import Crew
 from mainstay.ledger.writer import Writer
 
@@ -40,6 +40,7 @@ class Bookkeeper:
         self._chronicle: Chronicle | None = None
         self._marks: Marks | None = None
         self._looking: asyncio.TimerHandle | None = None
+        self._vigil = Vigil(clock.now(), clock.wall())
 
     async def open(self) -> None:
         """Go on with the ledger, or begin one; that it cannot be is told, and stops nothing."""
@@ -49,14 +50,7 @@ class Bookkeeper:
             with contextlib.suppress(RuntimeError):  # the loop has ended: there is nobody to be told
                 loop.call_soon_threadsafe(self._tell, why, lost)
 
-        try:
-            self._writer = await asyncio.to_thread(Writer, self._path, self._clock.wall, told)
-        except MainstayError as problem:
-            self._tell(str(problem), 0)
-            return
-        if self._writer.trouble is not None:
-            self._tell(self._writer.trouble, 0)
-        self._marks = await asyncio.to_thread(Marks, self._writer, self._emit)
+        self._writer = await asyncio.to_thread(Writer, self._path, self._clock.wall, told)
         self._chronicle = Chronicle(self._writer, self._rows, self._emit)
 
     def begin(self) -> None:
@@ -71,6 +65,9 @@ class Bookkeeper:
         Raises:
             MarkProblem: there is no ledger to write them to.
         """
+        writer = self._writer
+        if self._marks is None and writer is not None and writer.store is not None:
+            self._marks = Marks(writer, self._emit)
         if self._marks is None:
             raise MarkProblem(f"the ledger '{self._path}' is not kept, so nothing can be marked in it")
         return self._marks
@@ -97,6 +94,7 @@ class Bookkeeper:
         # In another thread: of hundreds of instances it takes longer than a death may wait to be noticed.
         tally, workers = self._crew.tally.snapshot(), self._workers()
         found = await asyncio.to_thread(counted, tally, services, workers)
+        self._see_clock(chronicle)
         now = self._clock.wall()
         chronicle.count(now, found)
         chronicle.look(now)
@@ -123,7 +121,17 @@ class Bookkeeper:
     def _look(self, at: float, because: str) -> None:
         self._looking = None
         if self._chronicle is not None:
+            self._see_clock(self._chronicle)
             self._chronicle.look(at, because)
+
+    def _see_clock(self, chronicle: Chronicle) -> None:
+        """Have the ledger know when the clock was set, or nobody has looked for long."""
+        wall = self._clock.wall()
+        lapse = self._vigil.look(self._clock.now(), wall)
+        if lapse is not None:
+            chronicle.lapse(lapse.until, wall)
+            if lapse.step:
+                self._emit(ClockStepped(at=wall, by=round(lapse.step, 3)))
 
     def _tell(self, why: str | None, lost: int) -> None:
         at, path = self._clock.wall(), str(self._path)

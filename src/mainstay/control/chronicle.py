@@ -40,6 +40,10 @@ class Chronicle:
         self._rows = rows
         self._before: dict[Subject, Account] = {}
         self._states: dict[Subject, str] = {}
+        # What has served before this process began, and runs since then: that it is down now is an outage.
+        self._served: set[Subject] = set()
+        self._blind = False
+        writer.resume = self._resume
 
     def begin(self, workers: Iterable[str]) -> None:
         """Go on where the last one ended.
@@ -47,15 +51,18 @@ class Chronicle:
         Args:
             workers: Those that were taken over, as `baseline` names them: what they had counted is in the ledger already.
         """
-        known = self._writer.store.baselines()
+        left, workers = self._writer.left, list(workers)
         for worker in workers:
-            for told in known.get(worker, {}).get("subjects", ()):
+            for told in left.baselines.get(worker, {}).get("subjects", ()):
                 subject, account = _heard(told)
                 self._before[subject] = self._before.get(subject, Account()) + account
-        for incident in self._writer.store.open_incidents():
+        if workers:
+            self._served.update(left.states)
+            # When what these have counted came, and whether it is in there, cannot be told.
+            self._blind = not left.known
+        for incident in left.incidents:
             self._watchman(incident.service).incident = incident
             self._told.add((incident.service, incident.began))
-        self._writer.write(_interrupt)
 
     def keep(self, fact: Mapping[str, Any]) -> None:
         """Keep a fact."""
@@ -87,6 +94,7 @@ class Chronicle:
             self._see(subject, state, now, because)
         for subject in self._states.keys() - states.keys():
             del self._states[subject]
+            self._served.discard(subject)
             self._writer.write(partial(_leave, subject=subject, at=now))
 
     def _watchman(self, service: str) -> Watchman:
@@ -94,7 +102,7 @@ class Chronicle:
 
     def _watch(self, service: str, state: str, now: float) -> None:
         # What has not served yet is being started, which is no incident.
-        if Subject(SERVICE, service, service) in self._states or state != DOWN:
+        if self._has_served(Subject(SERVICE, service, service)) or state != DOWN:
             self._file(self._watchman(service).see(now, serves=state != DOWN, whole=state == UP), now)
 
     def _file(self, incident: Incident | None, now: float) -> None:
@@ -130,10 +138,29 @@ class Chronicle:
         if self._states.get(subject) == state:
             return
         # What has not served yet is being started, which is no outage.
-        if subject not in self._states and state == DOWN:
+        if state == DOWN and not self._has_served(subject):
             return
         self._states[subject] = state
         self._writer.write(partial(_enter, subject=subject, state=state, at=now, because=because))
+
+    def _has_served(self, subject: Subject) -> bool:
+        return subject in self._states or subject in self._served
+
+    def lapse(self, until: float, now: float) -> None:
+        """Write down that nobody knows how anything was between two moments.
+
+        Args:
+            until: When it was last looked at, by the clock as it was then; seconds since 1970.
+            now: By the clock as it is now; may be before that.
+        """
+        for subject, state in self._states.items():
+            self._writer.write(partial(_leave, subject=subject, at=until))
+            self._writer.write(partial(_enter, subject=subject, state=state, at=now, because=""))
+
+    def _resume(self, store: Store, now: float) -> None:
+        """Write down how all is, after a time that could not be written; called by the thread that writes."""
+        for subject, state in dict(self._states).items():
+            store.resume(subject, state, now)
 
     def count(self, now: float, counted: "Counted") -> None:
         """Write down what was counted since the last time.
@@ -143,6 +170,9 @@ class Chronicle:
             counted: All that ever was.
         """
         at = int(now) - int(now) % _SLOT
+        if self._blind:
+            self._blind = False
+            self._before = dict(counted.accounts)
         rows = []
         for subject, account in counted.accounts.items():
             before = self._before.get(subject)
@@ -248,10 +278,6 @@ def _as_told(its: Mapping[Subject, Account]) -> dict[str, Any]:
 def _heard(told: list[Any]) -> tuple[Subject, Account]:
     kind, service, name, counts, latencies = told
     return Subject(kind, service, name), Account(counts, dict(latencies))
-
-
-def _interrupt(store: Store) -> None:
-    store.interrupted()
 
 
 def _enter(store: Store, *, subject: Subject, state: str, at: float, because: str) -> None:

@@ -49,13 +49,13 @@ class Marks:
         """Go on with those that the ledger has.
 
         Args:
-            writer: Writes the ledger; nothing is being written yet.
+            writer: Writes the ledger, which it has opened.
             emit: Takes the facts.
         """
         self._writer = writer
         self._emit = emit
-        self._open = {one[0]: Mark(*one) for one in writer.store.open_marks()}
-        self._last = writer.store.last_mark()
+        self._open = {one[0]: Mark(*one) for one in writer.left.marks}
+        self._last = writer.left.last_mark
 
     def active(self, now: float) -> list[Mark]:
         """Give those that last, the oldest first."""

@@ -91,7 +91,8 @@ def _service(look: _Look, name: str) -> dict[str, Any]:
         Subject(SERVICE, name, name),
         look.store.marks(name, look.since, look.until),
     )
-    found = summary(over(look.spans(subject), excuses), assumed=look.assumed)
+    spans = over(look.spans(subject), excuses)
+    found = summary(spans, assumed=look.assumed)
     blocks = look.store.blocks(subject, look.since, look.until, _level(look))
     row = {
         "service": name,
@@ -102,7 +103,7 @@ def _service(look: _Look, name: str) -> dict[str, Any]:
         "trend": _trend(found.trend),
         **_instances(look, name, excuses),
     }
-    return {**row, "told": told(row)}
+    return {**row, "timeline": [list(one) for one in spans], "told": told(row)}
 
 
 def _level(look: _Look) -> int:

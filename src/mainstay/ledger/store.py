@@ -43,7 +43,22 @@ KEPT = {
 today; a year and a month by hours shows the same day a year ago. With 50 services and 500 instances that is below 200 MB."""
 KEPT_FACTS = 400 * 86400
 """Seconds for which facts are kept."""
+MOST_FACTS = 250_000
+"""Facts that are kept at most, the newest: some 100 MB. What flaps for months must not fill the disk."""
+MOST = 400_000_000
+"""Bytes in use above which finer spans go sooner than `KEPT` says: twice what a year of 50 services and 500 instances takes.
+Not a key of the system file: who runs much more than that loses detail of some hours ago, and no sum."""
+TIGHTER = [(level, share) for level in LEVELS[:-1] for share in (0.5, 0.25, 0.0)]
+"""What is given up for room, one after the other: of a level, the share of its time for which it is kept."""
 
+_GIVEN_BACK = 2048
+"""Pages that the file is made shorter by at once: 8 MiB, some milliseconds of the disk."""
+_JOURNAL = 16 * 2**20
+
+_MAGIC = b"SQLite format 3\0"
+_TAILS = ("", "-wal", "-shm")
+_IO, *_RUIN = (10, 11, 26)
+"""SQLITE_IOERR, and what SQLite calls damage (SQLITE_CORRUPT, SQLITE_NOTADB): `sqlite3` has no classes of their own for them."""
 _COLUMNS = ", ".join(COUNTS)
 _SCHEMA = f"""
 CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -107,12 +122,21 @@ class Filed(NamedTuple):
     """When, in seconds since 1970, and what."""
 
 
+class Damaged(EngineError):
+    """The ledger's file is not what it was written as."""
+
+
+class Unreadable(EngineError):
+    """The ledger's file cannot be used as it was opened; it may be, when it is opened again."""
+
+
 class Store:
     """The ledger's file, opened."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         """Use `opened` or `reading`."""
         self.path = path
+        self._stamps = _stamps(path)
         self._db = connection
         self._subjects: dict[tuple[str, str, str], int] = {}
 
@@ -135,12 +159,40 @@ class Store:
         """For the modules beside this one, which export and check."""
         return self._db
 
+    def let_go(self) -> None:
+        """Close it, also when another file is in its place: its journal must not be taken for that one's."""
+        file, journal = _stamps(self.path)
+        with contextlib.suppress(sqlite3.Error):
+            if file != self._stamps[0]:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._db.close()
+        if file != self._stamps[0] and journal == self._stamps[1]:
+            for tail in _TAILS[1:]:
+                with contextlib.suppress(OSError):
+                    self.path.with_name(self.path.name + tail).unlink()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether its files are still those that were opened, and not overwritten.
+
+        One that was removed or replaced takes what is written, and nobody will ever read it.
+        """
+        try:
+            with self.path.open("rb") as file:
+                whole = file.read(len(_MAGIC)) == _MAGIC
+        except OSError:
+            return False
+        same = zip(self._stamps, _stamps(self.path), strict=True)
+        return whole and all(before in (None, now) for before, now in same)
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Write all of what is within, or nothing of it.
 
         Raises:
-            EngineError: the disk is full, or the file is damaged.
+            Damaged: the file is.
+            Unreadable: the disk fails, or the file was cut while it was open.
+            EngineError: the disk is full, or somebody else writes.
         """
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -153,8 +205,13 @@ class Store:
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
-        except sqlite3.Error as problem:
-            raise EngineError(f"the ledger '{self.path}' cannot be written: {problem}") from problem
+        except sqlite3.OperationalError as problem:
+            kind = Unreadable if _code(problem) == _IO else EngineError
+            raise kind(f"the ledger '{self.path}' cannot be written: {problem}") from problem
+        except sqlite3.DatabaseError as problem:
+            if _code(problem) not in _RUIN:
+                raise
+            raise Damaged(f"the ledger '{self.path}' is damaged: {problem}") from problem
 
     # --- writing, within `writing` ---
 
@@ -201,6 +258,15 @@ class Store:
         self._db.execute(
             "INSERT OR REPLACE INTO spans VALUES (?, ?, NULL, ?, ?)", (number, at, state, because)
         )
+
+    def resume(self, subject: Subject, state: str, at: float) -> None:
+        """Write down that a subject is in a state from now on, unless it is known to be."""
+        known = self._db.execute(
+            "SELECT 1 FROM spans WHERE subject = ? AND until IS NULL AND state = ?",
+            (self._subject(subject), state),
+        ).fetchone()
+        if known is None:
+            self.enter(subject, state, at)
 
     def leave(self, subject: Subject, at: float) -> None:
         """Write down that there is no such subject any more."""
@@ -266,16 +332,36 @@ class Store:
             ((worker, json.dumps(counted)) for worker, counted in baselines.items()),
         )
 
-    def forget(self, now: float) -> None:
-        """Forget what is kept no longer; the sums of it are in coarser spans."""
+    def forget(self, now: float, most: int = MOST) -> None:
+        """Forget what is kept no longer; the sums of it are in coarser spans.
+
+        Args:
+            now: Seconds since 1970.
+            most: Bytes; what uses more than that gives up one step of `TIGHTER`, and has it back with less than half.
+        """
+        steps = int(self._get("tighter") or 0)
+        if (used := self.used) > most:
+            steps = min(steps + 1, len(TIGHTER))
+        elif used < most / 2:
+            steps = max(steps - 1, 0)
+        self._put("tighter", steps)
+        shares = dict(TIGHTER[:steps])
         for kind, kept in KEPT.items():
             for level, seconds in kept.items():
                 self._db.execute(
                     "DELETE FROM counts WHERE level = ? AND at < ?"
                     " AND subject IN (SELECT id FROM subjects WHERE kind = ?)",
-                    (level, int(now) - seconds, kind),
+                    (level, int(now) - int(seconds * shares.get(level, 1.0)), kind),
                 )
         self._db.execute("DELETE FROM facts WHERE at < ?", (now - KEPT_FACTS,))
+        self._db.execute("DELETE FROM facts WHERE id <= (SELECT max(id) FROM facts) - ?", (MOST_FACTS,))
+
+    def give_back(self) -> None:
+        """Make the file a little shorter when much of it is empty; what is written has its turn in between."""
+        with contextlib.suppress(sqlite3.Error):  # it is as long as it was
+            if self._pragma("freelist_count") > max(_GIVEN_BACK, self._pragma("page_count") // 8):
+                # Each row that is fetched is a page.
+                self._db.execute(f"PRAGMA incremental_vacuum({_GIVEN_BACK})").fetchall()
 
     # --- reading ---
 
@@ -284,6 +370,18 @@ class Store:
         """Until when somebody watched, in seconds since 1970; None when nobody ever did."""
         value = self._get("watched_until")
         return None if value is None else float(value)
+
+    @property
+    def used(self) -> int:
+        """Bytes of the file that hold something."""
+        return (self._pragma("page_count") - self._pragma("freelist_count")) * self._pragma("page_size")
+
+    def states(self) -> dict[Subject, str]:
+        """Give in which state each subject is that somebody watches, or did until it was interrupted."""
+        found = self._db.execute(
+            "SELECT kind, service, name, zone, state FROM spans JOIN subjects ON id = subject WHERE until IS NULL"
+        )
+        return {Subject(*subject): state for *subject, state in found}
 
     def baselines(self) -> dict[str, dict[str, Any]]:
         """Give what each gateway worker had counted when it was last looked at."""
@@ -459,6 +557,9 @@ class Store:
         found = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
         return None if found is None else found[0]
 
+    def _pragma(self, name: str) -> int:
+        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
+
     def _put(self, name: str, value: float | str) -> None:
         self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
 
@@ -477,16 +578,35 @@ def opened(path: Path, now: float) -> tuple[Store, str | None]:
         EnvironmentProblem: it cannot be written at all, or a newer version has written it.
     """
     try:
-        return _opened(path), None
-    except (sqlite3.DatabaseError, _Damaged) as problem:
-        if isinstance(problem, sqlite3.OperationalError):
-            raise EnvironmentProblem(f"the ledger '{path}' cannot be written: {problem}") from problem
-        aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}")
-        for tail in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                path.with_name(path.name + tail).rename(aside.with_name(aside.name + tail))
-        said = f"the ledger '{path}' was damaged ({problem}); it is now '{aside}', and a new one has begun"
-        return _opened(path), said
+        try:
+            return _opened(path), None
+        except (sqlite3.DatabaseError, _Unfit) as problem:
+            if isinstance(problem, sqlite3.OperationalError):
+                raise
+            aside = set_aside(path, now)
+            said = (
+                f"the ledger '{path}' was damaged ({problem}); it is now '{aside}', and a new one has begun"
+            )
+            return _opened(path), said
+    except (sqlite3.Error, OSError) as problem:
+        raise EnvironmentProblem(f"the ledger '{path}' cannot be written: {problem}") from problem
+
+
+def set_aside(path: Path, now: float) -> Path:
+    """Move a ledger away, and give where it is now.
+
+    Args:
+        path: Its file.
+        now: Seconds since 1970, for its new name.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}")
+    for tail in _TAILS:
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + tail).rename(aside.with_name(aside.name + tail))
+    return aside
 
 
 def reading(path: Path) -> Store:
@@ -500,13 +620,13 @@ def reading(path: Path) -> Store:
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
         _refuse_newer(connection, path)
-    except (sqlite3.Error, _Damaged) as problem:
+    except (sqlite3.Error, _Unfit) as problem:
         raise EnvironmentProblem(f"the ledger '{path}' cannot be read: {problem}") from problem
     return Store(connection, path)
 
 
-class _Damaged(Exception):
-    pass
+class _Unfit(Exception):
+    """It is no ledger, or a damaged one."""
 
 
 def _opened(path: Path) -> Store:
@@ -519,12 +639,20 @@ def _opened(path: Path) -> Store:
     # In transactions of our own; by one thread at a time, not always the same.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if tables:
+            _refuse_foreign(tables)
+            _refuse_newer(connection, path)
+        else:  # so that it can be made shorter without being written anew
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-            connection.execute("INSERT INTO about VALUES ('version', ?)", (VERSION,))
-        _refuse_newer(connection, path)
+        # What a long reader has made grow.
+        connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL}")
+        if not tables:
+            connection.executescript(
+                f"BEGIN; {_SCHEMA} INSERT INTO about VALUES ('version', {VERSION}); COMMIT;"  # noqa: S608
+            )
         _refuse_damaged(connection)
     except BaseException:
         connection.close()
@@ -540,16 +668,38 @@ def _finest(kind: str, age: float) -> int:
 def _refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
     found = connection.execute("SELECT value FROM about WHERE name = 'version'").fetchone()
     if found is None:
-        raise _Damaged("it has no version")
+        raise _Unfit("it has no version")
     if found[0] > VERSION:
         raise EnvironmentProblem(
             f"the ledger '{path}' has version {found[0]}, and this program knows {VERSION}: a newer one wrote it"
         )
 
 
+def _refuse_foreign(tables: set[str]) -> None:
+    if "about" not in tables:
+        raise _Unfit("it is a database of something else")
+
+
 def _refuse_damaged(connection: sqlite3.Connection) -> None:
     if (told := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-        raise _Damaged(told)
+        raise _Unfit(told)
+
+
+def _stamps(path: Path) -> list[tuple[int, int] | None]:
+    """Give which files a ledger consists of; its index of the journal is made anew whenever it is missing."""
+    found: list[tuple[int, int] | None] = []
+    for tail in _TAILS[:2]:
+        try:
+            seen = path.with_name(path.name + tail).stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((seen.st_dev, seen.st_ino))
+    return found
+
+
+def _code(problem: sqlite3.Error) -> int:
+    return int(getattr(problem, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _account(columns: Sequence[Any]) -> Account:

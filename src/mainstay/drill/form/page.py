@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from mainstay.base.style import CSS
 from mainstay.drill.form.chart import chart
 from mainstay.drill.form.figure import (
     NONE,
@@ -17,7 +18,6 @@ from mainstay.drill.form.figure import (
     played,
     seconds,
 )
-from mainstay.drill.form.style import CSS
 from mainstay.drill.form.summary import summary, title
 from mainstay.drill.verdict import (
     ACCEPTED,

@@ -11,6 +11,7 @@ from mainstay import __version__
 from mainstay.control import Control
 from mainstay.web.metrics.instance import attempts, instances
 from mainstay.web.metrics.listener import listeners
+from mainstay.web.metrics.objective import objectives
 from mainstay.web.metrics.request import requests
 from mainstay.web.metrics.worker import certificates, workers
 
@@ -33,6 +34,7 @@ class MetricsOf(Collector):
             "The version that runs.",
             value={"version": __version__, "python": platform.python_version()},
         )
+        yield from objectives(control.objectives())
         yield from requests(totals, {name: control.tally.service(name) for name in served})
         if self._instances:
             rows = control.rows()
