@@ -3,8 +3,8 @@ import json
 import pytest
 
 from mainstay.base.errors import EnvironmentProblem, SpecError
-from mainstay.drill.recording.recorded import WRITES, Collection
 from mainstay.drill.recording import recorded
+from mainstay.drill.recording.recorded import WRITES, Collection
 from mainstay.drill.recording.recording import LARGEST, recording
 
 
