@@ -34,6 +34,7 @@ _COMMANDS = {
     "ledger": "ledger",
     "drill": "drill",
     "alerts": "alerts",
+    "objectives": "objectives",
     "export": "export",
     "demo": "demo",
     "schema": "schema",
