@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: the gateway against its peers; `survival`: what users see of failures; `load`: what the load of drills holds; `ledger`: a year of it; `statistics`: whether intervals are true."""
+"""`python -m benchmarks`: the gateway against its peers; `survival`: what users see of failures; `load`: what the load of drills holds; `ledger`: a year of it; `statistics`: whether intervals are true; `structure`: fault trees against published results."""
 
 import sys
 
@@ -6,6 +6,7 @@ from benchmarks.gateway import suite
 from benchmarks.ledger import suite as ledger
 from benchmarks.load import suite as load
 from benchmarks.statistics import suite as statistics
+from benchmarks.structure import suite as structure
 from benchmarks.survival import suite as survival
 
 if sys.argv[1:2] == ["survival"]:
@@ -16,5 +17,7 @@ elif sys.argv[1:2] == ["ledger"]:
     sys.exit(ledger.main(sys.argv[2:]))
 elif sys.argv[1:2] == ["statistics"]:
     sys.exit(statistics.main(sys.argv[2:]))
+elif sys.argv[1:2] == ["structure"]:
+    sys.exit(structure.main(sys.argv[2:]))
 else:
     suite.main()

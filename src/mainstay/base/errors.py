@@ -8,6 +8,7 @@
     ├── Refused                1  we: not sent at all; carries `retry_after`
     ├── GaveUp                 1  they: tried and failed; carries the attempts
     ├── CanaryRejected         1  they: a new instance was not as good as the others; carries the figures
+    ├── TooLarge               1  a structure is larger than was allowed; nothing is said of it
     ├── NotRunning             4  no supervisor answers for this system
     ├── AlreadyRunning         5  another supervisor holds this system
     └── EnvironmentProblem     6  the machine: a port in use, a command not found, a folder not writable
@@ -103,6 +104,10 @@ class CanaryRejected(MainstayError):
     def __init__(self, message: str, figures: dict[str, Any]) -> None:
         super().__init__(message)
         self.figures = figures
+
+
+class TooLarge(MainstayError):
+    """A structure is larger, or takes longer, than was allowed: the bound is told, and nothing is guessed."""
 
 
 class NotRunning(MainstayError):

@@ -1,0 +1,1 @@
+"""How long the structure of fault trees takes, against published results."""
