@@ -59,6 +59,7 @@ def test_an_outage_is_down_a_dead_supervisor_is_unknown_and_both_are_told_when_n
     site.up()
     after = until_told(site, lambda row: row["time"]["served"] > outage["time"]["served"] + 1)
     missing = time.time() - gone
+    shown = site.until(lambda status: status["services"][0]["availability"] is not None)
     site.done("down")
     ended = told(site)
 
@@ -75,5 +76,6 @@ def test_an_outage_is_down_a_dead_supervisor_is_unknown_and_both_are_told_when_n
     assert (after["time"]["outages"], after["instances"][0]["exits"]) == (1, 1)
     more = after["time"]["unknown"] - outage["time"]["unknown"]
     assert 0.1 < more < missing + 5  # that much may be too new to be written
+    assert 0 < shown["services"][0]["availability"] <= 1
     assert ended["failures"]["count"] == 1
     assert ended["lives"]["reasons"] == {"killed by SIGKILL": 1}

@@ -193,7 +193,9 @@ def test_a_share_is_never_rounded_up_to_all_of_it(value: float | None, written: 
 
 
 def test_figures_are_written_for_people() -> None:
-    assert between(0.991, 0.99953) == "99.100 to 99.953 %"
+    assert between(0.991, 0.99953) == "99.10 to 99.953 %"
+    assert span(1e140) == "over 100 y"
+    assert span(400 * DAY) == "1 y 35 d"
     assert span(4 * DAY + 2 * 3600 + 5) == "4 d 2 h"
     assert span(0.351) == "0.35 s"
     assert span(120) == "2 min"

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from mainstay.base.errors import MainstayError, SystemFileError
 from mainstay.base.units import format_duration
+from mainstay.ledger.figure import percent
 from mainstay.supervisor.report import lines
 from mainstay.system.certificate import WARNED
 
@@ -203,6 +204,7 @@ _SERVICE: list[Figures] = [
     ("service", False, 0, lambda row: row["service"]),
     ("listen", False, 2, lambda row: row["listen"] or "-"),
     ("up", True, 0, _up),
+    ("30 days", True, 3, lambda row: percent(row.get("availability"))),
     ("requests", True, 0, lambda row: f"{row['requests']:,}"),
     ("failed", True, 0, _failures),
     ("retried", True, 1, lambda row: f"{row['retries']:,}"),

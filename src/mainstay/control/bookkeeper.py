@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,16 @@ from mainstay.control.chronicle import Chronicle, Rows, counted
 from mainstay.control.marks import MarkProblem, Marks
 from mainstay.control.vigil import Vigil
 from mainstay.gateway.crew.crew import Crew
+from mainstay.ledger.report import availabilities
+from mainstay.ledger.store import reading
 from mainstay.ledger.writer import Writer
 
 _MOMENT = 0.02
 """Seconds in which what is told belongs together: the death of a zone is one look, not one for each instance."""
+
+
+_SUM_UP = 10.0
+_OF_LATE = 30 * 86400.0
 
 
 class Bookkeeper:
@@ -39,6 +46,9 @@ class Bookkeeper:
         self._writer: Writer | None = None
         self._chronicle: Chronicle | None = None
         self._marks: Marks | None = None
+        self._summed = 0.0
+        self.availability: dict[str, float | None] = {}
+        """Of the last 30 days, by service, as it was some seconds ago; None where nobody watched."""
         self._looking: asyncio.TimerHandle | None = None
         self._vigil = Vigil(clock.now(), clock.wall())
 
@@ -99,6 +109,18 @@ class Bookkeeper:
         chronicle.count(now, found)
         chronicle.look(now)
 
+    async def sum_up(self, services: list[str]) -> None:
+        """See how available services were, if that was some time ago."""
+        now = self._clock.wall()
+        # Of what has only just begun, one wants to see that it has.
+        known = all(self.availability.get(name) is not None for name in services)
+        if self._chronicle is None or (known and now - self._summed < _SUM_UP):
+            return
+        self._summed = now
+        # Whatever the file has: it is for those who look, and nothing depends on it.
+        with contextlib.suppress(MainstayError, sqlite3.Error):
+            self.availability = await asyncio.to_thread(_availability, self._path, now, services)
+
     def look(self) -> None:
         """See how all parts are."""
         if self._chronicle is not None:
@@ -148,3 +170,8 @@ class Bookkeeper:
             f"{member.process.pid}/{member.process.started}": member.process.pid
             for member in self._crew.all()
         }
+
+
+def _availability(path: Path, now: float, services: list[str]) -> dict[str, float | None]:
+    with reading(path) as store:
+        return availabilities(store, now - _OF_LATE, now, services)

@@ -451,6 +451,7 @@ class Control:
                 self._clock.now(), [row["pid"] for row in self._supervisor.status() if row["pid"]]
             )
             await self._books.write_down(list(self.system.services))
+            await self._books.sum_up(list(self.system.services))
             if self._traffic.keyring.look():
                 self._traffic.publish()
             if (
@@ -604,6 +605,7 @@ class Control:
             "listen": str(listener) if listener is not None else None,
             "instances": len({row["instance"] for row in mine}),
             "up": up,
+            "availability": self._books.availability.get(name),
             **self._crew.tally.service(name),
         }
 

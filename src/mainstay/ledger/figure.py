@@ -3,9 +3,10 @@
 import math
 
 NONE = "–"  # noqa: RUF001 - a dash is what is meant
-_SPANS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_SPANS = ((365 * 86400, "y"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _MOST_DIGITS = 7
 _FEW = 10
+_AGES = 100 * 365 * 86400.0
 
 
 def percent(value: float | None) -> str:
@@ -22,14 +23,15 @@ def between(low: float | None, high: float | None) -> str:
     """Write an interval of shares: `99.91 to 99.98 %`."""
     if low is None or high is None:
         return NONE
-    digits = max(_digits(low), _digits(high))
-    return f"{low * 100:.{digits}f} to {percent(high)}"
+    return f"{percent(low).removesuffix(' %')} to {percent(high)}"
 
 
 def span(seconds: float | None) -> str:
     """Write a time with its two largest units: `3 d 4 h`, `12 min 5 s`, `0.35 s`."""
     if seconds is None or not math.isfinite(seconds):
         return NONE
+    if seconds >= _AGES:
+        return "over 100 y"  # of so little, no more than that can be said
     if seconds < _FEW:
         return f"{seconds:.2g} s" if seconds else "0 s"
     left = round(seconds)

@@ -67,6 +67,19 @@ def report(
     }
 
 
+def availabilities(
+    store: Store, since: float, until: float, services: Iterable[str]
+) -> dict[str, float | None]:
+    """Give the availability of services by time, of which nothing else is wanted."""
+    look = _Look(store, since, until, REPAIR)
+    return {
+        name: uptime(
+            over(look.spans(Subject(SERVICE, name, name)), store.marks(name, since, until))
+        ).availability
+        for name in services
+    }
+
+
 class _Look(NamedTuple):
     """What is looked at."""
 

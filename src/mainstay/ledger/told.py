@@ -128,7 +128,7 @@ def _unusual(row: Mapping[str, Any]) -> list[str]:
         return [*said, f"Instances ended by themselves: {of}, none more often than chance would allow."]
     return said + [
         f"{'Zone ' if one['by'] == 'zone' else ''}{one['name']} fails more than chance would allow:"
-        f" {one['failures']} of {one['of']} exits in {one['share']:.0%} of the time (p = {chance(one['p'])})."
+        f" {one['failures']} of {one['of']} exits in {one['share'] * 100:.0f} % of the time (p = {chance(one['p'])})."
         for one in row["unusual"]
     ]
 
