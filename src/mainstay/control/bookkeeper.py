@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mainstay.base.clock import Clock
+from mainstay.base.errors import MainstayError
 from mainstay.base.facts import ClockStepped, Emit, Fact, LedgerBroke, LedgerMended
 from mainstay.control.chronicle import Chronicle, Rows, counted
 from mainstay.control.marks import MarkProblem, Marks
