@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.ledger import killed
 from mainstay.base.dice import Dice
 from mainstay.base.program import module
 from mainstay.ledger.store import INSTANCE, KEPT, LEVELS, SERVICE, Row, Store, Subject, opened
@@ -33,7 +34,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--services", type=int, default=50)
     parser.add_argument("--instances", type=int, default=10, help="of each service")
     parser.add_argument("--days", type=int, default=365)
+    parser.add_argument(
+        "--killed",
+        type=int,
+        metavar="TIMES",
+        help="kill all of a system so many times instead, see killed.py",
+    )
     told = parser.parse_args(argv)
+    if told.killed is not None:
+        return killed.run(Path(tempfile.mkdtemp(prefix="mainstay-killed-")), told.killed)
     with tempfile.TemporaryDirectory(prefix="mainstay-ledger-") as folder:
         return _run(Path(folder), told)
 

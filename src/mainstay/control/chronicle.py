@@ -16,6 +16,7 @@ from mainstay.reliability.span import DEGRADED, DOWN, UP
 EVERY = 2.0
 """Seconds between two looks at what was counted: so much is lost when all processes are killed at once."""
 _SLOT = 10
+_DAY = 86400.0
 _SUMS = ("requests", "failures", "broken", "cancelled", "refused", "retries", "hedges", "shed", "fallbacks")
 
 Rows = Callable[[], list[dict[str, Any]]]
@@ -43,6 +44,7 @@ class Chronicle:
         # What has served before this process began, and runs since then: that it is down now is an outage.
         self._served: set[Subject] = set()
         self._blind = False
+        self._floor = 0.0
         writer.resume = self._resume
 
     def begin(self, workers: Iterable[str]) -> None:
@@ -78,7 +80,7 @@ class Chronicle:
             now: Seconds since 1970.
             because: What has just happened.
         """
-        rows = self._rows()
+        rows, at = self._rows(), max(now, self._floor)
         states: dict[Subject, str] = {}
         of: dict[str, list[bool]] = {}
         for row in rows:
@@ -91,11 +93,11 @@ class Chronicle:
             states[Subject(SERVICE, service, service)] = state
             self._watch(service, state, now)
         for subject, state in states.items():
-            self._see(subject, state, now, because)
+            self._see(subject, state, at, because)
         for subject in self._states.keys() - states.keys():
             del self._states[subject]
             self._served.discard(subject)
-            self._writer.write(partial(_leave, subject=subject, at=now))
+            self._writer.write(partial(_leave, subject=subject, at=at))
 
     def _watchman(self, service: str) -> Watchman:
         return self._watchmen.setdefault(service, Watchman(service))
@@ -153,14 +155,17 @@ class Chronicle:
             until: When it was last looked at, by the clock as it was then; seconds since 1970.
             now: By the clock as it is now; may be before that.
         """
+        # What comes twice is kept as it was told first. A clock that is off by days is wrong now or was before, and nobody knows.
+        self._floor = until if 0 < until - now <= _DAY else 0.0
         for subject, state in self._states.items():
             self._writer.write(partial(_leave, subject=subject, at=until))
-            self._writer.write(partial(_enter, subject=subject, state=state, at=now, because=""))
+            at = max(now, self._floor)
+            self._writer.write(partial(_enter, subject=subject, state=state, at=at, because=""))
 
     def _resume(self, store: Store, now: float) -> None:
         """Write down how all is, after a time that could not be written; called by the thread that writes."""
         for subject, state in dict(self._states).items():
-            store.resume(subject, state, now)
+            store.resume(subject, state, max(now, self._floor))
 
     def count(self, now: float, counted: "Counted") -> None:
         """Write down what was counted since the last time.
@@ -196,7 +201,7 @@ class Chronicle:
     def end(self, now: float) -> None:
         """Write down that all of it ends on purpose: what follows is unknown, not down."""
         for subject in self._states:
-            self._writer.write(partial(_leave, subject=subject, at=now))
+            self._writer.write(partial(_leave, subject=subject, at=max(now, self._floor)))
         self._states.clear()
 
 

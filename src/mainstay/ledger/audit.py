@@ -31,7 +31,8 @@ def audit(store: Store) -> list[str]:
 def _floors(store: Store) -> Iterator[tuple[str, int, int, int]]:
     """Give, of each kind of subject and two lengths, since when the finer spans are all there."""
     seen = store.watched_until or 0.0
-    for kind, kept in KEPT.items():
+    for kind in KEPT:
+        kept = store.kept(kind)
         for fine, coarse in pairwise(LEVELS):
             begin = int(seen) - kept[fine]
             yield kind, fine, coarse, begin + -begin % coarse

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mainstay.base.histogram import quantile
-from mainstay.ledger.store import INSTANCE, KEPT, SERVICE, Store, Subject
+from mainstay.ledger.store import INSTANCE, SERVICE, Store, Subject
 from mainstay.ledger.told import told
 from mainstay.reliability.account import Account
 from mainstay.reliability.excess import excess
@@ -122,7 +122,7 @@ def _service(look: _Look, name: str) -> dict[str, Any]:
 def _level(look: _Look) -> int:
     """Give how long a block is: as long as most troubles at least, and so short that there are some."""
     seen = look.store.watched_until or look.until
-    short = look.until - look.since <= _DAY and seen - look.since < KEPT[SERVICE][_MINUTE]
+    short = look.until - look.since <= _DAY and seen - look.since < look.store.kept(SERVICE)[_MINUTE]
     return _MINUTE if short else _HOUR
 
 

@@ -337,21 +337,16 @@ class Store:
 
         Args:
             now: Seconds since 1970.
-            most: Bytes; what uses more than that gives up one step of `TIGHTER`, and has it back with less than half.
+            most: Bytes; what uses more than that gives up one step of `TIGHTER`, for ever.
         """
-        steps = int(self._get("tighter") or 0)
-        if (used := self.used) > most:
-            steps = min(steps + 1, len(TIGHTER))
-        elif used < most / 2:
-            steps = max(steps - 1, 0)
-        self._put("tighter", steps)
-        shares = dict(TIGHTER[:steps])
-        for kind, kept in KEPT.items():
-            for level, seconds in kept.items():
+        if self.used > most:
+            self._put("tighter", min(int(self._get("tighter") or 0) + 1, len(TIGHTER)))
+        for kind in KEPT:
+            for level, seconds in self.kept(kind).items():
                 self._db.execute(
                     "DELETE FROM counts WHERE level = ? AND at < ?"
                     " AND subject IN (SELECT id FROM subjects WHERE kind = ?)",
-                    (level, int(now) - int(seconds * shares.get(level, 1.0)), kind),
+                    (level, int(now) - seconds, kind),
                 )
         self._db.execute("DELETE FROM facts WHERE at < ?", (now - KEPT_FACTS,))
         self._db.execute("DELETE FROM facts WHERE id <= (SELECT max(id) FROM facts) - ?", (MOST_FACTS,))
@@ -383,6 +378,11 @@ class Store:
         )
         return {Subject(*subject): state for *subject, state in found}
 
+    def kept(self, kind: str) -> dict[int, int]:
+        """Give for how many seconds spans of each length are kept here of a kind of subject; days are for ever."""
+        shares = dict(TIGHTER[: int(self._get("tighter") or 0)])
+        return {level: int(seconds * shares.get(level, 1.0)) for level, seconds in KEPT[kind].items()}
+
     def baselines(self) -> dict[str, dict[str, Any]]:
         """Give what each gateway worker had counted when it was last looked at."""
         return {worker: json.loads(told) for worker, told in self._db.execute("SELECT * FROM baseline")}
@@ -405,7 +405,7 @@ class Store:
         An end so long ago that only coarse spans are left of it is taken at the beginning of one.
         """
         seen = self.watched_until or until
-        first, last = (int(at - at % _finest(subject.kind, seen - at)) for at in (since, until))
+        first, last = (int(at - at % _finest(self.kept(subject.kind), seen - at)) for at in (since, until))
         return list(self._rows(subject, first, last, len(LEVELS) - 1))
 
     def _rows(self, subject: Subject, since: int, until: int, place: int) -> Iterator[Row]:
@@ -456,7 +456,7 @@ class Store:
         seen = self.watched_until
         end = now if seen is None else min(now, seen)
         found = self._db.execute(
-            "SELECT state, since, coalesce(until, ?) FROM spans WHERE subject = ? AND since < ?"
+            "SELECT state, since, max(since, coalesce(until, ?)) FROM spans WHERE subject = ? AND since < ?"
             " AND coalesce(until, ?) > ? ORDER BY since",
             (end, self._known(subject), until, end, since),
         )
@@ -660,9 +660,9 @@ def _opened(path: Path) -> Store:
     return Store(connection, path)
 
 
-def _finest(kind: str, age: float) -> int:
+def _finest(kept: Mapping[int, int], age: float) -> int:
     """Give the length of the finest spans that are still there of so many seconds ago."""
-    return next((level for level, seconds in KEPT[kind].items() if age < seconds), LEVELS[-1])
+    return next((level for level, seconds in kept.items() if age < seconds), LEVELS[-1])
 
 
 def _refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
