@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mainstay.ledger.promise import counted, rates, readings, standings
+from mainstay.ledger.promise import Past, counted, rates, readings, standings
 from mainstay.ledger.store import SERVICE, Row, Store, Subject, opened
 from mainstay.reliability.account import Account
 from mainstay.reliability.objective import ObjectiveSpec
@@ -38,7 +38,7 @@ def test_an_objective_stands_as_what_was_counted_in_its_period(store: Store) -> 
     count(store, NOW - 86400, 9_995)
     count(store, NOW - 3600, 0, 5)
 
-    (found,) = standings(store, "web", objective(availability="99.9%"), NOW)
+    (found,) = standings(Past(store, "web"), objective(availability="99.9%"), NOW)
 
     assert (found.measure.events, found.measure.bad_events) == (10_000, 5)
     assert found.budget.left == pytest.approx(0.5)
@@ -48,7 +48,7 @@ def test_an_objective_stands_as_what_was_counted_in_its_period(store: Store) -> 
 
 
 def test_where_nothing_was_counted_nothing_is_known(store: Store) -> None:
-    (found,) = standings(store, "web", objective(availability="99.9%"), NOW)
+    (found,) = standings(Past(store, "web"), objective(availability="99.9%"), NOW)
 
     told = found.record()
     assert (told["ratio"], told["low"], told["high"], told["budget_left"]) == (None, None, None, None)
@@ -58,7 +58,9 @@ def test_the_budget_of_slices_is_for_the_whole_period(store: Store) -> None:
     for minute in range(1, 11):
         count(store, NOW - 60 * minute, 10, 10 if minute <= 2 else 0)
 
-    (found,) = standings(store, "web", objective(availability="99%", over="1d", budgeting="timeslices"), NOW)
+    (found,) = standings(
+        Past(store, "web"), objective(availability="99%", over="1d", budgeting="timeslices"), NOW
+    )
 
     assert (found.measure.good, found.measure.valid) == (8, 10)
     assert (found.budget.allowed, found.budget.spent) == (pytest.approx(14.4), 2)
@@ -72,10 +74,10 @@ def test_what_was_maintenance_is_not_charged(store: Store) -> None:
     with store.writing():
         store.mark(MAINTENANCE, "web", NOW - 700, NOW - 500, "a new disk")
 
-    found = counted(store, "web", spec, NOW - 1000, NOW)
+    found = counted(Past(store, "web"), spec, NOW - 1000, NOW)
 
     assert (found.events, found.bad_events) == (20, 0)
-    sliced = counted(store, "web", ObjectiveSpec(target=0.99, method="timeslices"), NOW - 1000, NOW)
+    sliced = counted(Past(store, "web"), ObjectiveSpec(target=0.99, method="timeslices"), NOW - 1000, NOW)
     assert (sliced.valid, sliced.bad_events) == (2, 0)
 
 
@@ -84,7 +86,7 @@ def test_windows_are_read_as_they_are_long(store: Store) -> None:
     count(store, NOW - 3000, 100)
     count(store, NOW - 100, 50, 50)
 
-    fast, slow, ticket = readings(store, "web", spec, 30 * 86400, NOW)
+    fast, slow, ticket = readings(Past(store, "web"), spec, 30 * 86400, NOW)
 
     assert (fast.short.events, fast.long.events) == (100, 200)
     assert (slow.short.events, slow.long.events, ticket.long.events) == (100, 200, 200)

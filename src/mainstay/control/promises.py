@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from mainstay.base.clock import Clock
 from mainstay.base.errors import MainstayError
 from mainstay.base.facts import AlertFact, AlertFired, AlertResolved, Fact
-from mainstay.ledger.promise import Standing, rates, readings, standings
+from mainstay.ledger.promise import Past, Standing, rates, readings, standings
 from mainstay.ledger.store import Store, reading
 from mainstay.reliability.burn import FIRING, RESOLVED, SEVERITIES, Alert, Reading, burn, burns
 from mainstay.system.objective import Objective, told
@@ -161,9 +161,10 @@ class Promises:
 
 def _looked(ledger: Path, service: str, objective: Objective, now: float) -> list[Look]:
     with reading(ledger) as store:
+        past = Past(store, service)
         return [
-            Look(one, readings(store, service, one.spec, objective.nominal, now))
-            for one in standings(store, service, objective, now)
+            Look(one, readings(past, one.spec, objective.nominal, now))
+            for one in standings(past, objective, now)
         ]
 
 

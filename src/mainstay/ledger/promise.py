@@ -6,7 +6,8 @@ Times that are not charged (maintenance, drills) are left out, as exactly as the
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from mainstay.ledger.store import SERVICE, Row, Store, Subject
+from mainstay.ledger.store import SERVICE, Store, Subject
+from mainstay.reliability.account import Account, total
 from mainstay.reliability.burn import Reading, burn, pairs
 from mainstay.reliability.interval import Interval
 from mainstay.reliability.objective import Budget, Measure, ObjectiveSpec, budget, interval, measured
@@ -53,46 +54,93 @@ class Standing(NamedTuple):
         }
 
 
-def standings(store: Store, service: str, objective: Objective, now: float) -> list[Standing]:
+class Past:
+    """What was counted of a service, without the times that are not charged; each period is read once for all its objectives."""
+
+    def __init__(self, store: Store, service: str) -> None:
+        """Read nothing yet.
+
+        Args:
+            store: The ledger, open for reading.
+            service: Its name.
+        """
+        self.service = service
+        self._store = store
+        self._known: dict[tuple[float, float, int], list[Account]] = {}
+
+    def accounts(self, since: float, until: float, seconds: int = 0) -> list[Account]:
+        """Give what was counted in a period.
+
+        Args:
+            since: When it begins, in seconds since 1970.
+            until: When it ends.
+            seconds: Of each slice, where slices count; 0: all of it as one.
+        """
+        key = (since, until, seconds)
+        if key not in self._known:
+            self._known[key] = self._slices(*key) if seconds else [self._all(since, until)]
+        return self._known[key]
+
+    def _all(self, since: float, until: float) -> Account:
+        subject = Subject(SERVICE, self.service, self.service)
+        return total(
+            row.account
+            for begin, end in self._charged(since, until)
+            for row in self._store.rows(subject, begin, end)
+        )
+
+    def _slices(self, since: float, until: float, seconds: int) -> list[Account]:
+        subject = Subject(SERVICE, self.service, self.service)
+        return [
+            row.account
+            for begin, end in self._charged(since, until)
+            # A slice that reaches into a time that is not charged is not looked at; the one that goes on now is.
+            for row in self._store.slices(subject, begin, end if end == until else end - seconds + 1, seconds)
+        ]
+
+    def _charged(self, since: float, until: float) -> Iterator[tuple[float, float]]:
+        at = since
+        for mark in self._store.marks(self.service, since, until):
+            if mark.since > at:
+                yield at, mark.since
+            at = max(at, mark.until)
+        if at < until:
+            yield at, until
+
+
+def standings(past: Past, objective: Objective, now: float) -> list[Standing]:
     """Give how the objectives of a service stand.
 
     Args:
-        store: The ledger, open for reading.
-        service: Its name.
+        past: What was counted of it.
         objective: What the system file promises.
         now: Seconds since 1970.
     """
     period = objective.period(now)
     found = []
     for name, spec in objective.specs().items():
-        measure = counted(store, service, spec, period.since, min(now, period.until))
-        found.append(
-            Standing(service, name, objective, spec, period, measure, budget(spec, measure, period.seconds))
-        )
+        measure = counted(past, spec, period.since, min(now, period.until))
+        left = budget(spec, measure, period.seconds)
+        found.append(Standing(past.service, name, objective, spec, period, measure, left))
     return found
 
 
-def counted(store: Store, service: str, spec: ObjectiveSpec, since: float, until: float) -> Measure:
-    """Give what an objective has counted in a period, without the times that are not charged."""
-    return measured(spec, (row.account for row in _rows(store, service, spec, since, until)))
+def counted(past: Past, spec: ObjectiveSpec, since: float, until: float) -> Measure:
+    """Give what an objective has counted in a period."""
+    return measured(spec, past.accounts(since, until, spec.slice if spec.sliced else 0))
 
 
-def readings(store: Store, service: str, spec: ObjectiveSpec, period: float, now: float) -> list[Reading]:
+def readings(past: Past, spec: ObjectiveSpec, period: float, now: float) -> list[Reading]:
     """Give what was counted in the windows of an objective's alerts.
 
     Args:
-        store: The ledger, open for reading.
-        service: Its name.
+        past: What was counted of the service.
         spec: The objective.
         period: Seconds that its budget is for.
         now: Seconds since 1970.
     """
     return [
-        Reading(
-            pair,
-            counted(store, service, spec, now - pair.long, now),
-            counted(store, service, spec, now - pair.short, now),
-        )
+        Reading(pair, *(counted(past, spec, now - window, now) for window in (pair.long, pair.short)))
         for pair in pairs(spec, period)
     ]
 
@@ -102,29 +150,5 @@ def rates(spec: ObjectiveSpec, found: list[Reading]) -> dict[float, float | None
     return {
         seconds: burn(spec, measure)
         for reading in found
-        for seconds, measure in (
-            (reading.pair.short, reading.short),
-            (reading.pair.long, reading.long),
-        )
+        for seconds, measure in ((reading.pair.short, reading.short), (reading.pair.long, reading.long))
     }
-
-
-def _rows(store: Store, service: str, spec: ObjectiveSpec, since: float, until: float) -> Iterator[Row]:
-    subject = Subject(SERVICE, service, service)
-    for begin, end in _charged(store, service, since, until):
-        if spec.sliced:
-            # A slice that reaches into a time that is not charged is not looked at; the one that goes on now is.
-            whole = end if end == until else end - spec.slice + 1
-            yield from store.slices(subject, begin, whole, spec.slice)
-        else:
-            yield from store.rows(subject, begin, end)
-
-
-def _charged(store: Store, service: str, since: float, until: float) -> Iterator[tuple[float, float]]:
-    at = since
-    for mark in store.marks(service, since, until):
-        if mark.since > at:
-            yield at, mark.since
-        at = max(at, mark.until)
-    if at < until:
-        yield at, until
