@@ -130,7 +130,11 @@ def test_a_supervisor_that_was_upgraded_heals_reloads_and_stops_as_before(node, 
     first = node.instance("web-1")
     kill(first["pid"])
     healed = node.until(
-        lambda status: status["instances"][0]["generation"] == 2 and status["services"][0]["up"] == 3
+        lambda status: (
+            status["instances"]
+            and status["instances"][0]["generation"] == 2
+            and status["services"][0]["up"] == 3
+        )
     )
     unchanged = node.done("reload").stderr
     stopped = node.done("down").stderr
@@ -348,7 +352,11 @@ def test_what_dies_while_the_new_version_is_loaded_is_started_again_and_leaves_n
 
     kill(first)
     healed = node.until(
-        lambda status: status["instances"][0]["generation"] == 2 and status["services"][0]["up"] == 3
+        lambda status: (
+            status["instances"]
+            and status["instances"][0]["generation"] == 2
+            and status["services"][0]["up"] == 3
+        )
     )
 
     assert healed["supervisor_pid"] == between.before["supervisor_pid"]

@@ -23,6 +23,8 @@ from mainstay.drill.cell import Cell, cells, chosen, pairs
 from mainstay.drill.fault.intent import undo_left
 from mainstay.drill.fault.plug import kinds
 from mainstay.drill.history import History
+from mainstay.reliability.span import DRILL
+from mainstay.supervisor.rundir import RunDir
 from mainstay.system.load import load
 from mainstay.system.schema import System
 
@@ -167,12 +169,7 @@ def undo(file: option.File = None, run_dir: option.Run = None, json: option.Json
     history = History(directory.path)
     done, left = undo_left(history.intents, held=True)
     history.sweep()
-    if directory.holder() is not None:
-        with contextlib.suppress(NotRunning):
-            done += [
-                f"{one['fault']} at {', '.join(one['instances'])}"
-                for one in ask(directory, "/v1/faults/end", {})["faults"]
-            ]
+    done += _clear(directory)
     if json:
         show.data({"version": 1, "undone": done, "left": left})
     else:
@@ -197,6 +194,7 @@ def halt(file: option.File = None, run_dir: option.Run = None) -> None:
     if runner is not None:
         _end(runner)
     _, left = undo_left(history.intents, held=True)
+    _clear(directory)
     if left:
         raise MainstayError(f"not all that was broken could be mended: {'; '.join(left)}")
     if runner is None:
@@ -204,6 +202,21 @@ def halt(file: option.File = None, run_dir: option.Run = None) -> None:
             f"no drill runs at '{directory.path}'; `mainstay drill undo` undoes what one has left"
         )
     show.news(f"the drill, pid {runner}, has ended; all that was broken is mended")
+
+
+def _clear(directory: RunDir) -> list[str]:
+    """End what a running system bears of drills: faults of traffic, and times that are not charged; give what it was."""
+    done: list[str] = []
+    if directory.holder() is None:
+        return done
+    with contextlib.suppress(MainstayError):
+        ended = ask(directory, "/v1/faults/end", {})["faults"]
+        done += [f"{one['fault']} at {', '.join(one['instances'])}" for one in ended]
+        for mark in ask(directory, "/v1/marks")["marks"]:
+            if mark["state"] == DRILL:
+                ask(directory, f"/v1/marks/{mark['mark']}/end", {})
+                done.append(f"{mark['service'] or 'all'}: a time that is not charged, for {mark['reason']}")
+    return done
 
 
 def _end(pid: int) -> None:

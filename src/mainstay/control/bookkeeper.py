@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mainstay.ledger.report import availabilities
 from mainstay.ledger.store import reading
 from mainstay.ledger.writer import Writer
 
+_EARLY = 10_000
 _MOMENT = 0.02
 """Seconds in which what is told belongs together: the death of a zone is one look, not one for each instance."""
 
@@ -51,6 +53,7 @@ class Bookkeeper:
         self.availability: dict[str, float | None] = {}
         """Of the last 30 days, by service, as it was some seconds ago; None where nobody watched."""
         self._looking: asyncio.TimerHandle | None = None
+        self._early: deque[dict[str, Any]] = deque(maxlen=_EARLY)
         self._vigil = Vigil(clock.now(), clock.wall())
 
     async def open(self) -> None:
@@ -63,6 +66,8 @@ class Bookkeeper:
 
         self._writer = await asyncio.to_thread(Writer, self._path, self._clock.wall, told)
         self._chronicle = Chronicle(self._writer, self._rows, self._emit)
+        while self._early:
+            self._chronicle.keep(self._early.popleft())
 
     def begin(self) -> None:
         """Go on where the last one ended, with the workers that were taken over."""
@@ -91,6 +96,8 @@ class Bookkeeper:
             looks: Whether the system runs, so that how its parts are says something.
         """
         if self._chronicle is None:
+            # Kept until the ledger is open: it takes a while to look through a large one.
+            self._early.append(dict(fact))
             return
         self._chronicle.keep(fact)
         if looks and self._looking is None:

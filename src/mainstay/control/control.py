@@ -169,15 +169,15 @@ class Control:
             self._try_log(self.system)
         if problems := self._traffic.keyring.open():
             raise EnvironmentProblem("\n".join(problems))
-        taken_over = known = False
+        taken_over = False
         admin: socket.socket | None = None
         try:
+            taken_over = await self._take_over() > 0
+            # Only now: a large ledger takes a while to be looked through, and what runs wants to be watched.
             await self._undo_drills()
             await self._books.open()
-            self._chores = asyncio.get_running_loop().create_task(self._do_chores())
-            known = True
-            taken_over = await self._take_over() > 0
             self._books.begin()
+            self._chores = asyncio.get_running_loop().create_task(self._do_chores())
             self._crew.sockets.reserve(addresses(self.system))
             admin = self._bind_admin()
             await self._crew.start(self.system.gateway.worker_count(), self._traffic.table())
@@ -192,9 +192,7 @@ class Control:
             # What was serving users before this start is not taken from them by its failure; but who ends it before
             # it is done wants all of it to end.
             ended = isinstance(problem, asyncio.CancelledError)
-            if ended and not known:
-                await self._take_over()
-            goes_on = (taken_over or not known) and not ended
+            goes_on = taken_over and not ended
             await (self.abandon() if goes_on else self.stop())
             raise
         self.phase = "running"

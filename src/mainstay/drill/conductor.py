@@ -246,12 +246,13 @@ class Conductor:
                 cell, scope, faults, users, broken + times.fault, _leaving(cell, before)
             )
             self._tell({"event": "mended", "cell": cell.name})
-        over = time.monotonic() if cell.lasts else broken
+        over = time.monotonic() if cell.lasts and not failing else broken
         if back is None:
-            back = await self._whole(scope.services, times.recovery)
+            # Of what was not broken nothing has to come back.
+            back = over if failing else await self._whole(scope.services, times.recovery)
         self._tell({"event": "back", "cell": cell.name, "seconds": back - over})
-        await asyncio.sleep(times.keep)
-        facts = [fact for fact in await self.stage.facts() if fact["at"] >= wall]
+        await asyncio.sleep(0.0 if failing else times.keep)
+        facts = [fact for fact in await self.stage.facts() if fact["at"] >= wall and not failing]
         gone = [await one.gone() for one in users]
         after = await self.stage.status()
         records = {one.name: its for one, (_, its, _) in zip(users, gone, strict=True)}
@@ -368,7 +369,7 @@ def _is_whole(
         and not leaving.intersection(pids)
         and all(map(_alive, pids))
         and all(
-            row["state"] == "up" and not row.get("ejected")
+            row["state"] == "up" and not row.get("ejected") and not row.get("breakers_open")
             for row in state["instances"]
             if row["service"] in services
         )

@@ -6,8 +6,6 @@ import errno
 import gc
 import socket
 import struct
-import time
-from statistics import median
 
 import pytest
 
@@ -117,24 +115,25 @@ async def test_both_populations_of_connections_are_there():
 
 
 async def test_latency_counts_from_the_intended_start_though_the_system_stalls():
-    """A server that reads nothing for a while: a closed loop would see one slow request."""
+    """A server that answers nobody before all have come: a closed loop would wait for the first answer for ever."""
+    came = []
 
     def stalling(peer):
-        wait = max(0.0, server.until - time.monotonic())
-        asyncio.get_running_loop().call_later(wait, well, peer)
+        came.append(peer)
+        if len(came) == 80:
+            for one in came:
+                well(one)
 
     async with serving(stalling) as server:
-        load = against(server.port, seconds=0.2, deadline=5)
-        begin = time.monotonic() + 0.1
-        server.until = begin + 0.2
+        load = against(server.port, seconds=0.2, deadline=60)
 
-        await load.run(begin)
+        await load.run()
 
     assert len(load.records) == 80
+    last = max(record.at for record in load.records)
     for record in load.records:
-        assert record.latency >= 0.2 - record.at - 0.001
-    # They were sent when they were due, though nothing was read; a busy machine may have been late with some.
-    assert median(record.lag for record in load.records) < 0.1
+        assert record.outcome == "ok"
+        assert record.latency >= last - record.at - 0.001
 
 
 async def test_a_refused_connection_fails_its_user():
@@ -300,7 +299,15 @@ async def test_a_stopped_load_sends_no_more_and_waits_for_those_on_their_way():
 
     async with serving(later) as server:
         load = against(server.port, seconds=60, deadline=5)
-        asyncio.get_running_loop().call_later(0.3, load.stop)
+        loop = asyncio.get_running_loop()
+
+        def stop_when_some_are_on_their_way():
+            if len(server.requests) > 5:
+                load.stop()
+            else:
+                loop.call_later(0.01, stop_when_some_are_on_their_way)
+
+        loop.call_soon(stop_when_some_are_on_their_way)
 
         await load.run()
 
