@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from mainstay.base.errors import MainstayError
-from mainstay.base.units import parse_duration
 from mainstay.cli import option, show
 from mainstay.cli.talk import ask
 
@@ -44,7 +43,7 @@ def begin(  # noqa: PLR0913, PLR0917 - its options; typer passes them by name
     if service is not None:
         asked["service"] = service
     if lasts is not None:
-        asked["for"] = parse_duration(lasts)
+        asked["for"] = option.duration("--for", lasts)
     mark = ask(option.run_dir(file, run_dir), "/v1/marks", asked)
     if json:
         show.data(mark)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mainstay.base.errors import Problem, SystemFileError
+from mainstay.base.errors import Problem, SpecError, SystemFileError
+from mainstay.base.units import parse_duration
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system.file import NAMES, find
 
@@ -39,6 +40,18 @@ Targets = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def duration(name: str, told: str) -> float:
+    """Read a duration, in seconds.
+
+    Raises:
+        SpecError: it is none; names the option.
+    """
+    try:
+        return parse_duration(told)
+    except SpecError as problem:
+        raise SpecError(f"{name}: {problem}") from None
 
 
 def again(file: Path | None, told: Path | None) -> str:

@@ -8,7 +8,6 @@ import typer
 from rich.text import Text
 
 from mainstay.base.errors import MainstayError, NotRunning, SpecError
-from mainstay.base.units import parse_duration
 from mainstay.cli import forms, option, show
 from mainstay.ledger.figure import between, latency, percent, span
 from mainstay.ledger.markdown import markdown as as_markdown
@@ -67,7 +66,7 @@ def report(  # noqa: PLR0913, PLR0917 - its options; typer passes them by name
     wanted = forms.Forms(markdown=markdown, html=html)
     wanted.check()
     period = _period(over, since, until, time.time())
-    assumed = REPAIR if repair is None else parse_duration(repair)
+    assumed = REPAIR if repair is None else option.duration("--repair", repair)
     run = option.run_dir(file, run_dir)
     with ledger(run) as store:
         told = {
@@ -110,13 +109,7 @@ def _known(store: Store, wanted: list[str]) -> list[str]:
 
 def _period(over: str, since: str | None, until: str | None, now: float) -> _Period:
     end = now if until is None else min(now, stamp(until, "--until"))
-    if since is not None:
-        begin = stamp(since, "--since")
-    else:
-        try:
-            begin = end - parse_duration(over)
-        except SpecError as problem:
-            raise SpecError(f"--over: {problem}") from None
+    begin = stamp(since, "--since") if since is not None else end - option.duration("--over", over)
     if begin >= end:
         raise SpecError("the period must begin before it ends, and before now")
     return _Period(begin, end)

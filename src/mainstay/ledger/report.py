@@ -56,6 +56,7 @@ def report(
         assumed: Seconds that an outage is taken to last when there was none.
     """
     look = _Look(store, since, until, assumed)
+    events = look.events()
     wanted = services or [subject.name for subject in store.subjects(SERVICE)]
     return {
         "version": VERSION,
@@ -63,7 +64,7 @@ def report(
         "until": until,
         "watched_until": store.watched_until,
         "confidence": CONFIDENCE,
-        "services": [_service(look, name) for name in wanted],
+        "services": [_service(look, name, events.get(name, [])) for name in wanted],
     }
 
 
@@ -93,13 +94,15 @@ class _Look(NamedTuple):
         told = self.store.spans(subject, self.since, self.until, self.until)
         return within(told, self.since, self.until)
 
-    def events(self, service: str) -> list[Event]:
-        """Give what happened to lives of a service's instances."""
-        facts = self.store.facts(self.since, self.until, tuple(_KINDS))
-        return [_event(fact) for fact in facts if fact["service"] == service]
+    def events(self) -> dict[str, list[Event]]:
+        """Give what happened to lives of instances, by service."""
+        found: dict[str, list[Event]] = {}
+        for fact in self.store.facts(self.since, self.until, tuple(_KINDS)):
+            found.setdefault(fact["service"], []).append(_event(fact))
+        return found
 
 
-def _service(look: _Look, name: str) -> dict[str, Any]:
+def _service(look: _Look, name: str, events: Sequence[Event]) -> dict[str, Any]:
     subject, excuses = (
         Subject(SERVICE, name, name),
         look.store.marks(name, look.since, look.until),
@@ -114,7 +117,7 @@ def _service(look: _Look, name: str) -> dict[str, Any]:
         "failures": _failures(found),
         "repair": _repair(found),
         "trend": _trend(found.trend),
-        **_instances(look, name, excuses),
+        **_instances(look, name, excuses, events),
     }
     return {**row, "timeline": [list(one) for one in spans], "told": told(row)}
 
@@ -195,11 +198,11 @@ def _trend(found: Trend | None) -> dict[str, Any] | None:
     return None if found is None else {"test": "laplace", **found._asdict()}
 
 
-def _instances(look: _Look, service: str, excuses: Sequence[Span]) -> dict[str, Any]:
+def _instances(look: _Look, service: str, excuses: Sequence[Span], events: Sequence[Event]) -> dict[str, Any]:
     """Give what its instances did: each of them, their lives, and what stands out."""
     subjects = [one for one in look.store.subjects(INSTANCE) if one.service == service]
     spans = {one.name: look.spans(one) for one in subjects}
-    events, seen = look.events(service), look.store.watched_until
+    seen = look.store.watched_until
     every = lives(events, look.until if seen is None else min(look.until, seen))
     exits = [event for event in events if event.kind == EXITED]
     ended = Counter(event.instance for event in exits)
