@@ -650,7 +650,7 @@ async def test_small_slices_are_kept_within_bounds(rig):
     origin = await rig.up(call=PATIENT)
     await rig.ask(rig.get())
     body = b"x" * 2**18
-    begin(rig, spec("slices", size=1, delay=1.0, direction="to"))
+    begin(rig, spec("slices", size=8, delay=1.0, direction="to"))
     client = await rig.client()
 
     client.send(rig.request("POST", "/", body=body))
