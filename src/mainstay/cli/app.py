@@ -30,6 +30,7 @@ _COMMANDS = {
     "scale": "running",
     "upgrade": "upgrade",
     "report": "report",
+    "predict": "predict",
     "maintenance": "maintenance",
     "ledger": "ledger",
     "drill": "drill",
