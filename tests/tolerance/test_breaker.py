@@ -152,6 +152,29 @@ def test_failures_older_than_the_window_are_forgotten(loaded):
     assert breaker.state is CLOSED
 
 
+def test_open_it_admits_probes_as_soon_as_somebody_else_has_found_the_instance_well(loaded):
+    breaker = trip(breaker_of(loaded))
+    assert breaker.admit(0.1) is None
+
+    breaker.relent(0.2)
+
+    assert breaker.admit(0.2) is not None
+    assert breaker.state is HALF_OPEN
+    breaker.relent(0.3)
+    assert breaker.state is HALF_OPEN
+
+
+def test_only_a_closed_one_can_do_without_its_ramp(loaded):
+    breaker = breaker_of(loaded)
+    assert breaker.spare() == breaker.admit(0.0)
+
+    trip(breaker)
+
+    assert breaker.spare() is None
+    breaker.admit(9.0)
+    assert breaker.spare() is None
+
+
 def test_open_it_admits_nobody_until_it_has_rested(loaded):
     breaker = trip(breaker_of(loaded))
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -721,6 +722,34 @@ def test_when_a_breaker_is_half_open_and_full_it_is_worth_coming_back_at_once():
     assert probe.instance.breaker.state is HALF_OPEN
     assert order is GIVE_UP
     assert (call.because, call.retry_after) == (Because.CIRCUIT_OPEN, 0.0)
+
+
+def test_a_breaker_that_has_only_just_closed_spares_its_instance_as_long_as_there_is_another():
+    stage = Stage(size=2, breaker=replace(FRAIL, ramp=1000.0), spec=spec(attempts=1))
+    stage.call(0.0).settle(0.0, RESET)
+    for _ in range(3):
+        probe = stage.call(5.0)
+        probe.settle(5.0, OK)
+    first, second = stage.targets
+
+    asked = [stage.call(5.1).instance for _ in range(40)]
+
+    assert first.breaker.state is CLOSED
+    assert asked.count(first) < 15
+    assert asked.count(second) > 25
+
+
+def test_breakers_that_have_only_just_closed_refuse_nobody_when_there_is_no_other_instance():
+    stage = Stage(size=2, breaker=replace(FRAIL, ramp=1000.0), spec=spec(attempts=1))
+    for _ in range(2):
+        stage.call(0.0).settle(0.0, RESET)
+    for _ in range(2):
+        stage.call(5.0).settle(5.0, OK)
+    assert {target.breaker.state for target in stage.targets} == {CLOSED}
+
+    calls = [stage.call(5.1) for _ in range(40)]
+
+    assert {call.state for call in calls} == {TRYING}
 
 
 def test_a_pause_may_end_before_open_breakers():

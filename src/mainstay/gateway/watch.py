@@ -91,7 +91,11 @@ class Watch:
         if ok:
             if member.doubted_until is not None and doubt is not None and not doubt.lasts:
                 member.route.load.waits.excuse()
+            lost = not member.health.usable
             pool.passed(now, member)
+            if lost and member.health.usable and member.breaker is not None:
+                # It is there again, which need not be waited for.
+                member.breaker.relent(now)
             return
         pool.failed(now, member)
         if member.doubted_until is not None and member.health.usable:

@@ -143,6 +143,15 @@ class Breaker:
             self._fire(RESTED, now)
         return self._probe(now)
 
+    def spare(self) -> int | None:
+        """Give a permit of a closed one though its ramp would not: when there is nobody else, to spare it helps nobody."""
+        return self._permit if self.state is CLOSED else None
+
+    def relent(self, now: float) -> None:
+        """Let an open one have probes from now on: somebody else has found the instance well."""
+        if self.state is OPEN:
+            self.reopens_at = now
+
     def settle(self, now: float, permit: int, outcome: Outcome) -> None:
         """Tell how an admitted attempt ended."""
         if self.state is CLOSED:

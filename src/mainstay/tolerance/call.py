@@ -341,6 +341,7 @@ class Call(Generic[T]):
         """
         pool, each = self._policy.pool, self._policy.each
         passed_over, spared = self._tried, False
+        ramping: T | None = None
         while (target := pool.pick(now, passed_over, self.bond)) is not None:
             if target.in_flight >= each:
                 passed_over = (*passed_over, target)
@@ -357,19 +358,32 @@ class Call(Generic[T]):
             permit = breaker.admit(now) if breaker is not None else 0
             if permit is None:
                 passed_over = (*passed_over, target)
+                if ramping is None and breaker is not None and breaker.spare() is not None:
+                    ramping = target
                 continue
-            target.in_flight += 1
-            if target.on_trial:
-                target.tried_by = self
-            self.instance = target
-            self._permit = permit
-            self.sent_at = None
-            self.asked_at = now
-            self.attempt += 1
-            self.state = TRYING
-            self._limit(now)
+            self._go_to(now, target, permit)
             return True
-        return spared and self._begin(now, careful=False)
+        if spared and self._begin(now, careful=False):
+            return True
+        if ramping is None or ramping.breaker is None:
+            return False
+        permit = ramping.breaker.spare()
+        if permit is None:
+            return False
+        self._go_to(now, ramping, permit)
+        return True
+
+    def _go_to(self, now: float, target: T, permit: int) -> None:
+        target.in_flight += 1
+        if target.on_trial:
+            target.tried_by = self
+        self.instance = target
+        self._permit = permit
+        self.sent_at = None
+        self.asked_at = now
+        self.attempt += 1
+        self.state = TRYING
+        self._limit(now)
 
     def _spares(self, now: float, target: T) -> bool:
         """Tell whether this is not the one to try somebody out: another does, or it may not be repeated, as others may."""
