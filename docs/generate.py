@@ -20,6 +20,8 @@ from mainstay.drill.fault.kind import CLASSES, INSTANCE, KINDS, SERVICE, SYSTEM,
 from mainstay.drill.form import shape
 from mainstay.drill.verdict import VERDICTS
 from mainstay.gateway.http.page import REASONS
+from mainstay.redundancy.audit.catalogue import RULES
+from mainstay.redundancy.audit.rule import SEVERITIES
 from mainstay.system import publish
 
 FOLDER = Path(__file__).parent / "reference"
@@ -158,6 +160,15 @@ _VERDICTS = """\
 
 """
 
+_AUDIT_RULES = """\
+`mainstay audit` tells what stops users when it is lost, and what these rules find in the system file.
+[Audit in CI](../how-to/audit-in-ci.md) shows how to use it; how a finding is accepted stands there too.
+
+A rule says only what can be known from the file. Whether a health check depends on a database, whether two services
+share a disk, or how many machines are behind a name, cannot be seen there, and no rule guesses.
+
+"""
+
 _FACTS = """\
 A fact is told when something changes. `mainstay up` prints facts as sentences, and `mainstay up --json` prints each
 as one line of JSON. The [control API](control-api.md) gives the last 1000.
@@ -254,6 +265,19 @@ def _parameters(kind: Kind) -> str:
     return ", ".join(f"`{name}` {value}" for name, value in kind.parameters.items()) or "none"
 
 
+def audit_rules() -> str:
+    """Write the reference of the rules of the audit."""
+    levels = _table(("Severity", "Meaning"), [(f"`{name}`", text) for name, text in SEVERITIES.items()])
+    rows = [(f"[`{rule.id}`](#{rule.id})", rule.severity, rule.title) for rule in RULES.values()]
+    parts = [_AUDIT_RULES, levels, "\n", _table(("Rule", "Severity", "What is wrong"), rows)]
+    parts += [
+        f"\n## {rule.id}\n\n{rule.severity.capitalize()}: {rule.title}. {rule.why}\n\nFound in:\n\n"
+        f"```text\n{rule.example}\n```\n\nInstead: {rule.fix}.\n"
+        for rule in RULES.values()
+    ]
+    return _page("Rules of the audit", "".join(parts))
+
+
 def answers() -> str:
     """Write the reference of the gateway's own answers."""
     rows = [(str(status), f"`{reason}`", text) for reason, (status, text) in REASONS.items()]
@@ -347,6 +371,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "system-file.md": system_file,
     "commands.md": commands,
     "answers.md": answers,
+    "audit-rules.md": audit_rules,
     "facts.md": told_facts,
     "fault-kinds.md": fault_kinds,
     "drill-report.md": drill_report,

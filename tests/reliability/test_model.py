@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mainstay.base.errors import SpecError
+from mainstay.redundancy.structure.diagram import Diagram
+from mainstay.redundancy.structure.formula import Gate, Tree
 from mainstay.reliability.model.chain import Group, available, duplex, solved
 from mainstay.reliability.model.covered import Unit, any_structure, by_fault, k_of_n
 from mainstay.reliability.model.downtime import downtime, steady
@@ -78,6 +80,17 @@ def test_any_structure_agrees_with_counting_all_states(told: list[tuple[float, f
     found = any_structure(units, lambda q: 1 - (1 - q["db"]) * (1 - q["a"] * q["b"]))
 
     assert found == pytest.approx(exact, abs=1e-12)
+
+
+def test_a_decision_diagram_is_asked_for_the_structure() -> None:
+    # Two of three web servers, and the database.
+    gates = {"down": Gate("or", ("db", "webs")), "webs": Gate("atleast", ("a", "b", "c"), 2)}
+    diagram = Diagram(Tree("down", gates))
+    units = {"db": Unit(0.999), **{name: Unit(0.99, 0.95) for name in "abc"}}
+
+    found = any_structure(units, diagram.probability)
+
+    assert found == pytest.approx(0.999 * k_of_n(2, 3, 0.99, 0.95), abs=1e-12)
 
 
 def test_more_replicas_than_three_make_it_worse_with_a_coverage_of_95_percent() -> None:

@@ -33,6 +33,7 @@ _COMMANDS = {
     "predict": "predict",
     "maintenance": "maintenance",
     "ledger": "ledger",
+    "audit": "audit",
     "drill": "drill",
     "alerts": "alerts",
     "objectives": "objectives",

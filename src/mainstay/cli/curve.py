@@ -19,7 +19,12 @@ _WIDTH, _TALL = 720, 300
 _LEFT, _RIGHT, _TOP, _FOOT = 84, 20, 46, 44
 _FLOOR = 0.1
 """Seconds a year: no downtime is drawn below."""
-_TICKS = (0.1, 1, 10, 60, 600, 3600, 36000, 86400, 864000, 8640000, 31536000)
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_TICKS = (
+    *(0.1, 0.3, 1, 3, 10, 30),
+    *(_MINUTE, 3 * _MINUTE, 10 * _MINUTE, 30 * _MINUTE),
+    *(_HOUR, 3 * _HOUR, 10 * _HOUR, _DAY, 3 * _DAY, 10 * _DAY, 30 * _DAY, 100 * _DAY, 365 * _DAY),
+)
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#586673}.title{font-size:16px;font-weight:600;fill:#17212b}"
     ".rule{stroke:#dde3e9;fill:none}.base{stroke:#586673;fill:none}.band{fill:#1b579b;opacity:.18}"

@@ -59,7 +59,7 @@ class Forms(NamedTuple):
                 raise SpecError(f"{option}: '-' is no file; name one (--json prints to standard output)")
             if (other := seen.setdefault(file.resolve(), option)) != option:
                 raise SpecError(f"{option}: '{file}' is the file of {other} already")
-            _try(option, file)
+            try_file(option, file)
 
     def write(self, report: Mapping[str, Any], texts: Mapping[str, Callable[[], str]] | None = None) -> None:
         """Write all of them.
@@ -74,18 +74,18 @@ class Forms(NamedTuple):
         if texts is not None:
             for name, text in texts.items():
                 if (file := getattr(self, name)) is not None:
-                    _write(f"--{name}", file, text(), mode="a" if _is_summary(file) else "w")
+                    write_file(f"--{name}", file, text(), mode="a" if is_summary(file) else "w")
             return
         if self.junit is not None:
-            _write("--junit", self.junit, junit(report))
+            write_file("--junit", self.junit, junit(report))
         if self.markdown is not None:
-            if _is_summary(self.markdown):
+            if is_summary(self.markdown):
                 there = self.markdown.stat().st_size if self.markdown.exists() else 0
-                _write("--markdown", self.markdown, markdown(report, max(0, LIMIT - there)), mode="a")
+                write_file("--markdown", self.markdown, markdown(report, max(0, LIMIT - there)), mode="a")
             else:
-                _write("--markdown", self.markdown, markdown(report))
+                write_file("--markdown", self.markdown, markdown(report))
         if self.html is not None:
-            _write("--html", self.html, page(report))
+            write_file("--html", self.html, page(report))
 
 
 def hand_out(report: dict[str, Any], forms: Forms, *, json: bool) -> None:
@@ -110,12 +110,13 @@ def could_not(problem: MainstayError) -> typer.Exit:
     return typer.Exit(COULD_NOT)
 
 
-def _is_summary(file: Path) -> bool:
+def is_summary(file: Path) -> bool:
+    """Tell whether GitHub shows this file beside a workflow; others have written to it before."""
     told = os.environ.get(STEP, "")
     return bool(told) and file.resolve() == Path(told).resolve()
 
 
-def _try(option: str, file: Path) -> None:
+def try_file(option: str, file: Path) -> None:
     """Open a file for writing, which is the one sure way to know that it can be; one that was not there is not left."""
     there = file.exists()
     _told(option, file, lambda: file.open("a", encoding="utf-8").close())
@@ -123,7 +124,13 @@ def _try(option: str, file: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def _write(option: str, file: Path, text: str, mode: str = "w") -> None:
+def write_file(option: str, file: Path, text: str, mode: str = "w") -> None:
+    """Write a file that an option names.
+
+    Raises:
+        EnvironmentProblem: it cannot be written.
+    """
+
     def write() -> None:
         with file.open(mode, encoding="utf-8") as out:
             out.write(text)

@@ -38,6 +38,13 @@ def load(path: str | Path | None = None, environ: Mapping[str, str] | None = Non
     Raises:
         SystemFileError: it cannot be used; it has all the problems.
     """
+    return load_with_places(path, environ)[0]
+
+
+def load_with_places(
+    path: str | Path | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[System, Document]:
+    """Read a system file as `load` does, and give as well where everything in it stands."""
     file = Path(path) if path is not None else find(Path())
     if file is None:
         message = "no such file in this folder; `mainstay init` writes one, `--file` names another"
@@ -46,7 +53,7 @@ def load(path: str | Path | None = None, environ: Mapping[str, str] | None = Non
     system, problems = _system(document, file.resolve())
     if system is None or problems:
         raise SystemFileError(str(file), sorted(set(problems)))
-    return system
+    return system, document
 
 
 def text_of(file: Path) -> str:
