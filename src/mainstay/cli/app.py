@@ -31,6 +31,7 @@ _COMMANDS = {
     "upgrade": "upgrade",
     "report": "report",
     "predict": "predict",
+    "incident": "incident",
     "maintenance": "maintenance",
     "ledger": "ledger",
     "audit": "audit",

@@ -1,0 +1,75 @@
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from mainstay.cli.app import main
+from mainstay.ledger.store import opened
+from mainstay.reliability.incident import OVER, Incident
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".mainstay").mkdir()
+    now = time.time()
+    store, _ = opened(tmp_path / ".mainstay" / "ledger.db", now)
+    with store, store.writing():
+        store.file(
+            Incident(
+                service="web",
+                began=now - 100,
+                state=OVER,
+                detected=now - 99.5,
+                mitigated=now - 90,
+                recovered=now - 80,
+                requests=200,
+                failed=50,
+                blame="web-1",
+                because="ended by itself",
+            )
+        )
+        store.watch(now)
+    return tmp_path
+
+
+def ran(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["incident", *words])
+    return int(ended.value.code or 0)
+
+
+def test_incidents_are_listed_with_what_people_noted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ran("note", "1", "the disk was full") == 0
+    capsys.readouterr()
+
+    assert ran("list", "--json") == 0
+
+    (found,) = json.loads(capsys.readouterr().out)["incidents"]
+    assert (found["incident"], found["service"], found["failed"], found["blame"]) == (1, "web", 50, "web-1")
+    assert found["seconds"] == pytest.approx(10)
+    assert (found["to_detect"], found["to_recover"]) == (pytest.approx(0.5), pytest.approx(20))
+    assert [note["text"] for note in found["notes"]] == ["the disk was full"]
+    assert ran("list") == 0
+    said = capsys.readouterr().out
+    assert "50 of 200" in said
+    assert "the disk was full" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("note", "9", "x"), 1, "there is no incident 9"),
+        (("note", "1", " "), 3, "a note must say something"),
+        (("list", "--over", "soon"), 3, "not a duration"),
+        (("list", "--service", "api"), 0, "no incident in the last 30d"),
+    ],
+)
+def test_what_cannot_be_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], code: int, said: str
+) -> None:
+    assert ran(*words) == code
+    assert said in capsys.readouterr().err
