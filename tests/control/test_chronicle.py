@@ -270,3 +270,15 @@ def test_writing_never_waits_for_the_disk(rig: Rig) -> None:
         for _ in range(1000):
             rig.chronicle.keep({"fact": "InstanceStarted", "at": rig.now})
         assert time.monotonic() - begun < 1.0
+
+
+def test_an_incident_while_a_drill_goes_on_says_so(rig: Rig) -> None:
+    rig.serve(True)
+    rig.chronicle.drilled = lambda service: service == "web"
+    rig.now += 1
+
+    rig.serve(False)
+
+    with rig.read() as store:
+        ((_, incident, _),) = store.incidents(NOW, NOW + 100)
+        assert incident.drill

@@ -18,6 +18,7 @@ from mainstay.gateway.crew.crew import Crew
 from mainstay.ledger.report import availabilities
 from mainstay.ledger.store import reading
 from mainstay.ledger.writer import Writer
+from mainstay.reliability.span import DRILL
 
 _EARLY = 10_000
 _MOMENT = 0.02
@@ -66,6 +67,7 @@ class Bookkeeper:
 
         self._writer = await asyncio.to_thread(Writer, self._path, self._clock.wall, told)
         self._chronicle = Chronicle(self._writer, self._rows, self._emit)
+        self._chronicle.drilled = self._drilled
         while self._early:
             self._chronicle.keep(self._early.popleft())
 
@@ -87,6 +89,12 @@ class Bookkeeper:
         if self._marks is None:
             raise MarkProblem(f"the ledger '{self._path}' is not kept, so nothing can be marked in it")
         return self._marks
+
+    def _drilled(self, service: str) -> bool:
+        with contextlib.suppress(MarkProblem):
+            active = self.marks.active(self._clock.wall())
+            return any(mark.state == DRILL and mark.service in (service, "") for mark in active)
+        return False
 
     def keep(self, fact: Mapping[str, Any], *, looks: bool) -> None:
         """Keep a fact, and have a look at all parts soon.

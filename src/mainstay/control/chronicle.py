@@ -34,6 +34,8 @@ class Chronicle:
             emit: Takes facts about incidents.
         """
         self._emit = emit
+        self.drilled: Callable[[str], bool] = lambda _: False
+        """Tells whether a service is being broken on purpose now."""
         self._watchmen: dict[str, Watchman] = {}
         # Whose beginning was told.
         self._told: set[tuple[str, float]] = set()
@@ -105,7 +107,9 @@ class Chronicle:
     def _watch(self, service: str, state: str, now: float) -> None:
         # What has not served yet is being started, which is no incident.
         if self._has_served(Subject(SERVICE, service, service)) or state != DOWN:
-            self._file(self._watchman(service).see(now, serves=state != DOWN, whole=state == UP), now)
+            drill = self.drilled(service)
+            watchman = self._watchman(service)
+            self._file(watchman.see(now, serves=state != DOWN, whole=state == UP, drill=drill), now)
 
     def _file(self, incident: Incident | None, now: float) -> None:
         """Keep an incident that has changed, and tell of its beginning and its end."""
@@ -188,7 +192,8 @@ class Chronicle:
                 rows.append(Row(subject, _SLOT, at, fresh))
             if subject.kind == SERVICE:
                 requests, failed = (fresh.counts.get(name, 0) for name in ("requests", "failures"))
-                self._file(self._watchman(subject.service).count(now, requests, failed), now)
+                drill = self.drilled(subject.service)
+                self._file(self._watchman(subject.service).count(now, requests, failed, drill=drill), now)
         if not rows:
             return
 
