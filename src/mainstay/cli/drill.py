@@ -26,6 +26,7 @@ from mainstay.reliability.span import DRILL
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system.load import load
 from mainstay.system.schema import System
+from mainstay.system.twin import relocated
 
 _PATIENCE = 90.0
 """Seconds for a drill that is told to end: a private copy has to be taken down in order."""
@@ -66,10 +67,11 @@ def plan(  # noqa: PLR0913, PLR0917 - its options
                 "system": system.name,
                 "seconds": seconds,
                 "cells": [matrix.planned(cell) for cell in wanted],
+                "relocated": relocated(system),
             }
         )
     else:
-        matrix.plan(wanted, seconds)
+        matrix.plan(wanted, seconds, relocated(system))
 
 
 @app.command()
