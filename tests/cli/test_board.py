@@ -53,6 +53,18 @@ def test_elsewhere_each_drill_is_a_line_when_it_begins_and_one_when_it_ends(said
     ]
 
 
+def test_which_values_lead_to_a_private_copy_is_told_in_one_line(said):
+    out = said(terminal=False)
+
+    with Board(quiet=False) as board:
+        board.tell({"event": "relocated", "keys": ["services.web.env.A", "services.web.command"]})
+
+    assert (
+        out()
+        == "in the private copy, these lead to the copy itself: services.web.env.A, services.web.command\n"
+    )
+
+
 def test_on_a_terminal_each_second_is_a_bar_while_it_goes_on(said):
     read = said(terminal=True)
 

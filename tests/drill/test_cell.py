@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from mainstay.base.errors import SpecError
-from mainstay.drill.cell import cells, chosen, dependents, pairs, zone_of
+from mainstay.drill.cell import cells, chosen, dependents, named, pairs, zone_of
 from mainstay.system.load import load
 from mainstay.system.schema import System
 from pki import Authority
@@ -111,6 +111,30 @@ def test_a_name_that_is_none_is_told_also_among_others(
 ) -> None:
     with pytest.raises(SpecError, match=said):
         chosen(cells(shop), faults, targets)
+
+
+def test_cells_are_chosen_by_name_also_two_at_once_in_the_order_of_the_plan(shop: System) -> None:
+    every = cells(shop)
+    told = ["freeze@api", "kill@web", "latency@web+kill@api", "kill@api+latency@web"]
+
+    found = [cell.name for cell in named(every, told)]
+
+    assert found == ["freeze@api", "kill@web", "kill@api+latency@web"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("kil@web", r"no cell 'kil@web', which is FAULT@TARGET; did you mean 'kill@web'\?"),
+        ("x", r"no cell 'x'.*`mainstay drill plan` lists them"),
+        ("kill@web+", "no cell ''"),
+        ("kill@web+kill@web", r"'kill@web\+kill@web' is no pair"),
+        ("kill@web+freeze@web", "two faults that break different instances"),
+    ],
+)
+def test_a_name_of_no_cell_is_told(shop: System, name: str, told: str) -> None:
+    with pytest.raises(SpecError, match=told):
+        named(cells(shop), [name])
 
 
 def test_a_name_that_is_not_known_hits_an_address_that_has_one(tmp_path: Path) -> None:

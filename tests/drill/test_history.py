@@ -91,6 +91,16 @@ def test_the_newest_of_each_cell_is_known_and_gaps_are_seen(history: History) ->
     assert (freeze["verdict"], freeze["met"], freeze["because"]) == ("NOT_RUN", False, "it was never drilled")
 
 
+def test_a_newer_run_of_another_system_does_not_hide_what_was_shown_of_this_one() -> None:
+    reports = [report("1", 10.0), report("2", 20.0, "OUTAGE", "y"), report("3", 30.0, "OUTAGE", "z")]
+
+    (of_this,) = latest([KILL], reports, "x", 40.0)
+    (of_another,) = latest([KILL], reports, "w", 40.0)
+
+    assert (of_this["verdict"], of_this["age"]) == ("SURVIVED", 30.0)
+    assert (of_another["verdict"], of_another["measured"], of_another["age"]) == ("STALE", "OUTAGE", 10.0)
+
+
 @pytest.mark.parametrize(("fingerprint", "now"), [("y", 20.0), ("x", 21.0 + AGE)])
 def test_what_was_shown_of_another_system_or_long_ago_is_stale(fingerprint: str, now: float) -> None:
     (found,) = latest([KILL], [report("1", 20.0)], fingerprint, now)

@@ -47,6 +47,12 @@ def test_the_newest_of_each_cell_counts_and_tells_its_age(shop):
     assert rows["freeze@web"]["age"] == pytest.approx(DAY, abs=5)
 
 
+def test_how_many_cells_there_are_is_told_also_when_few_are_asked_for(shop):
+    told = standing(shop, cells(shop)[:3], [], matrices.AT, planned=len(cells(shop)))
+
+    assert (len(told["cells"]), told["planned"]) == (3, len(cells(shop)))
+
+
 def test_coverage_is_of_all_trials_of_the_system_as_it_is(shop, tmp_path):
     reports = [ran(shop, matrices.played(shop, "kill@web")) for _ in range(3)]
     reports.append(ran(shop, outage(shop)))

@@ -6,7 +6,7 @@ import pytest
 from mainstay.base.errors import EnvironmentProblem, SystemFileError
 from mainstay.system.drills import Journal
 from mainstay.system.load import load
-from mainstay.system.twin import copy, files
+from mainstay.system.twin import copy, files, relocated
 from pki import Authority
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/mainstay.yaml"))
@@ -163,6 +163,61 @@ def test_a_copy_gets_variables_of_its_own_over_those_of_the_file(shop, tmp_path)
         assert twin.services[name].env["C"] == "drilled"
     assert twin.services["web"].env["E"] == "off"
     assert twin.services["theirs"].env == {}
+
+
+CALLS = """\
+services:
+  api: { command: sleep 5, listen: http://127.0.0.1:18480 }
+  web:
+    command: [run, --api=http://localhost:18480/v1, 18480]
+    listen: http://127.0.0.1:18481
+    env: { API_URL: "http://127.0.0.1:18480", OTHER: "http://127.0.0.1:9", PLAIN: 18480, "DB": "${DB:-localhost:5432}" }
+    env_file: web.env
+  worker: { command: "run 0.0.0.0:18481 && wait", env: { PEER: none } }
+drills: { env: { PEER: "http://localhost:18481" } }
+"""
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """Give a system whose services call one another by addresses that they are told."""
+    (tmp_path / "web.env").write_text(
+        "API=127.0.0.1:18480\nAPI_URL=127.0.0.1:18480\nPORT=localhost:18480\nX=1\n"
+    )
+    (tmp_path / "mainstay.yaml").write_text(CALLS)
+    return load(tmp_path / "mainstay.yaml", {})
+
+
+def test_who_calls_another_service_calls_that_of_the_copy(calls, tmp_path):
+    twin = copied(calls, tmp_path / "twin", environ={})
+
+    web, worker = twin.services["web"], twin.services["worker"]
+    assert web.env == {
+        "API_URL": "http://127.0.0.1:21000",
+        "OTHER": "http://127.0.0.1:9",
+        "PLAIN": "18480",
+        "DB": "localhost:5432",
+        "PEER": "http://127.0.0.1:21001",
+        "API": "127.0.0.1:21000",
+    }
+    assert web.command == ["run", "--api=http://127.0.0.1:21000/v1", "18480"]
+    assert (worker.command, worker.env) == (
+        "run 127.0.0.1:21001 && wait",
+        {"PEER": "http://127.0.0.1:21001"},
+    )
+
+
+def test_which_values_are_others_in_a_copy_is_told(calls, shop):
+    assert relocated(calls) == [
+        "services.api.env.PEER",
+        "services.web.env.API_URL",
+        "services.web.env.PEER",
+        "services.web.env_file (API)",
+        "services.web.command",
+        "services.worker.env.PEER",
+        "services.worker.command",
+    ]
+    assert relocated(shop) == []
 
 
 def test_what_is_drilled_is_found_where_it_was(shop, tmp_path):

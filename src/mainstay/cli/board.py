@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mainstay.cli import show
-from mainstay.cli.matrix import verdict
+from mainstay.cli.matrix import led_back, verdict
 
 _SHOWN = 24
 """Seconds that are drawn: as many as a narrow terminal has room for."""
@@ -128,6 +128,10 @@ def _left_out(news: dict[str, Any]) -> Iterable[Text]:
         yield Text(f"not sent: {each['what']} ({each['times']}): {each['why']}")
 
 
+def _relocated(news: dict[str, Any]) -> Iterable[Text]:
+    yield Text(led_back(news["keys"]), style="dim")
+
+
 def _undone(news: dict[str, Any]) -> Iterable[Text]:
     yield Text(f"undone, from a former drill: {news['what']}")
 
@@ -146,6 +150,7 @@ _SAID = {
     "not_marked": _not_marked,
     "verdict": _ended,
     "left_out": _left_out,
+    "relocated": _relocated,
     "undone": _undone,
     "not_kept": _not_kept,
 }

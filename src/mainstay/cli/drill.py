@@ -7,7 +7,7 @@ import select
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,14 +19,14 @@ from mainstay.cli.haltable import haltable
 from mainstay.cli.talk import ask
 from mainstay.drill.abort import read
 from mainstay.drill.campaign import LENGTHS, Campaign, Wish
-from mainstay.drill.cell import Cell, cells, chosen, pairs
+from mainstay.drill.cell import Cell
 from mainstay.drill.fault.intent import undo_left
-from mainstay.drill.fault.plug import kinds
 from mainstay.drill.history import History
 from mainstay.reliability.span import DRILL
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system.load import load
 from mainstay.system.schema import System
+from mainstay.system.twin import relocated
 
 _PATIENCE = 90.0
 """Seconds for a drill that is told to end: a private copy has to be taken down in order."""
@@ -50,6 +50,7 @@ def plan(  # noqa: PLR0913, PLR0917 - its options
     file: option.File = None,
     fault: option.Faults = None,
     target: option.Targets = None,
+    cell: option.Cells = None,
     quick: Quick = False,
     full: Full = False,
     pairs: Pairs = False,
@@ -57,7 +58,7 @@ def plan(  # noqa: PLR0913, PLR0917 - its options
 ) -> None:
     """List every drill that the system file implies, what it breaks, and how long all of them take."""
     system = load(file)
-    wanted = _wanted(cells(system, kinds(show.warning)), fault, target, quick=quick, both=pairs)
+    wanted = drilled.wanted(system, fault, target, cell, quick=quick, both=pairs)
     seconds = LENGTHS[_length(quick=quick, full=full)].usual * len(wanted)
     if json:
         show.data(
@@ -66,10 +67,11 @@ def plan(  # noqa: PLR0913, PLR0917 - its options
                 "system": system.name,
                 "seconds": seconds,
                 "cells": [matrix.planned(cell) for cell in wanted],
+                "relocated": relocated(system),
             }
         )
     else:
-        matrix.plan(wanted, seconds)
+        matrix.plan(wanted, seconds, relocated(system))
 
 
 @app.command()
@@ -78,6 +80,7 @@ def run(  # noqa: PLR0913, PLR0917 - its options
     run_dir: option.Run = None,
     fault: option.Faults = None,
     target: option.Targets = None,
+    cell: option.Cells = None,
     quick: Quick = False,
     full: Full = False,
     pairs: Pairs = False,
@@ -133,7 +136,7 @@ def run(  # noqa: PLR0913, PLR0917 - its options
             live=on_live,
             abort=read(abort_on, max(1, round(system.drills.abort.after))) if abort_on else None,
         )
-        wanted = _wanted(cells(system, kinds(show.warning)), fault, target, quick=quick, both=pairs)
+        wanted = drilled.wanted(system, fault, target, cell, quick=quick, both=pairs)
         directory = option.run_dir(system.file, run_dir)
         if on_live and not yes:
             _ask_first(system, wanted)
@@ -251,18 +254,6 @@ def _ask_first(system: System, wanted: Sequence[Cell]) -> None:
         raise SpecError(f"{what}: tell --yes to have that done, or --isolated")
     show.news(what)
     typer.confirm("Go on?", abort=True, err=True)
-
-
-def _wanted(
-    all_: list[Any], fault: list[str] | None, target: list[str] | None, *, quick: bool, both: bool
-) -> list[Any]:
-    found = chosen(all_, fault or (), target or (), quick=quick)
-    if not both:
-        return found
-    made = pairs(found)
-    if not made:
-        raise SpecError("no two of these drills break different instances")
-    return made
 
 
 def _length(*, quick: bool, full: bool) -> str:

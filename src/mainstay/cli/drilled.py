@@ -5,15 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from mainstay.base.errors import MainstayError
+from mainstay.base.errors import MainstayError, SpecError
 from mainstay.base.units import parse_duration
 from mainstay.cli import forms, matrix, option, show
-from mainstay.drill.cell import cells, chosen
+from mainstay.drill.cell import Cell, cells, chosen, named, pairs
 from mainstay.drill.fault.plug import kinds
 from mainstay.drill.form.figure import played
 from mainstay.drill.history import History
 from mainstay.drill.standing import standing
 from mainstay.system.load import load
+from mainstay.system.schema import System
 
 
 def known(  # noqa: PLR0913, PLR0917 - its options
@@ -21,6 +22,7 @@ def known(  # noqa: PLR0913, PLR0917 - its options
     run_dir: option.Run = None,
     fault: option.Faults = None,
     target: option.Targets = None,
+    cell: option.Cells = None,
     within: Annotated[
         str | None,
         typer.Option(help="Only what was shown in the last so long counts, as in 10m.", show_default=False),
@@ -35,21 +37,24 @@ def known(  # noqa: PLR0913, PLR0917 - its options
     Ends with 0 if every cell is as expected, with 1 if one is not, is stale, or was never drilled, and with 2 if that cannot
     be told.
     """
-    wanted = forms.Forms(junit, markdown, html)
+    to = forms.Forms(junit, markdown, html)
     try:
-        wanted.check()
+        to.check()
         system = load(file)
         reports = History(option.run_dir(system.file, run_dir).path).reports()
-        every = chosen(cells(system, kinds(show.warning)), fault or (), target or ())
+        asked = wanted(system, fault, target, cell)
         since = time.time() - parse_duration(within) if within is not None else 0.0
     except MainstayError as problem:
         raise forms.could_not(problem) from None
-    report = standing(system, every, [one for one in reports if one["at"] >= since], time.time())
+    planned = len(cells(system, kinds()))
+    report = standing(
+        system, asked, (one for one in reports if one["at"] >= since), time.time(), planned=planned
+    )
     if not any(played(row) for row in report["cells"]):
         show.news(
             "no drill of this system has been run; `mainstay drill run --quick` runs those that say most"
         )
-    forms.hand_out(report, wanted, json=json)
+    forms.hand_out(report, to, json=json)
     raise typer.Exit(0 if report["met"] else 1)
 
 
@@ -63,6 +68,33 @@ def history(file: option.File = None, run_dir: option.Run = None, json: option.J
         show.table(matrix.RUNS, runs)
     else:
         show.news(f"no drill has been run yet, or none is kept at '{directory.path}'")
+
+
+def wanted(  # noqa: PLR0913 - the options by which drills are chosen
+    system: System,
+    fault: list[str] | None,
+    target: list[str] | None,
+    cell: list[str] | None,
+    *,
+    quick: bool = False,
+    both: bool = False,
+) -> list[Cell]:
+    """Give the cells that the options of a command ask for.
+
+    Raises:
+        SpecError: there are none.
+    """
+    every = cells(system, kinds(show.warning))
+    if cell:
+        if fault or target or both:
+            raise SpecError("--cell names a drill as a whole: leave out --fault, --target and --pairs")
+        return named(every, cell)
+    found = chosen(every, fault or (), target or (), quick=quick)
+    if not both:
+        return found
+    if not (made := pairs(found)):
+        raise SpecError("no two of these drills break different instances")
+    return made
 
 
 def _run(report: dict[str, Any]) -> dict[str, Any]:

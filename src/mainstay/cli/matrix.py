@@ -33,11 +33,24 @@ def planned(cell: Cell) -> dict[str, Any]:
     }
 
 
-def plan(cells: Sequence[Cell], seconds: float) -> None:
-    """Print a plan."""
+def plan(cells: Sequence[Cell], seconds: float, relocated: Sequence[str] = ()) -> None:
+    """Print a plan.
+
+    Args:
+        cells: What is played.
+        seconds: How long that takes.
+        relocated: The keys whose values lead to a private copy in place of the system.
+    """
     rows = [planned(cell) for cell in cells]
     show.table(_PLAN, rows)
     show.news(f"{len(cells)} drills, about {show.span(seconds)} in all")
+    if relocated:
+        show.news(escape(led_back(relocated)))
+
+
+def led_back(keys: Sequence[str]) -> str:
+    """Say which values are others in a private copy."""
+    return f"in the private copy, these lead to the copy itself: {', '.join(keys)}"
 
 
 def matrix(report: dict[str, Any]) -> None:

@@ -39,6 +39,14 @@ Targets = Annotated[
         "--target", help="Only at this service, zone, or the gateway; likewise.", show_default=False
     ),
 ]
+Cells = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cell",
+        help="Only this drill, as in kill@api; of two faults at once, as in kill@api+latency@web. Likewise.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 

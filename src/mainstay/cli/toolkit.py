@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError, SpecError
-from mainstay.cli import option, show
+from mainstay.cli import matrix, option, show
 from mainstay.cli.forms import COULD_NOT, could_not
 from mainstay.cli.haltable import haltable
 from mainstay.cli.talk import ask
@@ -176,7 +176,7 @@ async def _stage(wish: _Wish, folder: Path) -> AsyncIterator[Stage | None]:
     if wish.isolated:
         system = load(wish.file)
         env = system.drills.env
-        async with stage.private(system, folder / "copy", ask, _silent, env) as where:
+        async with stage.private(system, folder / "copy", ask, _copied, env) as where:
             yield where
         return
     if wish.file is None and find(Path()) is None:
@@ -218,8 +218,10 @@ def _code(journal: dict[str, Any]) -> int:
     return 0 if journal["status"] == COMPLETED and not journal["deviated"] else 1
 
 
-def _silent(news: dict[str, Any]) -> None:
-    del news
+def _copied(news: dict[str, Any]) -> None:
+    """Say of a private copy only what is other in it."""
+    if news["event"] == "relocated":
+        show.news(escape(matrix.led_back(news["keys"])))
 
 
 def _tell(record: dict[str, Any]) -> None:

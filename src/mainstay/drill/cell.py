@@ -4,6 +4,7 @@ A *cell* of the survival matrix is one kind of fault at one target. Every part t
 whether or not anybody has run them: what was never drilled is a gap that can be seen.
 """
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -108,6 +109,33 @@ def chosen(
         )
         raise SpecError(f"no drill is like that: {what or 'the system file has nothing to break'}")
     return found
+
+
+def named(all_: Sequence[Cell], names: Iterable[str]) -> list[Cell]:
+    """Give the cells of these names, also those of two faults, as in `kill@api+latency@web`.
+
+    Raises:
+        SpecError: there is none of such a name, or the two faults of one break the same instances.
+    """
+    found = [_named(all_, name) for name in names]
+    return list({cell.name: cell for cell in found}.values())
+
+
+def _named(all_: Sequence[Cell], name: str) -> Cell:
+    by = {cell.name: cell for cell in all_}
+    parts = [name] if name in by else name.split("+")
+    for part in parts:
+        if part not in by:
+            near = difflib.get_close_matches(part, by, 1)
+            hint = f"did you mean '{near[0]}'?" if near else "`mainstay drill plan` lists them"
+            raise SpecError(f"no cell '{part}', which is FAULT@TARGET; {hint}")
+    if len(parts) == 1:
+        return by[parts[0]]
+    # In the order of the plan, whatever the order in which they are told: it is the same drill.
+    found = pairs([cell for cell in all_ if cell.name in parts])
+    if len(parts) > 2 or not found:  # noqa: PLR2004 - two at the same time
+        raise SpecError(f"'{name}' is no pair: a pair is two faults that break different instances")
+    return found[0]
 
 
 def _known(all_: Sequence[Cell], faults: Iterable[str], targets: Iterable[str]) -> None:

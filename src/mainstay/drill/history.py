@@ -171,10 +171,10 @@ def _is_whole(told: Mapping[str, Any]) -> bool:
 def latest(
     cells: Sequence[Cell], reports: Iterable[Mapping[str, Any]], fingerprint: str, now: float
 ) -> list[dict[str, Any]]:
-    """Give the newest that is known of every cell that a system implies.
+    """Give the newest that is known of every cell: of the system as it is, and only without that of another.
 
     Args:
-        cells: All of them.
+        cells: Those that are asked for.
         reports: Of its drills, the oldest first.
         fingerprint: Of the system as it is: what was shown of another is stale.
         now: Seconds since 1970.
@@ -182,7 +182,11 @@ def latest(
     newest: dict[str, tuple[dict[str, Any], str]] = {}
     for report in reports:
         for row in report["cells"]:
-            if "measured" in row:
+            if "measured" not in row:
+                continue
+            _, before = newest.get(row["cell"], (None, ""))
+            # One of another system says less than an older one of this system.
+            if before != fingerprint or report["fingerprint"] == fingerprint:
                 newest[row["cell"]] = (row, report["fingerprint"])
     return [_known(cell, newest.get(cell.name), fingerprint, now) for cell in cells]
 

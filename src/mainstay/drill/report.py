@@ -1,6 +1,7 @@
 """The report of a run: plain values, of which every other form is made; docs/reference/drill-report.md tells its shape."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -79,9 +80,12 @@ class Terms:
 
 
 def fingerprint(system: System) -> str:
-    """Give what changes when the system does, but for how it is drilled: what was shown of another proves nothing."""
-    told = system.model_copy(update={"drills": type(system.drills)()}).model_dump_json(warnings=False)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    """Give what changes when the system does, but for its name and how it is drilled: what was shown of another proves nothing.
+
+    It is of what the file says, and not of the defaults: with another key in the schema, no system is another one.
+    """
+    told = system.model_dump(mode="json", exclude={"name", "drills"}, exclude_unset=True, warnings=False)
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def row(  # noqa: PLR0913, PLR0917 - all that is known of it
@@ -148,10 +152,10 @@ def unplayed(cell: Cell, because: str, verdict: str = NOT_RUN) -> dict[str, Any]
 
 def reproduce(cell: Cell, terms: Terms) -> str:
     """Give the command that plays a cell once more."""
-    words = ["mainstay drill run", *(f"--fault {part.kind.name}" for part in cell.parts)]
-    words += [f"--target {part.target.name}" for part in cell.parts]
-    if cell.beside is not None:
-        words.append("--pairs")
+    if cell.beside is None:
+        words = ["mainstay drill run", f"--fault {cell.kind.name}", f"--target {cell.target.name}"]
+    else:
+        words = ["mainstay drill run", f"--cell {cell.name}"]
     if terms.length != "standard":
         words.append(f"--{terms.length}")
     words += [f"--rps {terms.rate:g}", f"--seed {terms.seed}", *(["--live"] if terms.live else [])]

@@ -20,21 +20,26 @@ _BY_NUMBERS = (SURVIVED, DEGRADED, OUTAGE)
 
 
 def standing(
-    system: System, every: Sequence[Cell], reports: Iterable[Mapping[str, Any]], now: float
+    system: System,
+    asked: Sequence[Cell],
+    reports: Iterable[Mapping[str, Any]],
+    now: float,
+    planned: int | None = None,
 ) -> dict[str, Any]:
     """Give the report of what is known.
 
     Args:
         system: As it is.
-        every: All cells that it implies.
+        asked: The cells that are asked for.
         reports: Of its drills, the oldest first.
         now: Seconds since 1970.
+        planned: How many cells it implies; None: those that are asked for are all.
     """
     mark = fingerprint(system)
     today = dt.datetime.fromtimestamp(now, dt.UTC).date()
     trials: list[dict[str, Any]] = []
-    known = latest(every, _counted(reports, mark, trials), mark, now)
-    rows = [_by(row, allowance(system, cell, today)) for cell, row in zip(every, known, strict=True)]
+    known = latest(asked, _counted(reports, mark, trials), mark, now)
+    rows = [_by(row, allowance(system, cell, today)) for cell, row in zip(asked, known, strict=True)]
     terms = {
         "fingerprint": mark,
         "run": None,
@@ -44,7 +49,7 @@ def standing(
         "rate": None,
         "seed": None,
     }
-    return whole(system, terms, rows, len(every), trials)
+    return whole(system, terms, rows, len(asked) if planned is None else planned, trials)
 
 
 def _counted(

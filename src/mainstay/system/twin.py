@@ -9,16 +9,18 @@ gateway.access_log.path                left out: its access log is in its own ru
 alerts                                 left out: nobody is to be woken by a drill
 every other file and folder            absolute, so that each command runs where it did
 services.*.env                         `drills.env`, and what else is told, comes over it, where there is a `command`
+services.* env, env_file, command      addresses of the system's own listeners become those of the copy's; what changes of an
+                                       `env_file` is in `env`
 ====================================== ==================================================================
 
 The environment is read when the copy is made: `${NAME}` is in it as its value, and so may secrets be. Nobody but its
-owner can read it. What a command itself names, such as a port or a file that it writes to, stays as it is.
+owner can read it. What a command finds out itself, such as an address in a file that it reads, stays as it is.
 """
 
 import json
 import os
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
@@ -29,7 +31,9 @@ from mainstay.system.listener import Listener
 from mainstay.system.load import load, text_of
 from mainstay.system.mechanism import Section
 from mainstay.system.place import Path as KeyPath
-from mainstay.system.schema import System
+from mainstay.system.relocation import Relocation
+from mainstay.system.scalar import OF_THE_INSTANCE
+from mainstay.system.schema import Service, System
 from mainstay.system.spelling import spelt
 
 HOST = "127.0.0.1"
@@ -45,6 +49,9 @@ LEFT_OUT: tuple[tuple[str, ...], ...] = (
 """Keys that a copy does not have; `*` is every name."""
 
 _SECURE = "https"
+_NAMING = ("env", "command")
+"""Keys of a service whose values may name listeners of the system. `addresses` may as well, and stay: drills know those
+instances by them."""
 
 
 class Own(NamedTuple):
@@ -132,14 +139,68 @@ def altered(
     for section in ("listeners", "services"):
         for mine in told.get(section, {}).values():
             if "tls" in mine:
-                mine["tls"] = _exchanged(mine["tls"], own.certificates)
-    for name, service in system.services.items():
-        if service.command is not None:
-            mine = told["services"][name]
-            mine["cwd"] = str(system.folder / service.cwd)
-            if more := {**env, **own.env.get(name, {})}:
-                mine["env"] = {**mine.get("env", {}), **more}
+                mine["tls"] = _texts(mine["tls"], lambda file: own.certificates.get(file, file))
+    _commands(told["services"], system, Relocation(_moves(system, moved)), env, own)
     return told
+
+
+def _moves(system: System, moved: Mapping[str, Listener]) -> Iterator[tuple[Listener, Listener]]:
+    return ((opening.listener, moved[opening.key]) for opening in system.openings().values())
+
+
+def _commands(
+    told: dict[str, Any], system: System, places: Relocation, env: Mapping[str, str], own: Own
+) -> None:
+    """Have each command run where it did, and find the copy where it found the system."""
+    for name, service in system.services.items():
+        if service.command is None:
+            continue
+        mine = told[name]
+        mine["cwd"] = str(system.folder / service.cwd)
+        over = {**mine.get("env", {}), **env, **own.env.get(name, {})}
+        if over := {**_of_files(service, system.folder, places, over), **over}:
+            mine["env"] = over
+        for key in _NAMING:
+            if key in mine:
+                mine[key] = _texts(mine[key], places.of)
+
+
+def relocated(system: System) -> list[str]:
+    """Give the keys whose values name listeners of the system, and are others in a copy: `services.web.env.API_URL`.
+
+    Raises:
+        SpecError: a file of `env_file` cannot be read.
+    """
+    # Anywhere else will do: what would change is looked for.
+    elsewhere = {opening.key: Listener(HOST, 0) for opening in system.openings().values()}
+    places = Relocation(_moves(system, elsewhere))
+    return [
+        f"services.{name}.{key}"
+        for name, service in system.services.items()
+        if service.command is not None
+        for key in _relocated(service, system, places)
+    ]
+
+
+def _relocated(service: Service, system: System, places: Relocation) -> Iterator[str]:
+    told = {**service.env, **system.drills.env}
+    yield from (f"env.{key}" for key, value in told.items() if places.of(value) != value)
+    yield from (f"env_file ({key})" for key in _of_files(service, system.folder, places, told))
+    if _texts(service.command, places.of) != service.command:
+        yield "command"
+
+
+def _of_files(service: Service, folder: Path, places: Relocation, told: Mapping[str, Any]) -> dict[str, str]:
+    """Give the variables of environment files that are others in a copy, but for those that `env` tells."""
+    if not service.env_file:
+        return {}
+    values = service.environment(folder)
+    return {
+        name: new
+        for name, value in values.items()
+        # What only an instance knows wins over what a file says of it.
+        if name not in told and name not in OF_THE_INSTANCE and (new := places.of(value)) != value
+    }
 
 
 def _redirects(told: dict[str, Any], system: System, moved: Mapping[str, Listener]) -> None:
@@ -154,12 +215,13 @@ def _redirects(told: dict[str, Any], system: System, moved: Mapping[str, Listene
             told["listeners"][name]["redirect"] = f"{_SECURE}:{secure[entrance.redirect]}"
 
 
-def _exchanged(value: Any, files: Mapping[str, str]) -> Any:  # noqa: ANN401 - as the document has it
+def _texts(value: Any, new: Callable[[str], str]) -> Any:  # noqa: ANN401 - as the document has it
+    """Give a value with each text in it made anew."""
     if isinstance(value, dict):
-        return {key: _exchanged(inner, files) for key, inner in value.items()}
+        return {key: _texts(inner, new) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_exchanged(inner, files) for inner in value]
-    return files.get(value, value) if isinstance(value, str) else value
+        return [_texts(inner, new) for inner in value]
+    return new(value) if isinstance(value, str) else value
 
 
 def _leave_out(content: dict[str, Any], path: tuple[str, ...]) -> None:

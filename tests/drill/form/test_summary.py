@@ -4,9 +4,9 @@ import pytest
 
 from mainstay.drill.cell import cells
 from mainstay.drill.form.summary import summary, title
-from mainstay.drill.report import coverage, unplayed
+from mainstay.drill.report import coverage, report, unplayed
 from mainstay.drill.standing import standing
-from matrices import AT, cell
+from matrices import AT, cell, played, terms
 
 DAY = 86400.0
 
@@ -95,4 +95,37 @@ def test_what_is_stale_is_neither_the_worst_nor_as_expected_nor_not(mixed, shop)
 
 
 def test_where_nothing_is_missing_that_is_said(mixed):
-    assert summary(only(mixed, "kill@web", planned=1)).missing.startswith("No cell is missing.")
+    assert summary(only(mixed, "kill@web", planned=1)).missing.startswith("Nothing is missing.")
+
+
+def test_pairs_are_counted_by_themselves(shop):
+    rows = [
+        played(shop, "kill@web+kill@api", failing=(0.0, 0.2)),
+        played(shop, "kill@web+latency@api", confirmed=""),
+    ]
+    told = summary(report(shop, terms(shop), rows, len(cells(shop))))
+
+    assert told.cells == "2 pairs of faults were drilled, and none came out as expected."
+    assert told.missing.startswith(
+        "Of 2 pairs that were asked for, 1 was without a result that proves anything. Least is known"
+    )
+
+
+def test_beside_single_cells_a_pair_that_was_played_is_no_cell_that_is_implied(shop):
+    rows = [played(shop, "kill@web"), played(shop, "kill@web+kill@api")]
+
+    told = summary(report(shop, terms(shop), rows, len(cells(shop))))
+
+    assert told.missing.startswith("Of 61 cells that the system file implies, 60 were not drilled. Least")
+
+
+def test_of_cells_that_nobody_asked_for_nothing_is_said(mixed, shop):
+    asked = [cell(shop, name) for name in ("kill@web", "files@web")]
+
+    some = standing(shop, asked, [mixed], AT + DAY, planned=61)
+    one = standing(shop, asked[:1], [mixed], AT + DAY, planned=61)
+
+    assert summary(some).missing.startswith("Of 2 cells that were asked for, 1 was not drilled. Least")
+    assert summary(one).missing.startswith(
+        "Nothing is missing of what was asked for: 1 of 61 cells that the system file implies. Least"
+    )

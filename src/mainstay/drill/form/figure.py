@@ -46,9 +46,9 @@ def ago(age: float) -> str:
     return "under a minute"
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str, several: str = "") -> str:
     """Write a number of things: `1 cell`, `3 cells`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
 
 
 def moment(at: float) -> str:

@@ -58,7 +58,8 @@ REPORT: Fields = {
     "system": Field(_TEXT, "name of the system"),
     "file": Field(_TEXT, "path of its system file"),
     "fingerprint": Field(
-        _TEXT, "stands for all of the system file but its `drills`; what was shown under another one is stale"
+        _TEXT,
+        "stands for what the system file says, but for its `name` and its `drills`; what was shown under another one is stale",
     ),
     "run": Field(_or_null(_TEXT), "name of the run; null where it is of several (`drill show`)"),
     "at": Field(_WHEN, "when the run began, or when it was shown; seconds since 1970, UTC"),

@@ -45,7 +45,12 @@ def _cells(report: Mapping[str, Any]) -> str:
     accepted = sum(row["verdict"] == ACCEPTED for row in done)
     if not done:
         return "No cell of the survival matrix was drilled."
-    told = f"{counted(len(done), 'cell')} of the survival matrix {_were(len(done))} drilled"
+    kind = (
+        ("pair of faults", "pairs of faults")
+        if all(map(_is_pair, done))
+        else ("cell of the survival matrix", "cells of the survival matrix")
+    )
+    told = f"{counted(len(done), *kind)} {_were(len(done))} drilled"
     kept = f" ({accepted:,} of these as the system file accepts)" if accepted else ""
     if met == len(done):
         return f"{told}, and {'it' if met == 1 else 'all'} came out as expected{kept}."
@@ -71,23 +76,39 @@ def _worst(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _missing(report: Mapping[str, Any]) -> str:
-    rows = report["cells"]
-    alone = sum(1 for row in rows if "+" not in row["cell"])
-    never = sum(row["verdict"] == NOT_RUN for row in rows)
+    pairs = [row for row in report["cells"] if _is_pair(row)]
+    rows = [row for row in report["cells"] if not _is_pair(row)]
+    said = [_gaps(f"Of {counted(len(pairs), 'pair')} that {_were(len(pairs))} asked for", pairs)]
+    if rows or not pairs:
+        said.append(_missing_cells(report, rows))
+    return " ".join((" ".join(filter(None, said)) or "Nothing is missing.", _least_known(report["coverage"])))
+
+
+def _missing_cells(report: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    implied = f"{counted(report['planned'], 'cell')} that the system file implies"
+    others = max(0, report["planned"] - len(rows))
+    if report["run"] is None and others:
+        # What was not asked for may have been drilled.
+        return (
+            _gaps(f"Of {counted(len(rows), 'cell')} that {_were(len(rows))} asked for", rows)
+            or f"Nothing is missing of what was asked for: {len(rows):,} of {implied}."
+        )
+    return _gaps(f"Of {implied}", rows, others)
+
+
+def _gaps(of: str, rows: Sequence[Mapping[str, Any]], others: int = 0) -> str:
+    """Say what is missing of some cells, with others that are not among them; empty when nothing is."""
     counts = (
-        (never + max(0, report["planned"] - alone), "not drilled"),
+        (sum(row["verdict"] == NOT_RUN for row in rows) + others, "not drilled"),
         (sum(row["verdict"] == STALE for row in rows), "stale"),
         (sum(row["verdict"] == INVALID for row in rows), "without a result that proves anything"),
     )
     gaps = [f"{count:,} {_were(count)} {words}" for count, words in counts if count]
-    said = (
-        f"Of {counted(report['planned'], 'cell')} that the system file implies, {' and '.join(gaps)}"
-        if gaps
-        else ""
-    )
-    return " ".join(
-        filter(None, (f"{said}." if said else "No cell is missing.", _least_known(report["coverage"])))
-    )
+    return f"{of}, {' and '.join(gaps)}." if gaps else ""
+
+
+def _is_pair(row: Mapping[str, Any]) -> bool:
+    return "+" in row["cell"]
 
 
 def _least_known(coverage: Sequence[Mapping[str, Any]]) -> str:

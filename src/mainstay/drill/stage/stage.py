@@ -195,6 +195,8 @@ async def private(  # noqa: PLR0913 - the last by name
         # Not in a thread, which would go on writing when this is cancelled. Nothing waits for this loop yet.
         copy = twin.copy(system, folder, numbers, env, own=own)
         reserved.callback(_sweep, copy.file)
+        if keys := twin.relocated(system):
+            tell({"event": "relocated", "keys": keys})
         run = RunDir(copy.folder / RUN_DIR)
         async with running(copy, run, tell, remove=True):
             stage = Stage(copy, run, ask, live=False)
