@@ -198,10 +198,31 @@ def test_one_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
         store._put("version", 99)
     store.close()
 
-    with pytest.raises(EnvironmentProblem, match="version 99, and this program knows 1"):
+    with pytest.raises(EnvironmentProblem, match="version 99, and this program knows"):
         opened(path, NOW)
     with pytest.raises(EnvironmentProblem, match="version 99"):
         reading(path)
+
+
+def test_one_of_a_former_version_is_brought_up_to_date_and_keeps_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    store, _ = opened(path, NOW)
+    with store.writing():
+        store.count([Row(WEB, 10, NOW, account(7))])
+        for name in ("user_up", "user_down"):
+            store._db.execute(f"ALTER TABLE counts DROP COLUMN {name}")
+        store._put("version", 1)
+    store.close()
+    with pytest.raises(EnvironmentProblem, match="`mainstay up` brings it to"):
+        reading(path)
+
+    again, trouble = opened(path, NOW)
+
+    assert trouble is None
+    with again.writing():
+        again.count([Row(WEB, 10, NOW, Account({"user_up": 5}))])
+    assert again.counted(WEB, NOW, NOW + 60).counts == {"requests": 7, "user_up": 5}
+    again.close()
 
 
 def test_where_there_is_none_that_is_told(tmp_path: Path) -> None:

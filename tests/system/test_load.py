@@ -13,7 +13,7 @@ from mainstay.system.witness import AccessLog
 
 SERVICE_KEYS = (
     "command, addresses, host, instances, listen, max_connections, routes, tls, upstream_tls, proxy_protocol, cwd, env, env_file, user, health, timeouts, retry, idempotency, hedge, suspicion, concurrency, breaker, outlier, balance, sticky, "
-    "slow_start, failover, upgrade, fallback, hold, wait, restart, ready_within, drain, stop_timeout, needs, objective, logs"
+    "slow_start, failover, upgrade, fallback, hold, wait, restart, ready_within, drain, stop_timeout, needs, objective, users, logs"
 )
 NAME_RULE = "allowed are small letters, digits and hyphens, beginning with a letter, up to 63"
 

@@ -17,7 +17,19 @@ EVERY = 2.0
 """Seconds between two looks at what was counted: so much is lost when all processes are killed at once."""
 _SLOT = 10
 _DAY = 86400.0
-_SUMS = ("requests", "failures", "broken", "cancelled", "refused", "retries", "hedges", "shed", "fallbacks")
+_SUMS = (
+    "requests",
+    "failures",
+    "broken",
+    "cancelled",
+    "refused",
+    "retries",
+    "hedges",
+    "shed",
+    "fallbacks",
+    "user_up",
+    "user_down",
+)
 
 Rows = Callable[[], list[dict[str, Any]]]
 

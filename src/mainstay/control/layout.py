@@ -16,6 +16,7 @@ from mainstay.gateway.table import (
     Terms,
     TraceSettings,
     Trust,
+    UsersSettings,
 )
 from mainstay.gateway.tls.keyring import Keyring
 from mainstay.supervisor.rundir import ACCESS, RunDir
@@ -24,7 +25,7 @@ from mainstay.system.listener import TCP
 from mainstay.system.mechanism import Concurrency as Limits
 from mainstay.system.mechanism import Fallback as Instead
 from mainstay.system.schema import Service, System
-from mainstay.system.sticky import Sticky
+from mainstay.system.sticky import By, Sticky
 
 
 def addresses(system: System) -> dict[str, Address]:
@@ -154,6 +155,7 @@ def settings(  # noqa: PLR0913 - all that it depends on
         call=service.call_spec(),
         breaker=service.breaker_spec(),
         sticky=sticky(name, service.sticky, secret) if service.sticky is not None else None,
+        users=users(service.users, secret) if service.users is not None else None,
         keyed=service.idempotency == "service",
         keys=keys,
         key_store=str(key_store) if keys is not None else "",
@@ -166,6 +168,11 @@ def settings(  # noqa: PLR0913 - all that it depends on
         hold=service.hold,
         trust=trust,
     )
+
+
+def users(by: By, secret: str) -> UsersSettings:
+    """Say how the users of a service are told apart."""
+    return UsersSettings(by=by.kind, name=by.name, secret=secret)
 
 
 def sticky(service: str, told: Sticky, secret: str) -> StickySettings:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mainstay.base.dice import Dice
 from mainstay.base.facts import Emit
 from mainstay.base.histogram import merged, place
+from mainstay.gateway.http.audience import Audience
 from mainstay.gateway.http.request import of_attempt
 from mainstay.gateway.http.sticky import Sticky
 from mainstay.gateway.load import Load
@@ -50,6 +51,7 @@ class Route:
         "_emit",
         "_left",
         "_waking",
+        "audience",
         "because",
         "before",
         "broken",
@@ -85,6 +87,8 @@ class Route:
         "tasks",
         "tunnels",
         "upgrades",
+        "user_down",
+        "user_up",
     )
 
     def __init__(
@@ -93,6 +97,10 @@ class Route:
         self.name = name
         self.settings = settings
         self.sticky = Sticky(settings.sticky) if settings.sticky is not None else None
+        self.audience = Audience(settings.users) if settings.users is not None else None
+        """Who uses it; None: nobody is told apart."""
+        # Whole milliseconds of users whom a former audience had.
+        self.user_up = self.user_down = 0
         self.dice = dice
         self._emit = emit
         self._left = left
@@ -156,6 +164,14 @@ class Route:
         self.micros += micros
         index = place(micros)
         self.latency[index] = self.latency.get(index, 0) + 1
+
+    def _of_users(self, now: float) -> tuple[int, int]:
+        """Give the time of users that was up and that was down, in milliseconds."""
+        if self.audience is None:
+            return self.user_up, self.user_down
+        users = self.audience.users
+        users.advance(now)
+        return self.user_up + int(users.up * 1000), self.user_down + int(users.down * 1000)
 
     def answered_by_us(self, reason: str) -> None:
         """Count an answer of our own."""
@@ -271,6 +287,9 @@ class Route:
         self.upgrades = frozenset(protocol.encode() for protocol in settings.upgrades)
         if settings.sticky != self.settings.sticky:
             self.sticky = Sticky(settings.sticky) if settings.sticky is not None else None
+        if settings.users != self.settings.users:
+            self.user_up, self.user_down = self._of_users(now)
+            self.audience = Audience(settings.users) if settings.users is not None else None
         if settings.trust != self.settings.trust:
             # Who was believed on other terms is asked again.
             for member in self.pool.members:
@@ -334,7 +353,10 @@ class Route:
         yield "}"
 
     def _sums(self) -> dict[str, Any]:
+        user_up, user_down = self._of_users(monotonic())
         return {
+            "user_up": user_up,
+            "user_down": user_down,
             "requests": self.requests,
             "failures": self.failures,
             "broken": self.broken,

@@ -111,6 +111,18 @@ class StickySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UsersSettings:
+    """By what the users of one service are told apart."""
+
+    by: str
+    """`client`, `header` or `cookie`."""
+    name: str = ""
+    """Of the header (in small letters) or cookie."""
+    secret: str = ""
+    """What hides who they are, in hexadecimal digits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
     """How instances that speak TLS are believed."""
 
@@ -160,6 +172,8 @@ class Settings:
     breaker: Annotated[BreakerSpec | None, _BREAKER, _AS_DICT] = field(default_factory=BreakerSpec)
     sticky: StickySettings | None = None
     """What ties requests to an instance, if anything does."""
+    users: UsersSettings | None = None
+    """How its users are told apart; None: they are not."""
     keyed: bool = False
     """The service honours idempotency keys: what carries one may be sent again."""
     keys: Annotated[KeySpec | None, _KEYS, _AS_DICT] = None

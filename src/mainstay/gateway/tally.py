@@ -12,7 +12,7 @@ from mainstay.redundancy.canary import Score
 
 _SUMS = (
     *("requests", "failures", "broken", "cancelled", "refused", "retries", "hedges", "hedges_won", "shed"),
-    *("fallbacks", "received", "sent"),
+    *("fallbacks", "received", "sent", "user_up", "user_down"),
 )
 
 
@@ -34,7 +34,8 @@ class Totals:
     """All that was ever counted of a service, over all workers; none of it is ever less than it was."""
 
     sums: Counter[str] = field(default_factory=Counter)
-    """`requests`, `failures`, `broken`, `cancelled`, `refused`, `retries`, `hedges`, `hedges_won`, `shed` and `fallbacks`; bytes `received` and `sent` in tunnels."""
+    """`requests`, `failures`, `broken`, `cancelled`, `refused`, `retries`, `hedges`, `hedges_won`, `shed` and `fallbacks`; bytes `received` and `sent` in tunnels;
+    milliseconds of users, `user_up` and `user_down`."""
     classes: Counter[int] = field(default_factory=Counter)
     """Answered requests by the first digit of the status."""
     durations: dict[int, int] = field(default_factory=dict)

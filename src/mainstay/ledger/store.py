@@ -30,8 +30,9 @@ from mainstay.reliability.account import COUNTS, Account, total
 from mainstay.reliability.incident import OVER, Incident
 from mainstay.reliability.span import UNKNOWN, Span
 
-VERSION = 1
+VERSION = 2
 """The version of the file's shape."""
+_SINCE_2 = ("user_up", "user_down")
 LEVELS = (10, 60, 3600, 86400)
 """Lengths of the spans that are counted by, in seconds: the finest first, each made of those before it."""
 SERVICE, INSTANCE = "service", "instance"
@@ -620,6 +621,7 @@ def reading(path: Path) -> Store:
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
         _refuse_newer(connection, path)
+        _refuse_older(connection, path)
     except (sqlite3.Error, _Unfit) as problem:
         raise EnvironmentProblem(f"the ledger '{path}' cannot be read: {problem}") from problem
     return Store(connection, path)
@@ -653,6 +655,8 @@ def _opened(path: Path) -> Store:
             connection.executescript(
                 f"BEGIN; {_SCHEMA} INSERT INTO about VALUES ('version', {VERSION}); COMMIT;"  # noqa: S608
             )
+        else:
+            _renew(connection)
         _refuse_damaged(connection)
     except BaseException:
         connection.close()
@@ -675,9 +679,28 @@ def _refuse_newer(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def _renew(connection: sqlite3.Connection) -> None:
+    """Bring a file of a former version up to date."""
+    if connection.execute("SELECT value FROM about WHERE name = 'version'").fetchone()[0] < VERSION:
+        more = "".join(
+            f"ALTER TABLE counts ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0;" for name in _SINCE_2
+        )
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {more} UPDATE about SET value = {VERSION} WHERE name = 'version'; COMMIT;"  # noqa: S608
+        )
+
+
 def _refuse_foreign(tables: set[str]) -> None:
     if "about" not in tables:
         raise _Unfit("it is a database of something else")
+
+
+def _refuse_older(connection: sqlite3.Connection, path: Path) -> None:
+    found = connection.execute("SELECT value FROM about WHERE name = 'version'").fetchone()[0]
+    if found < VERSION:
+        raise EnvironmentProblem(
+            f"the ledger '{path}' has version {found}, of a former version: `mainstay up` brings it to {VERSION}"
+        )
 
 
 def _refuse_damaged(connection: sqlite3.Connection) -> None:

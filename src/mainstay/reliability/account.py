@@ -25,10 +25,13 @@ COUNTS = (
     "status_4xx",
     "status_5xx",
     "micros",
+    "user_up",
+    "user_down",
 )
 """What is counted, by name. Of a service: `requests` that came, `failures` among them (answered with 5xx or not at all),
 `broken` off in mid-answer, `cancelled` by their clients, `refused` without an attempt, `retries` and `hedges` that were made,
-`shed` for overload, answered by a `fallback`; answers by class; the sum of their latencies in microseconds. Of an instance:
+`shed` for overload, answered by a `fallback`; answers by class; the sum of their latencies in microseconds; the time of users that was
+`user_up` and `user_down`, in milliseconds, see `users`. Of an instance:
 `requests` are attempts."""
 
 

@@ -105,6 +105,8 @@ def _service(service: Service, folder: Path) -> Iterator[Finding]:
     if service.user is not None and not _is_user(service.user):
         yield ("user",), f"this machine has no user '{service.user}'"
     yield from _sticky(service)
+    if service.listen is None and service.users is not None:
+        yield ("users",), "means nothing without `listen`: no requests come here"
     if service.listen is None and service.preamble():
         yield ("proxy_protocol",), "means nothing without `listen`: no connection comes here"
     yield from _timing(service)

@@ -11,6 +11,7 @@ _OF_HTTP: Mapping[Path, str] = {
     ("host",): "no Host is sent there",
     ("idempotency",): "no headers are read there",
     ("upgrade",): "whatever is spoken there is passed on",
+    ("users",): "whether a connection went well is not known there",
     ("hold",): "what comes is passed on at once",
     ("concurrency",): "write max_connections",
     ("hedge",): "nobody knows what may be asked twice",

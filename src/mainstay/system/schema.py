@@ -50,7 +50,7 @@ from mainstay.system.mechanism import (
     Timeouts,
 )
 from mainstay.system.objective import Objective
-from mainstay.system.sticky import Sticky
+from mainstay.system.sticky import Sticky, Users
 from mainstay.system.tls import Tls, UpstreamTls
 from mainstay.system.value import (
     AutoOrOff,
@@ -253,6 +253,11 @@ class Service(Section):
     objective: Annotated[Objective | None, OrOff("{ availability: 99.9% }")] = None
     """What its users are promised, and so how much may fail before somebody is told. `off` by default: a promise is for people to
     make."""
+
+    users: Users = None
+    """By what its users are told apart, so that the [report](../how-to/read-a-report.md) can tell for which share of *their* time it worked: `client`
+    (the address), `header NAME` or `cookie NAME`. `off` by default, as it is about people. Only a digest under a secret of the
+    system is kept, in memory, for a minute. Requests without that header or cookie are of nobody."""
 
     logs: Logs = Logs()
     """How much of its output is kept."""

@@ -37,6 +37,29 @@ def _by(written: object) -> By:
     return By(kind) if kind else By(named, name.lower() if named == "header" else name)
 
 
+_USERS = re.compile(rf"off|client|(?:header|cookie) {_WORD}")
+
+
+def _users(written: object) -> By | None:
+    if written is None or written == "off":
+        return None
+    if not isinstance(written, By) and not (isinstance(written, str) and _USERS.fullmatch(written)):
+        raise wrong(
+            f"found {shown(written)}, allowed: off, client, header NAME or cookie NAME, as in header X-User-Id"
+        )
+    return _by(written)
+
+
+Users = Annotated[
+    By | None,
+    PlainValidator(_users),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^(?:{_USERS.pattern})$", "examples": ["header X-User-Id"]}
+    ),
+]
+"""By what the users of a service are told apart."""
+
+
 def _cookie(written: object) -> str:
     if not isinstance(written, str) or not _COOKIE.fullmatch(written):
         raise wrong(

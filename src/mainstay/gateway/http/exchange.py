@@ -188,6 +188,8 @@ class Exchange(Attempts):
         self._count(response.status, now)
         if response.status < _STATUS_FAILED:
             self.route.failures += 1
+        if self.route.audience is not None:
+            self._went(now, good=False)
         self.route.broken += 1
         log = self.client.worker.access_log
         if log is not None:
@@ -403,6 +405,13 @@ class Exchange(Attempts):
 
     def _count(self, status: int, now: float) -> None:
         self.route.count(status, now - self._started)
+        if self.route.audience is not None:
+            self._went(now, good=status < _STATUS_FAILED)
+
+    def _went(self, now: float, *, good: bool) -> None:
+        audience = self.route.audience
+        if audience is not None:
+            audience.see(now, self.request, self.client.peer, good)
 
     def _end(self, now: float) -> None:
         self._leave_all()

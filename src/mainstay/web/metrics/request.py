@@ -47,6 +47,13 @@ def requests(totals: Mapping[str, Totals], now: Mapping[str, Mapping[str, Any]])
     )
     for metric, key, about in _SUMS:
         yield counter(metric, about, _SERVICE, (((name,), one.sums[key]) for name, one in totals.items()))
+    for word in ("up", "down"):
+        yield counter(
+            f"user_{word}_seconds",
+            f"Time of users in which the service was {word} to them, added up over all of them.",
+            _SERVICE,
+            (((name,), one.sums[f"user_{word}"] / 1000) for name, one in totals.items()),
+        )
     yield counter(
         "own_answers",
         "Requests that the gateway answered itself, by its reason.",
