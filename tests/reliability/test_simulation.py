@@ -4,6 +4,7 @@ from dataclasses import replace
 from math import gamma
 
 import pytest
+from benchmarks.montecarlo.exact import CREW, LIFE, OF_ALL, REPAIR, UNITS, with_crew
 
 from mainstay.base.errors import SpecError
 from mainstay.reliability.model.chain import Group, available
@@ -49,6 +50,13 @@ def test_a_shared_crew_agrees_with_the_chain(crew: int) -> None:
     plan = Plan(parts=[replace(UNIT, life=by_chance(300))] * 3, groups=[Members([[0], [1], [2]])], crew=crew)
 
     assert agrees(run(plan), available(Group(units=3, mtbf=300, mttr=100, crew=crew)))
+
+
+def test_twenty_that_share_a_crew_agree_with_the_machine_repair_model() -> None:
+    unit = Part(life=by_chance(LIFE), repair=by_chance(REPAIR))
+    plan = Plan(parts=[unit] * UNITS, groups=[Members([[n] for n in range(UNITS)], OF_ALL)], crew=CREW)
+
+    assert agrees(run(plan), with_crew())
 
 
 def test_a_crew_that_is_large_enough_is_none() -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Places = NDArray[np.intp]
 
 HISTORIES = 4096
+_BYTE = 256
 _AHEAD = 64
 """Steps for which chance is drawn at once."""
 _TWO_SIDED = 1.959964
@@ -154,7 +155,7 @@ def simulate(
 
 
 class _Run:
-    """All histories, while they run. Times of a history stand in a row, states of a part in a row."""
+    """All histories, while they run. Tables have a row for each part, and a column for each history."""
 
     def __init__(self, plan: Plan, seed: int, settle: float, end: float, histories: int) -> None:
         import numpy as np  # noqa: PLC0415 - takes a while to load, and only predictions need it
@@ -164,7 +165,7 @@ class _Run:
         self._chance = np.random.default_rng(seed)
         self._rows = np.arange(histories)
         count = len(plan.parts)
-        self._starts = self._rows * count
+        self._numbers = np.arange(count, dtype=np.uint16 if count > _BYTE else np.uint8)[:, None]
         # By place and whether it works: of repair first.
         laws = [law for part in plan.parts for law in (part.repair, part.life)]
         self._scale = np.array([law.scale for law in laws])
@@ -177,7 +178,7 @@ class _Run:
         self._blocked = np.zeros(histories)
         self._serves = np.ones(histories, dtype=bool)
         self._busy = np.zeros(histories, dtype=np.int64)
-        self._waits = np.full((histories, count), np.inf)
+        self._waits = np.full((count, histories), np.inf)
         self._next = self._firsts(histories)
         self._drawn, self._used = self._chance.standard_exponential((_AHEAD, histories)), 0
         self.lost = np.zeros(histories)
@@ -196,30 +197,28 @@ class _Run:
 
     def _firsts(self, histories: int) -> "Floats":
         np = self._np
-        columns = [
+        rows = [
             part.life.scale * self._chance.standard_exponential(histories) ** part.life.power
             if part.first is None
             else np.full(histories, part.first)
             for part in self._plan.parts
         ]
-        firsts: Floats = np.stack(columns, axis=1)
+        firsts: Floats = np.stack(rows)
         return firsts
 
     def step(self) -> None:
         """Take every history to its next event."""
         np = self._np
-        place = self._next.argmin(axis=1)
-        spot = self._starts + place
-        at = self._next.take(spot)
+        at, place = self._earliest(self._next)
+        spot = place * len(self._rows) + self._rows
         self._pass(np.minimum(at, self._end))
         alive = int(np.count_nonzero(at < self._end))
         self.events += alive
         if not alive:
             self.is_over = True
             return
-        state = place * len(self._rows) + self._rows
-        works = ~self._up.take(state)
-        self._up.put(state, works)
+        works = ~self._up.take(spot)
+        self._up.put(spot, works)
         lasts = self._lasting(2 * place + works)
         self._next.put(spot, at + lasts)
         if self._without is not None:
@@ -227,6 +226,16 @@ class _Run:
         if self._plan.crew is not None:
             self._assign(self._plan.crew, place, at, works)
         self._serves = self._serving()
+
+    def _earliest(self, times: "Floats") -> "tuple[Floats, Places]":
+        """Give the earliest time of each history, and whose it is; of two at the same time, the other comes next.
+
+        A tenth of the time of `argmin`, which takes one history after another.
+        """
+        np = self._np
+        earliest: Floats = times.min(axis=0)
+        whose = ((times == earliest) * self._numbers).max(axis=0)
+        return earliest, whose.astype(np.intp)
 
     def _pass(self, until: "Floats") -> None:
         """Let time pass, and count for how long users were without it."""
@@ -270,19 +279,19 @@ class _Run:
         failed = np.flatnonzero(crewed & ~works)
         full = failed[self._busy[failed] >= crew]
         self._busy[failed] += 1
-        self._waits[full, place[full]] = at[full]
+        self._waits[place[full], full] = at[full]
         # Its repair has not begun: how long that takes is drawn when it does.
-        self._next[full, place[full]] = np.inf
+        self._next[place[full], full] = np.inf
         more = done[self._busy[done] > crew]
         self._busy[done] -= 1
         if more.size:
-            longest = self._waits[more].argmin(axis=1)
-            self._waits[more, longest] = np.inf
+            _, longest = self._earliest(self._waits[:, more])
+            self._waits[longest, more] = np.inf
             lasts = self._chance.standard_exponential(more.size)
             kind = 2 * longest
             if self._power is not None:
                 lasts = lasts ** self._power.take(kind)
-            self._next[more, longest] = at[more] + self._scale.take(kind) * lasts
+            self._next[longest, more] = at[more] + self._scale.take(kind) * lasts
 
     def _serving(self) -> "Bools":
         """Tell which histories serve, by the structure."""
@@ -296,8 +305,16 @@ class _Run:
             elif needed == 1:
                 serves &= np.logical_or.reduce(works)
             else:
-                serves &= np.add.reduce(works, dtype=np.uint16) >= needed
+                serves &= self._counted(works) >= needed
         return serves
+
+    def _counted(self, works: "list[Bools]") -> "NDArray[np.unsignedinteger]":
+        np = self._np
+        # Bytes as they are, as long as the sum fits into one: nothing has to be converted.
+        counts = works[0].astype(np.uint16 if len(works) >= _BYTE else np.uint8)
+        for one in works[1:]:
+            counts += one.view(np.uint8)
+        return counts
 
     def _member(self, places: Sequence[int]) -> "Bools":
         works: Bools = self._up[places[0]]
