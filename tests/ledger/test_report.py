@@ -92,6 +92,25 @@ def test_requests_are_told_with_blocks_and_latencies_of_all_of_them(store: Store
     assert requests["p50"] < requests["p99"]
 
 
+def test_the_time_of_users_is_told_with_the_worst_of_it_by_length(store: Store) -> None:
+    ten_days(store)
+    assert report(store, NOW, NOW + 10 * DAY)["services"][0]["users"] is None
+    with store.writing():
+        for hour in range(64):
+            down = 2000 if hour in (20, 21) else 0
+            counts = {"user_up": 10_000 - down, **({"user_down": down} if down else {})}
+            store.count([Row(WEB, 10, NOW + hour * 3600, Account(counts))])
+
+    web = report(store, NOW, NOW + 10 * DAY)["services"][0]
+
+    users = web["users"]
+    assert (users["up"], users["down"]) == (636, 4)
+    assert users["availability"] == 636 / 640
+    assert [one["availability"] for one in users["worst"]] == [0.8, 0.8, 0.9, 0.95, 0.975, 0.9875, 636 / 640]
+    assert users["worst"][1]["seconds"] == 7200
+    assert any("For its users it worked 99.37" in line for line in web["told"]), web["told"]
+
+
 def test_an_instance_that_dies_more_often_than_chance_would_allow_is_named(store: Store) -> None:
     ten_days(store)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mainstay.base.histogram import quantile
+from mainstay.ledger.audience import audience
 from mainstay.ledger.store import INSTANCE, SERVICE, Store, Subject
 from mainstay.ledger.told import told
 from mainstay.reliability.account import Account
@@ -114,6 +115,7 @@ def _service(look: _Look, name: str, events: Sequence[Event]) -> dict[str, Any]:
         "service": name,
         "time": _time(found.available, found),
         "requests": _requests(share(blocks), look.store.counted(subject, look.since, look.until)),
+        "users": audience(look.store, subject, look.since, look.until, _level(look)),
         "failures": _failures(found),
         "repair": _repair(found),
         "trend": _trend(found.trend),

@@ -452,6 +452,17 @@ class Store:
         )
         return [Row(subject, seconds, at, _account(counts)) for at, *counts in found]
 
+    def of_users(
+        self, subject: Subject, since: float, until: float, level: int
+    ) -> list[tuple[int, int, int]]:
+        """Give the time of users that was up and that was down, in milliseconds, in each span in which there was any, with its beginning."""
+        found = self._db.execute(
+            "SELECT at, user_up, user_down FROM counts WHERE level = ? AND subject = ? AND at >= ? AND at < ?"
+            " AND user_up + user_down > 0 ORDER BY at",
+            (level, self._known(subject), int(since - since % level), until),
+        )
+        return [(int(at), int(up), int(down)) for at, up, down in found]
+
     def spans(self, subject: Subject, since: float, until: float, now: float) -> list[Span]:
         """Give the states of a subject in a period; one that goes on ends when somebody last watched."""
         seen = self.watched_until

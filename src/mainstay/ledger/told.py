@@ -24,6 +24,7 @@ def told(row: Mapping[str, Any]) -> list[str]:
         evidence(row["time"]),
         _failures(row["failures"], row["repair"]),
         *_requests(row["requests"]),
+        *_users(row["users"]),
         *_trend(row["trend"], row["failures"]["count"]),
         *_unknown(row["time"]),
         *_unusual(row),
@@ -90,6 +91,18 @@ def _requests(requests: Mapping[str, Any]) -> list[str]:
     said = f"Of {counted(requests['valid'], 'request')}, {requests['valid'] - requests['good']:,} failed:"
     sure = between(requests["low"], requests["high"])
     return [f"{said} {percent(requests['availability'])} were good ({sure}; {why})."]
+
+
+def _users(users: Mapping[str, Any] | None) -> list[str]:
+    if users is None:
+        return []
+    said = f"For its users it worked {percent(users['availability'])} of their time"
+    if not users["down"]:
+        return [f"{said}."]
+    # Up to where the worst stretch is no worse than the whole: longer ones say nothing new.
+    low = [one for one in users["worst"] if one["availability"] < users["availability"]][:3]
+    worst = ", ".join(f"{percent(one['availability'])} of the worst {span(one['seconds'])}" for one in low)
+    return [f"{said}{', ' if worst else ''}{worst}."]
 
 
 def _trend(trend: Mapping[str, Any] | None, count: int) -> list[str]:
