@@ -29,6 +29,7 @@ _COMMANDS = {
     "restart": "running",
     "scale": "running",
     "upgrade": "upgrade",
+    "check": "check",
     "report": "report",
     "predict": "predict",
     "incident": "incident",
