@@ -64,6 +64,8 @@ class Plan:
     zones: tuple[str, ...] = ()
     workers: int | None = None
     """Processes of the gateway; None: one for each processor of the machine."""
+    drain: float = 0.0
+    """Seconds that requests in progress have when the gateway stops."""
     accepted: tuple[str, ...] = ()
     """Outages that are accepted for ever, as in `kill at db`; empty text where one has a last day."""
 
