@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-TARGETS = ("request", "answer", "preamble", "systemfile")
+TARGETS = ("request", "answer", "preamble", "systemfile", "faulttree")
 """Modules of this folder; `make fuzz` runs each."""
 FINDINGS = Path(".fuzz")
 _NO_READERS = (

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from mainstay.base import facts
-from mainstay.base.errors import MainstayError, Problem, SystemFileError
+from mainstay.base.errors import MainstayError, OtherFileError, Problem, SystemFileError
 from mainstay.cli import show
 
 
@@ -279,3 +279,9 @@ def test_json_is_json(capsys):
     show.data({"a": [1, None]})
 
     assert json.loads(capsys.readouterr().out) == {"a": [1, None]}
+
+
+def test_of_another_file_nobody_says_that_it_is_the_system_file(capsys):
+    show.problem(OtherFileError("tree.xml", [Problem(3, 1, "or", "has no inputs")]))
+
+    assert capsys.readouterr().err.splitlines() == ["tree.xml:3:1: or: has no inputs"]

@@ -180,6 +180,23 @@ def test_when_too_much_waits_the_oldest_is_dropped_and_its_time_is_unknown(
     assert desk.spans() == [("unknown", 0, 60), (UP, 60, 65)]
 
 
+def test_what_waits_is_bounded_by_what_it_takes_of_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "MOST", 100)
+    (tmp_path / "ledger.db").mkdir()
+    desk = Desk(tmp_path / "ledger.db")
+
+    for _ in range(20):
+        desk.writer.write(lambda store: None, entries=30)
+    (tmp_path / "ledger.db").rmdir()
+    desk.until_told(2)
+    desk.writer.close(20)
+
+    # While a batch is being tried, as much again may have come.
+    assert 600 - 2 * 100 <= desk.told[1][1] <= 600 - 90
+
+
 def test_a_piece_that_cannot_be_written_keeps_nothing_else_from_it(desk: Desk) -> None:
     desk.count(3)
     desk.writer.write(lambda store: store.tell([{"fact": "Odd", "at": NOW, "what": object()}]))

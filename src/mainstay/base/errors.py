@@ -5,6 +5,7 @@
     MainstayError              1
     ├── SpecError              3  you: a value that cannot be (raised when a spec is built)
     │   └── SystemFileError    3  you: the system file, all its problems at once
+    │       └── OtherFileError 3  you: another file that was named, likewise
     ├── Refused                1  we: not sent at all; carries `retry_after`
     ├── GaveUp                 1  they: tried and failed; carries the attempts
     ├── CanaryRejected         1  they: a new instance was not as good as the others; carries the figures
@@ -80,6 +81,10 @@ class SystemFileError(SpecError):
             )
             for p in self.problems
         ]
+
+
+class OtherFileError(SystemFileError):
+    """Another file that was named, such as a fault tree, with every problem that was found in it."""
 
 
 class Refused(MainstayError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from mainstay.base.errors import EnvironmentProblem, Problem, SystemFileError
+from mainstay.base.errors import EnvironmentProblem, OtherFileError, Problem
 from mainstay.cli import show
 from mainstay.redundancy.audit.loss import listed
 from mainstay.redundancy.audit.markdown import yes
@@ -102,7 +102,7 @@ def fault_tree(file: Path, order: int | None, bounds: Bounds, *, json: bool) -> 
     """Print what is to be known of a fault tree.
 
     Raises:
-        SystemFileError: it cannot be read.
+        OtherFileError: it cannot be read.
         TooLarge: it does not fit into the bounds.
     """
     told = _of_tree(file, read_fault_tree(_content(file), str(file)), order, bounds)
@@ -187,5 +187,5 @@ def _content(file: Path) -> bytes:
     return content
 
 
-def _unfit(file: Path, why: str) -> SystemFileError:
-    return SystemFileError(str(file), [Problem(0, 0, "", why)])
+def _unfit(file: Path, why: str) -> OtherFileError:
+    return OtherFileError(str(file), [Problem(0, 0, "", why)])

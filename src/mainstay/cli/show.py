@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
-from mainstay.base.errors import MainstayError, SystemFileError
+from mainstay.base.errors import MainstayError, OtherFileError, SystemFileError
 from mainstay.base.units import format_duration
 from mainstay.ledger.figure import percent
 from mainstay.supervisor.report import lines
@@ -50,7 +50,7 @@ def problem(error: MainstayError) -> None:
         for line in error.lines():
             err.print(Text(line, style="red"), soft_wrap=True)
         count = len(error.problems)
-        if any(problem.line for problem in error.problems):
+        if any(problem.line for problem in error.problems) and not isinstance(error, OtherFileError):
             err.print(f"{count} problem{'s' if count != 1 else ''} in the system file; nothing was changed")
     else:
         err.print(Text("mainstay: ", style="red").append(Text(str(error), style="default")), soft_wrap=True)

@@ -213,7 +213,7 @@ class Chronicle:
             store.count(rows)
             store.remember({worker: _as_told(its) for worker, its in counted.workers.items()})
 
-        self._writer.write(work)
+        self._writer.write(work, len(rows) + sum(len(its) for its in counted.workers.values()))
 
     def end(self, now: float) -> None:
         """Write down that all of it ends on purpose: what follows is unknown, not down."""

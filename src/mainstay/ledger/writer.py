@@ -21,7 +21,7 @@ Work = Callable[[Store], None]
 EVERY = 1.0
 """Seconds between two batches: what a crash can lose, with what was under way."""
 MOST = 100_000
-"""Pieces of work that wait at most: some minutes of a busy system."""
+"""Entries that wait at most: some 100 MB, which are minutes of 500 instances, and hours of ten."""
 _FORGET = 3600.0
 
 
@@ -64,7 +64,9 @@ class Writer:
         self._path = path
         self._clock = clock
         self._told = told
-        self._waiting: deque[Work] = deque()
+        # With how many entries each writes.
+        self._waiting: deque[tuple[Work, int]] = deque()
+        self._entries = 0
         self._news = threading.Condition()
         self._ending = False
         self._lost = 0
@@ -75,13 +77,20 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
-    def write(self, work: Work) -> None:
-        """Have something written soon; never waits."""
+    def write(self, work: Work, entries: int = 1) -> None:
+        """Have something written soon; never waits.
+
+        Args:
+            work: Writes it.
+            entries: About how many lines it writes, which is what it takes of the memory until then.
+        """
         with self._news:
-            self._waiting.append(work)
-            while len(self._waiting) > MOST:
-                self._waiting.popleft()
-                self._lost += 1
+            self._waiting.append((work, entries))
+            self._entries += entries
+            while self._entries > MOST and len(self._waiting) > 1:
+                oldest = self._waiting.popleft()[1]
+                self._entries -= oldest
+                self._lost += oldest
 
     def close(self, patience: float = 5.0) -> None:
         """Write what waits, and close the file."""
@@ -133,17 +142,18 @@ class Writer:
                 if not self._ending:
                     self._news.wait(EVERY)
                 ending = self._ending
-                batch, self._waiting = list(self._waiting), deque()
+                batch, self._waiting, self._entries = list(self._waiting), deque(), 0
             done = self._try(batch)
             if not done:
                 with self._news:
                     self._waiting.extendleft(reversed(batch))
+                    self._entries += sum(entries for _, entries in batch)
             if ending and (not done or not self._waiting):
                 break
         if self.store is not None:
             self.store.close()
 
-    def _try(self, batch: list[Work]) -> bool:
+    def _try(self, batch: list[tuple[Work, int]]) -> bool:
         """Write a batch; give False if it is to be tried again."""
         if self.store is None:
             self._reopen("")
@@ -168,12 +178,12 @@ class Writer:
         self._mended(lost)
         return True
 
-    def _write(self, store: Store, batch: list[Work]) -> int:
+    def _write(self, store: Store, batch: list[tuple[Work, int]]) -> int:
         now, lost = self._clock(), self._lost
         with store.writing():
             if lost:
                 store.interrupted()
-            for work in batch:
+            for work, _ in batch:
                 work(store)
             if lost or self._resumes:
                 self.resume(store, now)
@@ -193,19 +203,19 @@ class Writer:
             self._broken = False
             self._told(None, lost)
 
-    def _sift(self, batch: list[Work], problem: Exception) -> bool:
+    def _sift(self, batch: list[tuple[Work, int]], problem: Exception) -> bool:
         """Write one piece after another, and leave out what cannot be."""
         self._broke(f"something cannot be written to the ledger '{self._path}': {problem}")
         assert self.store is not None
         while batch:
             try:
                 with self.store.writing():
-                    batch[0](self.store)
+                    batch[0][0](self.store)
             except EngineError:
                 return False  # the rest of it, again
             except Exception:  # noqa: BLE001 - it is the one
                 with self._news:
-                    self._lost += 1
+                    self._lost += batch[0][1]
             del batch[0]
         return True
 

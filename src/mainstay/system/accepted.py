@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from mainstay.base.errors import SystemFileError
+from mainstay.base.errors import OtherFileError
 from mainstay.redundancy.audit.rule import Finding
 from mainstay.system.document import read_document
 from mainstay.system.drills import Date, Reason
@@ -85,5 +85,5 @@ def read_baseline(file: Path) -> Baseline:
     except ValidationError as error:
         problems += tell(error.errors(include_url=False), document)
     if problems:
-        raise SystemFileError(str(file), sorted(set(problems)))
+        raise OtherFileError(str(file), sorted(set(problems)))
     return baseline

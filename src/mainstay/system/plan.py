@@ -30,6 +30,7 @@ def plan_of(system: System) -> Plan:
         },
         zones=tuple(system.zones),
         workers=None if system.gateway.workers == "auto" else system.gateway.workers,
+        drain=system.gateway.drain,
         accepted=tuple(
             "" if one.until is not None else f"{one.fault} at {one.target}" for one in system.drills.accept
         ),

@@ -108,6 +108,23 @@ def test_what_the_service_needs_is_not_made_up_for_by_its_stand_in():
     assert found.by_order == [1, 1]
 
 
+def test_two_may_stand_in_for_one_another():
+    told = plan(
+        group("web", 1, listens=True, stand_in="spare"),
+        group("spare", 1, listens=True, stand_in="web"),
+        zones=(),
+    )
+
+    assert lost(told, "web").by_order == [0, 1]
+    assert lost(told, "spare").by_order == [0, 1]
+
+
+def test_a_stand_in_that_needs_the_service_itself_is_none():
+    told = plan(group("web", 1, listens=True, stand_in="spare"), group("spare", 2, needs=("web",)))
+
+    assert lost(told, "web").cut_sets == [("web-1",)]
+
+
 def test_users_come_to_what_listens_and_nobody_needs():
     assert plan(group("web", listens=True, needs=("api",)), group("api", listens=True)).entries() == ["web"]
     assert plan(group("job", needs=("db",)), group("db")).entries() == ["job"]
@@ -121,4 +138,4 @@ def test_a_thousand_services_are_no_more_than_can_be_borne():
 
     assert lost(told, "s0").by_order == [0, 1000]
     with pytest.raises(TooLarge):
-        losses(told, ["s0"], 2, Bounds(nodes=100))
+        losses(told, ["s0"], 2, Bounds(steps=100))

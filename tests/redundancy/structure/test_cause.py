@@ -51,6 +51,11 @@ def test_each_part_fails_as_often_as_before():
         (lambda: beta(0.1, 3, 1.5), "beta must be from 0 to 1, not 1.5"),
         (lambda: mgl(0.1, 3, [0.1, 0.1, 0.1]), "at most 2 factors for 3 parts, not 3"),
         (lambda: alpha(0.1, 3, [0.1]), "must be 3 alpha factors"),
+        (lambda: with_cause(TRAINS, CHANCES, ["pump-1", "t1"], [0.1, 0.1]), "t1: must be a basic event"),
+        (
+            lambda: with_cause(TRAINS, CHANCES, ["pump-1"] * 2, [0.1, 0.1]),
+            "in one group of common causes, once",
+        ),
         (lambda: with_cause(TRAINS, CHANCES, ["pump-1"], [0.1]), "2 to 12 parts, not 1"),
     ],
 )

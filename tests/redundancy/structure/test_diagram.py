@@ -147,9 +147,9 @@ def test_too_many_nodes_are_told_and_not_made():
         {"top": Gate("and", ("first", "pairs")), "first": first, "pairs": Gate("or", tuple(parts)), **gates},
     )
 
-    with pytest.raises(TooLarge, match="more than 1,000 nodes"):
-        Diagram(told, Bounds(nodes=1000))
-    with pytest.raises(TooLarge, match="longer than allowed"):
+    with pytest.raises(TooLarge, match="more than 1,000 steps"):
+        Diagram(told, Bounds(steps=1000))
+    with pytest.raises(TooLarge, match="takes too long"):
         Diagram(told, Bounds(may_go_on=lambda: False))
 
 

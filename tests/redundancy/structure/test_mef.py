@@ -1,6 +1,6 @@
 import pytest
 
-from mainstay.base.errors import SystemFileError
+from mainstay.base.errors import OtherFileError
 from mainstay.redundancy.structure.cutset import CutSets
 from mainstay.redundancy.structure.diagram import Diagram
 from mainstay.redundancy.structure.mef import read_fault_tree
@@ -114,7 +114,7 @@ def test_a_group_of_common_causes_is_taken_into_the_tree():
     ],
 )
 def test_what_is_no_such_tree_is_told_with_its_place(content, said):
-    with pytest.raises(SystemFileError) as refused:
+    with pytest.raises(OtherFileError) as refused:
         read_fault_tree(content, "t.xml")
 
     assert said in str(refused.value)

@@ -53,18 +53,20 @@ def losses(plan: Plan, entries: Collection[str], order: int, bounds: Bounds) -> 
 
 
 def tree(plan: Plan, entry: str) -> Tree:
-    """Give when an entry point is not served."""
+    """Give when an entry point is not served: one of all that it needs has no part left, and nothing stands in for that."""
     gates: dict[str, Gate] = {}
     for name in plan.below(entry):
-        group = plan.groups[name]
-        gates[_gone(name)] = Gate(AND, tuple(part.name for part in group.parts))
-        gone = _gone(name)
-        if group.stand_in:
-            # It answers while no part of the service can be asked; a part that lacks what it needs still can.
-            gone = f"instead of {name}"
-            gates[gone] = Gate(AND, (_gone(name), _stopped(group.stand_in)))
-        gates[_stopped(name)] = Gate(OR, (gone, *(_stopped(need) for need in group.needs)))
-    return Tree(_stopped(entry), gates)
+        gates[_gone(name)] = _no_part(plan, name)
+        if spare := plan.groups[name].stand_in:
+            # What stands in has no stand-in of its own, nor has what it needs: two may stand in for one another.
+            behind = plan.below(spare)
+            gates |= {_gone(each): _no_part(plan, each) for each in behind}
+            gates[_spare(name)] = Gate(OR, tuple(_gone(each) for each in behind))
+            gates[_lost(name)] = Gate(AND, (_gone(name), _spare(name)))
+        else:
+            gates[_lost(name)] = Gate(AND, (_gone(name),))
+    top = f"{entry} stopped"
+    return Tree(top, gates | {top: Gate(OR, tuple(_lost(name) for name in plan.below(entry)))})
 
 
 def _loss(plan: Plan, entry: str, order: int, zones: dict[str, str], bounds: Bounds) -> Loss:
@@ -80,13 +82,21 @@ def _loss(plan: Plan, entry: str, order: int, zones: dict[str, str], bounds: Bou
     )
 
 
-# No part is called like these: names have no spaces.
-def _stopped(name: str) -> str:
-    return f"{name} stopped"
+def _no_part(plan: Plan, name: str) -> Gate:
+    return Gate(AND, tuple(part.name for part in plan.groups[name].parts))
 
 
+# No part is called like these.
 def _gone(name: str) -> str:
     return f"{name} gone"
+
+
+def _spare(name: str) -> str:
+    return f"{name} without a stand-in"
+
+
+def _lost(name: str) -> str:
+    return f"{name} lost"
 
 
 class Single(NamedTuple):

@@ -64,6 +64,8 @@ class Plan:
     zones: tuple[str, ...] = ()
     workers: int | None = None
     """Processes of the gateway; None: one for each processor of the machine."""
+    drain: float = 0.0
+    """Seconds that requests in progress have when the gateway stops."""
     accepted: tuple[str, ...] = ()
     """Outages that are accepted for ever, as in `kill at db`; empty text where one has a last day."""
 
@@ -77,17 +79,15 @@ class Plan:
         outer = [name for name in listening if name not in needed]
         return outer or listening or [name for name in self.groups if name not in needed]
 
-    def below(self, *names: str) -> list[str]:
-        """Give services with all that they need, directly or not, and what stands in for them."""
+    def below(self, name: str) -> list[str]:
+        """Give a service with all that it needs, directly or not."""
         found: dict[str, None] = {}
-        left = list(reversed(names))
+        left = [name]
         while left:
-            name = left.pop()
-            if name in found:
-                continue
-            found[name] = None
-            group = self.groups[name]
-            left += reversed([*group.needs, *([group.stand_in] if group.stand_in else [])])
+            one = left.pop()
+            if one not in found:
+                found[one] = None
+                left += reversed(self.groups[one].needs)
         return list(found)
 
     def parts(self) -> Iterator[tuple[Group, Part]]:

@@ -29,6 +29,17 @@ def _ejects_most(group: Group) -> bool:
     return _several(group) and group.outlier and count > len("ab") and ceil(group.keep * count) <= 1
 
 
+def _gateway_drain(plan: Plan) -> Iterator[Spot]:
+    slow = max(
+        (group for group in plan.groups.values() if group.http), key=lambda group: group.attempt, default=None
+    )
+    if slow is not None and plan.drain < slow.attempt:
+        had, needed = format_duration(plan.drain), format_duration(slow.attempt)
+        yield Spot(
+            ("gateway", "drain"), f"requests have {had} to end, and to {slow.name} they may take {needed}"
+        )
+
+
 def _accepted(plan: Plan) -> Iterator[Spot]:
     for place, what in enumerate(plan.accepted):
         if what:
@@ -130,6 +141,15 @@ RULES = (
                 f"requests have {format_duration(group.drain)} to end, and may take {format_duration(group.attempt)}"
             ),
         ),
+    ),
+    Rule(
+        id="gateway-drain-short",
+        severity=WARNING,
+        title="requests are cut when the gateway stops",
+        why="`mainstay down` then fails those that are still within their time.",
+        example="gateway:\n  drain: 1s",
+        fix="`gateway.drain` as long as the longest `timeouts.attempt`",
+        find=_gateway_drain,
     ),
     Rule(
         id="restart-off",

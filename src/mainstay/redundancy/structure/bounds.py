@@ -10,33 +10,30 @@ _PULSE = 1023
 
 
 class Bounds:
-    """So many nodes, and as long as whoever asks is willing to wait."""
+    """So many steps, and as long as whoever asks is willing to wait. A step makes one node, or one result that is kept."""
 
-    def __init__(self, nodes: int = 2_000_000, may_go_on: Callable[[], bool] | None = None) -> None:
+    def __init__(self, steps: int = 4_000_000, may_go_on: Callable[[], bool] | None = None) -> None:
         """Set them.
 
         Args:
-            nodes: How many nodes all diagrams may have together, and how many results are remembered. Two million
-                take about a gigabyte.
+            steps: How many there may be. Each takes up to 200 bytes: four million are less than a gigabyte.
             may_go_on: Asked once for every 1024 steps, since nothing here knows the time.
         """
-        self.nodes = nodes
+        self.steps = steps
         self._may_go_on = may_go_on
-        self._steps = 0
+        self._done = 0
 
     def step(self) -> None:
-        """Count one node, or one result.
+        """Count one.
 
         Raises:
             TooLarge: there are too many, or it takes too long.
         """
-        self._steps += 1
-        if self._steps & _PULSE:
-            return
-        if self._steps > 4 * self.nodes:
-            raise TooLarge(f"its diagram has more than {self.nodes:,} nodes")
-        if self._may_go_on is not None and not self._may_go_on():
-            raise TooLarge(f"it takes longer than allowed: {self._steps:,} steps were not enough")
+        self._done += 1
+        if self._done > self.steps:
+            raise TooLarge(f"the structure is too large: more than {self.steps:,} steps")
+        if not self._done & _PULSE and self._may_go_on is not None and not self._may_go_on():
+            raise TooLarge(f"the structure takes too long: {self._done:,} steps were not enough")
 
 
 @contextmanager

@@ -65,6 +65,9 @@ def with_cause(
     """
     if not 1 < len(members) <= MOST:
         raise SpecError(f"a group of common causes has 2 to {MOST} parts, not {len(members)}")
+    for member in members:
+        if member in tree.gates or members.count(member) > 1:
+            raise SpecError(f"{member}: must be a basic event that is in one group of common causes, once")
     gates, found = dict(tree.gates), dict(chances)
     causes: dict[str, list[str]] = {member: [] for member in members}
     for size, chance in enumerate(sizes, 1):

@@ -100,8 +100,8 @@ class Diagram:
     def _atleast(self, least: int, inputs: list[int]) -> int:
         # reached[n]: at least n of those seen so far. No list of all combinations is ever made.
         reached = [TRUE] + [FALSE] * least
-        for each in inputs:
-            for count in range(least, 0, -1):
+        for seen, each in enumerate(inputs, 1):
+            for count in range(min(least, seen), 0, -1):
                 reached[count] = self._or(self._and(each, reached[count - 1]), reached[count])
         return reached[least]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.parsers.expat import ExpatError, ParserCreate
 
-from mainstay.base.errors import Problem, SystemFileError
+from mainstay.base.errors import OtherFileError, Problem
 
 DEEPEST = 200
 """Levels that elements may be nested."""
@@ -43,7 +43,7 @@ def read_markup(content: bytes, file: str) -> Element:
     """Give the outermost element of a text.
 
     Raises:
-        SystemFileError: it is no XML, has a document type, or is out of bounds.
+        OtherFileError: it is no XML, has a document type, or is out of bounds.
     """
     parser = ParserCreate()
     open_now = [Element("", {}, 0, 0)]
@@ -78,9 +78,9 @@ def read_markup(content: bytes, file: str) -> Element:
         parser.Parse(content, True)
     except ExpatError as error:
         problem = Problem(error.lineno, error.offset + 1, "", f"is no XML: {str(error).split(':')[0]}")
-        raise SystemFileError(file, [problem]) from error
+        raise OtherFileError(file, [problem]) from error
     except (ValueError, LookupError) as error:
-        raise SystemFileError(file, [Problem(0, 0, "", f"is no XML: {error}")]) from error
+        raise OtherFileError(file, [Problem(0, 0, "", f"is no XML: {error}")]) from error
     except Wrong as wrong:
-        raise SystemFileError(file, [wrong.problem]) from None
+        raise OtherFileError(file, [wrong.problem]) from None
     return open_now[0].children[0]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import NamedTuple
 
-from mainstay.base.errors import SpecError, SystemFileError
+from mainstay.base.errors import OtherFileError, SpecError
 from mainstay.redundancy.structure.cause import alpha, beta, mgl, with_cause
 from mainstay.redundancy.structure.formula import AND, ATLEAST, NOT, OR, XOR, Gate, Tree
 from mainstay.redundancy.structure.markup import Element, Wrong, read_markup
@@ -38,14 +38,14 @@ def read_fault_tree(content: bytes, file: str) -> FaultTree:
         file: Its name, for errors.
 
     Raises:
-        SystemFileError: it is not such a file, or has what is not understood.
+        OtherFileError: it is not such a file, or has what is not understood.
     """
     root = read_markup(content, file)
     reader = _Reader()
     try:
         return reader.read(root)
     except Wrong as wrong:
-        raise SystemFileError(file, [wrong.problem]) from None
+        raise OtherFileError(file, [wrong.problem]) from None
 
 
 class _Reader:
