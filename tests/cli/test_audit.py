@@ -224,5 +224,62 @@ def test_a_fault_tree_has_no_baseline(audit, tmp_path):
     assert "--entry: is for system files" in str(audit("--entry", "a", file="dark.xml").exception)
 
 
+def test_a_fault_tree_in_which_failures_mend_has_no_cut_sets(audit, tmp_path):
+    (tmp_path / "dark.xml").write_text(TREE.replace("<or>", "<nor>").replace("</or>", "</nor>"))
+
+    shown = audit("--order", "3", file="dark.xml").stdout
+
+    assert "it has no minimal cut sets" in shown
+
+
+def test_a_fault_tree_that_is_too_large_is_not_read(audit, tmp_path, monkeypatch):
+    monkeypatch.setattr("mainstay.cli.audited.LARGEST", 10)
+    (tmp_path / "dark.xml").write_text(TREE)
+
+    assert "is larger than 10 bytes" in str(audit(file="dark.xml").exception)
+
+
+def test_a_structure_that_takes_too_long_is_given_up(audit, tmp_path):
+    inputs = "".join(f'<basic-event name="e{n}"/>' for n in range(600))
+    (tmp_path / "wide.xml").write_text(
+        f"<opsa-mef><define-gate name='top'><atleast min='300'>{inputs}</atleast></define-gate></opsa-mef>"
+    )
+
+    done = audit("--within", "1ms", file="wide.xml")
+
+    assert "the structure takes too long" in str(done.exception)
+
+
+def test_two_forms_in_one_file_are_refused(audit, tmp_path):
+    done = audit("--sarif", tmp_path / "a", "--markdown", tmp_path / "a")
+
+    assert "is the file of --sarif already" in str(done.exception)
+
+
+def test_of_many_pairs_people_see_ten_and_programs_all(audit, tmp_path):
+    services = "".join(
+        f"  s{n}: {{ command: 'true', listen: 'http://127.0.0.1:{6000 + n}' }}\n" for n in range(12)
+    )
+    (tmp_path / "many.yaml").write_text(f"services:\n{services}")
+
+    shown = audit(file="many.yaml")
+    told = json.loads(audit("--json", file="many.yaml").stdout)
+
+    assert shown.exit_code == 0
+    assert "and 2 more (--json has all)" in shown.stdout
+    assert len(told["cut_sets"]) == 12
+    assert "no rule found anything" in shown.stdout
+
+
+def test_a_zone_that_stops_users_is_named(audit, tmp_path):
+    (tmp_path / "zones.yaml").write_text(
+        "zones: [a, b]\nservices:\n"
+        "  web: { command: 'true', listen: 'http://127.0.0.1:6000', needs: [db] }\n"
+        "  db: { command: 'true', instances: 1 }\n"
+    )
+
+    assert "no: a" in audit(file="zones.yaml").stdout
+
+
 def test_a_fault_tree_that_is_not_there_is_told(audit):
     assert "is no file; allowed is a fault tree in XML" in str(audit(file="no.xml").exception)

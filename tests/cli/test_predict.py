@@ -50,7 +50,18 @@ def test_it_is_said_in_sentences_what_would_be_worth_what(folder: Path) -> None:
     assert "something fails that the prediction does not know of" in said[1]
     assert said[2].startswith("What costs most is web: ")
     assert any(one.startswith("web, one more: costs ") for one in said)
-    assert said[-1].startswith("Best are 2 instances: from 3 on, ")
+    assert said[-1].startswith("More than 2 instances lower availability: ")
+
+
+def test_a_change_whose_sign_is_not_known_is_told_as_that(folder: Path) -> None:
+    (row,) = json.loads(predict(folder, "--json").output)["services"]
+    change = {"component": "web", "change": "one more", "saves": 5.0, "saves_low": -60.0, "saves_high": 90.0}
+
+    said = lines({**row, "changes": [change]})
+
+    assert (
+        "web, one more: may save 1 min 30 s or cost 1 min a year; what is known does not tell which." in said
+    )
 
 
 def test_it_can_be_printed(folder: Path) -> None:

@@ -174,3 +174,19 @@ def test_what_was_called_off_is_not_survived() -> None:
         "2 of 200 failed (2 reset), nobody served for 0.02 s; called off: the probe `x` ended with 1",
         False,
     )
+
+
+def test_of_which_the_journal_could_not_be_read_is_not_survived_and_what_users_saw_stands() -> None:
+    untold = replace(WELL, untold="GET /orders.txt was answered with 503")
+    failing = replace(untold, during=window(failed=2), failures={"reset": 2}, gap=Stretch(1.0, 1.02, 2, 2))
+    why = "what became of the writes is not known: GET /orders.txt was answered with 503"
+
+    assert judge(untold, STRICT) == (INVALID, why, False)
+    assert judge(replace(untold, during=window(p99=0.9)), STRICT).verdict == INVALID
+    assert judge(failing, Expectation(failed=0.5)) == (
+        OUTAGE,
+        f"2 of 200 failed (2 reset), nobody served for 0.02 s; {why}",
+        False,
+    )
+    assert judge(replace(failing, recovered=nan), STRICT).verdict == NOT_RECOVERED
+    assert judge(replace(failing, aborted="called off"), STRICT).because.endswith(f"; called off; {why}")

@@ -10,7 +10,7 @@ from mainstay.reliability.interval import Interval
 from mainstay.reliability.model import parameter
 from mainstay.reliability.model.chain import Group, available
 from mainstay.reliability.model.parameter import ASSUMED, DECLARED, MEASURED, UNPROVED, assumed, declared
-from mainstay.reliability.model.prediction import Component, by_units, changes, matter, predict
+from mainstay.reliability.model.prediction import Component, by_units, changes, matter, predict, worse_from
 
 HOUR, DAY = 3600.0, 86400.0
 WEB = Component(
@@ -106,6 +106,25 @@ def test_one_more_takes_away_where_it_is_one_more_that_may_fail_over() -> None:
     assert found["db", "one more"] > 0
     assert found["web", "one more"] < 0
     assert found["web", "every failure survived"] > found["web", "failover in half the time"] > 0
+
+
+def test_of_few_drills_it_is_not_said_that_more_is_worse() -> None:
+    shown = replace(WEB, coverage=parameter.coverage(5, 5), failover=declared(0))
+
+    found = worse_from([shown], "web", 3, seed=1)
+
+    assert found is None
+    assert worse_from([replace(shown, coverage=declared(0.9))], "web", 3, seed=1) == 3
+    assert worse_from([replace(shown, coverage=parameter.unproved())], "web", 3, seed=1) is None
+
+
+def test_the_gain_of_a_change_has_an_interval_that_compares_like_with_like() -> None:
+    unsure = replace(WEB, mtbf=parameter.mtbf(1e8, 5))
+
+    found = next(one for one in changes([unsure, DB], seed=1) if one.what == "failover in half the time")
+
+    low, high = found.interval
+    assert 0 < low < found.gain < high
 
 
 def test_nothing_is_said_of_changes_that_rest_on_unproved_coverage() -> None:

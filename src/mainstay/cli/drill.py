@@ -5,14 +5,13 @@ import contextlib
 import os
 import select
 import signal
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from mainstay.base.errors import MainstayError, NotRunning, SpecError
-from mainstay.cli import drilled, matrix, option, show, toolkit, toxiproxy
+from mainstay.cli import consent, drilled, matrix, option, show, toolkit, toxiproxy
 from mainstay.cli.board import Board
 from mainstay.cli.forms import COULD_NOT, Forms, Html, Junit, Markdown, could_not, hand_out
 from mainstay.cli.haltable import haltable
@@ -112,6 +111,7 @@ def run(  # noqa: PLR0913, PLR0917 - its options
             show_default=False,
         ),
     ] = None,
+    writes: option.Writes = False,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Break the running system without asking.")
     ] = False,
@@ -129,17 +129,20 @@ def run(  # noqa: PLR0913, PLR0917 - its options
         forms.check()
         system = load(file)
         on_live = system.drills.on == "live" if live is None else live
+        directory = option.run_dir(system.file, run_dir)
+        if on_live:
+            consent.running(system, directory)
         wish = Wish(
             length=_length(quick=quick, full=full),
             rate=rps,
             seed=seed,
             live=on_live,
+            writes=writes,
             abort=read(abort_on, max(1, round(system.drills.abort.after))) if abort_on else None,
         )
         wanted = drilled.wanted(system, fault, target, cell, quick=quick, both=pairs)
-        directory = option.run_dir(system.file, run_dir)
         if on_live and not yes:
-            _ask_first(system, wanted)
+            _ask_first(system, wanted, wish)
         with Board(quiet=json) as board:
             campaign = Campaign(system, directory, wish, ask=ask, tell=board.tell)
             report = asyncio.run(haltable(campaign.run(wanted)))
@@ -239,21 +242,19 @@ def _end(pid: int) -> None:
         os.close(watched)
 
 
-def _ask_first(system: System, wanted: Sequence[Cell]) -> None:
-    """Name what will be broken, and ask whether it may be.
+def _ask_first(system: System, wanted: Sequence[Cell], wish: Wish) -> None:
+    """Name what will be broken and what will be sent, and ask whether it may be.
 
     Raises:
         SpecError: nobody is there to be asked.
     """
     broken = sorted({name for cell in wanted for name in cell.touches})
+    sent = consent.load(system, wish.rate, writes=wish.writes)
     what = (
         f"{len(wanted)} drill{'s' if len(wanted) != 1 else ''} of '{system.name}', which runs, will break"
-        f" {', '.join(broken) or 'Mainstay itself'}, one after another, while users are served"
+        f" {', '.join(broken) or 'Mainstay itself'}, one after another, while users are served; {sent}"
     )
-    if not sys.stdin.isatty():
-        raise SpecError(f"{what}: tell --yes to have that done, or --isolated")
-    show.news(what)
-    typer.confirm("Go on?", abort=True, err=True)
+    consent.ask(what, "--isolated")
 
 
 def _length(*, quick: bool, full: bool) -> str:

@@ -47,6 +47,13 @@ Cells = Annotated[
         show_default=False,
     ),
 ]
+Writes = Annotated[
+    bool,
+    typer.Option(
+        "--writes",
+        help="Send writes of `drills.load` to the running system as well; a private copy always gets them.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 

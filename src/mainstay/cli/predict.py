@@ -120,8 +120,9 @@ def _print(found: dict[str, Any]) -> None:
         show.table(_NUMBERS, list(_numbers(row)))
         show.out.print()
     if found["left_out"]:
+        what = " and ".join("a zone" if name == "zone" else "the host" for name in found["left_out"])
         show.news(
-            f"left out, as nothing is known of how often they fail: the loss of a {' or of the '.join(found['left_out'])};"
+            f"left out, as nothing is known of how often that happens: the loss of {what};"
             " tell it, as in `--set host.mtbf=300d --set host.mttr=1h`"
         )
 
@@ -164,19 +165,30 @@ def _blame(costs: list[dict[str, Any]]) -> str:
 
 
 def _worth(one: dict[str, Any]) -> str:
-    what, saves = f"{one['component']}, {one['change']}", one["saves"]
-    if abs(saves) < _WORTH:
+    what, low, high = f"{one['component']}, {one['change']}", one["saves_low"], one["saves_high"]
+    if max(-low, high) < _WORTH:
         return f"{what}: changes nothing to speak of."
-    return f"{what}: {'saves' if saves > 0 else 'costs'} {span(abs(saves))} a year."
+    if low < -_WORTH and high > _WORTH:
+        return (
+            f"{what}: may save {span(high)} or cost {span(-low)} a year; what is known does not tell which."
+        )
+    return f"{what}: {'saves' if one['saves'] > 0 else 'costs'} {_amount(one)} a year."
+
+
+def _amount(one: dict[str, Any]) -> str:
+    least, most = sorted((abs(one["saves_low"]), abs(one["saves_high"])))
+    middle, ends = span(abs(one["saves"])), (span(least), span(most))
+    return middle if ends == (middle, middle) else f"{middle} ({ends[0]} to {ends[1]})"
 
 
 def _best(replicas: dict[str, Any]) -> list[str]:
-    best, worse = replicas["best"], replicas["worse_from"]
+    worse = replicas["worse_from"]
     if worse is None:
         return []
-    what = "is 1 instance" if best == 1 else f"are {best} instances"
-    more = "each one more is one more that may fail, and lowers availability"
-    return [f"Best {what}: from {worse} on, {more}."]
+    what = "1 instance" if worse == 2 else f"{worse - 1} instances"  # noqa: PLR2004 - the plural
+    return [
+        f"More than {what} lower availability: each one more is one more whose failure may not be survived."
+    ]
 
 
 def _numbers(row: dict[str, Any]) -> Iterator[dict[str, Any]]:

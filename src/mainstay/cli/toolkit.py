@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError, SpecError
-from mainstay.cli import matrix, option, show
+from mainstay.cli import consent, matrix, option, show
 from mainstay.cli.forms import COULD_NOT, could_not
 from mainstay.cli.haltable import haltable
 from mainstay.cli.talk import ask
@@ -29,6 +29,7 @@ from mainstay.drill.toolkit.experiment import HYPOTHESIS, ROLLBACKS, Experiment,
 from mainstay.drill.toolkit.export import experiment, file_name
 from mainstay.drill.toolkit.run import COMPLETED, INTERRUPTED, Run, Terms, failures
 from mainstay.drill.toolkit.watch import variables, watched
+from mainstay.supervisor.rundir import RunDir
 from mainstay.system.file import find
 from mainstay.system.load import load
 
@@ -41,6 +42,7 @@ class _Wish:
     run_dir: Path | None
     isolated: bool
     load: bool
+    writes: bool
     rate: float | None
     seed: int
 
@@ -78,13 +80,19 @@ def chaos(  # noqa: PLR0913, PLR0917 - its options
         typer.Option(help="Our users a second, at each entry point.", min=1, max=100_000, show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="Replays one schedule of users.")] = 1,
+    writes: option.Writes = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Send our users to the running system without asking.")
+    ] = False,
     json: option.Json = False,
 ) -> None:
     """Run an experiment of Chaos Toolkit, count what users see meanwhile, and write its journal.
 
     Ends with 0 if the hypothesis held, with 1 if it did not, and with 2 if it could not be run, or was interrupted.
     """
-    wish = _Wish(file=file, run_dir=run_dir, isolated=isolated, load=not no_load, rate=rps, seed=seed)
+    wish = _Wish(
+        file=file, run_dir=run_dir, isolated=isolated, load=not no_load, writes=writes, rate=rps, seed=seed
+    )
     try:
         told = read(experiment_file)
         terms = Terms(
@@ -100,8 +108,13 @@ def chaos(  # noqa: PLR0913, PLR0917 - its options
         )
         for what in told.ignored():
             show.warning(f"not played: {what}")
+        if not yes:
+            _ask_first(wish)
         made = asyncio.run(haltable(_run(told, terms, wish)))
         _keep(journal, made)
+    except typer.Abort:
+        show.news("nothing was done")
+        raise typer.Exit(COULD_NOT) from None
     except asyncio.CancelledError:
         show.news("it was interrupted before it began")
         raise typer.Exit(COULD_NOT) from None
@@ -165,7 +178,8 @@ async def _run(written: Experiment, terms: Terms, wish: _Wish) -> dict[str, Any]
             if where is None or not wish.load:
                 return await run.journal()
             rate = wish.rate if wish.rate is not None else float(where.system.drills.load.rate)
-            async with watched(where, rate, wish.seed, Path(folder)) as seen:
+            writes = wish.writes or not where.live
+            async with watched(where, rate, wish.seed, Path(folder), writes=writes) as seen:
                 journal = await run.journal()
             return journal | {"extensions": [seen]}
 
@@ -179,15 +193,33 @@ async def _stage(wish: _Wish, folder: Path) -> AsyncIterator[Stage | None]:
         async with stage.private(system, folder / "copy", ask, _copied, env) as where:
             yield where
         return
-    if wish.file is None and find(Path()) is None:
-        yield None
-        return
-    run = option.run_dir(wish.file, wish.run_dir)
-    if run.holder() is None:
+    run = _running(wish)
+    if run is None:
         yield None
         return
     async with stage.live(load(wish.file), run, ask) as where:
         yield where
+
+
+def _running(wish: _Wish) -> RunDir | None:
+    """Give the run directory of the system that runs, if one does."""
+    if wish.file is None and find(Path()) is None:
+        return None
+    run = option.run_dir(wish.file, wish.run_dir)
+    return run if run.holder() is not None else None
+
+
+def _ask_first(wish: _Wish) -> None:
+    """Ask whether our users may come to the system that runs, if they would.
+
+    Raises:
+        SpecError: nobody is there to be asked.
+    """
+    if wish.isolated or not wish.load or _running(wish) is None:
+        return
+    system = load(wish.file)
+    sent = consent.load(system, wish.rate, writes=wish.writes)
+    consent.ask(f"the experiment is of '{system.name}', which runs; {sent}", "--no-load, or --isolated")
 
 
 def _pairs(told: list[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from mainstay.reliability.model.prediction import (
     changes,
     matter,
     predict,
+    worse_from,
 )
 from mainstay.reliability.model.replicas import MOST, Choice
 from mainstay.system.schema import System
@@ -114,17 +115,24 @@ def _parameter(one: Parameter) -> dict[str, Any]:
 
 
 def _change(one: Change) -> dict[str, Any]:
-    return {"component": one.component, "change": one.what, "saves": _plain(one.gain * YEAR)}
+    low, high = one.interval
+    return {
+        "component": one.component,
+        "change": one.what,
+        "saves": _plain(one.gain * YEAR),
+        "saves_low": _plain(low * YEAR),
+        "saves_high": _plain(high * YEAR),
+    }
 
 
 def _replicas(name: str, parts: Sequence[Component], seed: int) -> dict[str, Any]:
     (own,) = [one for one in parts if one.name == name]
-    rows = by_units(parts, name, max(MOST, own.units + 1), seed)
+    most = max(MOST, own.units + 1)
+    rows = by_units(parts, name, most, seed)
     known = [found.available for _, found in rows if found.available is not None]
-    choice = Choice(own.needed, known) if len(known) == len(rows) else None
     return {
-        "best": None if choice is None else choice.best,
-        "worse_from": None if choice is None else choice.worse,
+        "best": Choice(own.needed, known).best if len(known) == len(rows) else None,
+        "worse_from": worse_from(parts, name, most, seed),
         "curve": [{"instances": count, **_prediction(found)} for count, found in rows],
     }
 

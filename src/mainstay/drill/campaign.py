@@ -52,6 +52,8 @@ class Wish:
     rate: float | None = None
     """Requests a second at each entry point; None: what the system file says."""
     seed: int = 1
+    writes: bool = False
+    """Whether the live system gets the writes of `drills.load` as well; a private copy always does."""
     abort: Abort | None = None
     """When it is called off; None: on the live system, as the system file says, and a private copy never."""
 
@@ -83,6 +85,7 @@ class Campaign:
             run=self.history.name(at),
             at=at,
             live=wish.live,
+            writes=wish.writes,
             seed=wish.seed,
             length=wish.length,
             rate=float(wish.rate if wish.rate is not None else system.drills.load.rate),
@@ -203,7 +206,13 @@ class Campaign:
 
     def _conductor(self, where: Stage, folder: Path) -> Conductor:
         drills = self._system.drills
-        users, left = visits(drills.load, where.entries(), self.terms.rate, self._system.folder)
+        users, left = visits(
+            drills.load,
+            where.entries(),
+            self.terms.rate,
+            self._system.folder,
+            writes=self._wish.writes or not self._wish.live,
+        )
         if left:
             self._tell({"event": "left_out", "requests": [each._asdict() for each in left]})
         return Conductor(
@@ -248,13 +257,14 @@ class Campaign:
 
     async def _seen(self, conductor: Conductor, cell: Cell, course: Course) -> Seen:
         journal = self._system.drills.load.journal
-        if journal is None:
+        if journal is None or not any(visit.writes() for visit in conductor.visits):
             return seen(cell, course, None)
         every = [record for records in course.records.values() for record in records]
         try:
             became = await compared(journal, self._system.folder, conductor.visits, every)
         except EnvironmentProblem as problem:
-            return replace(seen(cell, course, None), trouble=str(problem))
+            # What users saw of it was seen all the same.
+            return replace(seen(cell, course, None), untold=str(problem))
         return seen(cell, course, became)
 
 

@@ -77,6 +77,8 @@ class Terms:
     """`quick`, `standard` or `full`."""
     rate: float
     fingerprint: str
+    writes: bool = False
+    """Whether the live system got writes."""
 
 
 def fingerprint(system: System) -> str:
@@ -159,6 +161,7 @@ def reproduce(cell: Cell, terms: Terms) -> str:
     if terms.length != "standard":
         words.append(f"--{terms.length}")
     words += [f"--rps {terms.rate:g}", f"--seed {terms.seed}", *(["--live"] if terms.live else [])]
+    words += ["--writes"] if terms.live and terms.writes else []
     return " ".join(words)
 
 

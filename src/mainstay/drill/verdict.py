@@ -104,6 +104,8 @@ class Seen:
     """Requests that the generator could not send."""
     orders: Orders | None = None
     """What became of writes; None when nobody can tell."""
+    untold: str = ""
+    """Why nobody can, where somebody should: the journal of the writes could not be read. Otherwise empty."""
     retries: int = 0
     hedges: int = 0
     human: bool = False
@@ -134,14 +136,17 @@ def judge(seen: Seen, expected: Expectation) -> Judgement:
     """Give the verdict on a cell.
 
     What proves nothing comes first, then what is worst for users: data before answers, and answers before time. One that
-    was called off has shown what it has shown until then, but not that the rest would have been survived.
+    was called off has shown what it has shown until then, but not that the rest would have been survived; and so has one
+    of which nobody knows what became of the writes.
     """
     given = _judge(seen, expected)
-    if not seen.aborted:
-        return given
-    if given.verdict in (SURVIVED, DEGRADED):
-        return Judgement(INVALID, seen.aborted, met=False)
-    return given._replace(because=f"{given.because}; {seen.aborted}", met=False)
+    untold = f"what became of the writes is not known: {seen.untold}" if seen.untold else ""
+    for why in filter(None, (seen.aborted, untold)):
+        if given.verdict in (SURVIVED, DEGRADED):
+            given = Judgement(INVALID, why, met=False)
+        else:
+            given = given._replace(because=f"{given.because}; {why}", met=False)
+    return given
 
 
 def _judge(seen: Seen, expected: Expectation) -> Judgement:

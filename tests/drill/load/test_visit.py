@@ -5,7 +5,7 @@ import pytest
 from mainstay.base.errors import SpecError
 from mainstay.drill.load.command import main
 from mainstay.drill.load.mix import read_mix
-from mainstay.drill.load.visit import visits
+from mainstay.drill.load.visit import UNWANTED, visits
 from mainstay.drill.stage.entry import entries
 from mainstay.system.drills import DrillLoad
 from mainstay.system.schema import System
@@ -96,6 +96,40 @@ def test_a_recording_with_nothing_to_send_is_refused(asked, tmp_path):
 
     with pytest.raises(SpecError, match="nothing is left to be asked"):
         asked(**{"from": "access.log"})
+
+
+SHOPPING = {
+    "requests": [
+        {"request": "GET /", "weight": 6},
+        {"request": "POST /orders/{id}", "to": "own", "weight": 3, "writes": True},
+        {"request": "PUT /a", "to": "own", "writes": True},
+    ]
+}
+
+
+def test_how_many_of_each_write_come_in_a_second_is_known(tmp_path):
+    made, _ = visits(DrillLoad.model_validate(SHOPPING), entries(SYSTEM), 50, tmp_path)
+
+    assert {visit.name: visit.writes() for visit in made} == {
+        "public": {},
+        "public api.example": {},
+        "own": {"POST /orders/{id}": 15.0, "PUT /a": 5.0},
+    }
+
+
+def test_writes_are_left_out_where_they_are_not_wanted(tmp_path):
+    load = DrillLoad.model_validate(SHOPPING)
+
+    made, left = visits(load, entries(SYSTEM), 50, tmp_path, writes=False)
+
+    assert [[errand.route for errand in visit.mix] for visit in made] == [["GET /"]] * 3
+    assert [(each.what, each.why) for each in left] == [
+        ("POST /orders/{id}", UNWANTED),
+        ("PUT /a", UNWANTED),
+    ]
+    only = load.model_copy(update={"requests": load.requests[1:]})
+    with pytest.raises(SpecError, match="nothing is left to be asked at any entry point: writes are sent"):
+        visits(only, entries(SYSTEM), 50, tmp_path, writes=False)
 
 
 def test_the_generator_understands_what_it_is_told(tmp_path, capsys):

@@ -48,26 +48,51 @@ def test_gates_mean_what_the_format_says(formula, probability):
     assert Diagram(tree.tree).probability(tree.chances) == pytest.approx(probability)
 
 
-def test_a_group_of_common_causes_is_taken_into_the_tree():
+@pytest.mark.parametrize(
+    ("model", "factors", "probability", "sets"),
+    [
+        ("beta-factor", [0.2], 0.0430804, 10),
+        ("MGL", [0.2, 0.1], 0.0162948, 34),
+        ("alpha-factor", [0.7, 0.2, 0.1], 0.0529814, 34),
+    ],
+)
+def test_groups_of_common_causes_are_taken_into_the_tree(model, factors, probability, sets):
     trains = "".join(
         gate(f"t{n}", f"<or><basic-event name='p{n}'/><basic-event name='v{n}'/></or>") for n in (1, 2, 3)
     )
     top = gate("top", "<and>" + "".join(f"<gate name='t{n}'/>" for n in (1, 2, 3)) + "</and>")
-    groups = "".join(
-        f"""<define-CCF-group name="{part}" model="MGL">
-          <members>{"".join(f"<basic-event name='{part}{n}'/>" for n in (1, 2, 3))}</members>
-          <distribution><float value="0.1"/></distribution>
-          <factors><factor level="2"><float value="0.2"/></factor>
-          <factor level="3"><float value="0.1"/></factor></factors>
-        </define-CCF-group>"""
-        for part in "pv"
-    )
 
-    tree = read_fault_tree(text(top + trains + groups), "t.xml")
+    tree = read_fault_tree(text(top + trains + ccf("p", model, factors) + ccf("v", model, factors)), "t.xml")
 
     diagram = Diagram(tree.tree)
-    assert diagram.probability(tree.chances) == pytest.approx(0.0162948, abs=5e-8)
-    assert len(CutSets(diagram)) == 34
+    assert diagram.probability(tree.chances) == pytest.approx(probability, abs=5e-8)
+    assert len(CutSets(diagram)) == sets
+
+
+def ccf(part, model, factors):
+    members = "".join(f"<basic-event name='{part}{n}'/>" for n in (1, 2, 3))
+    told = "".join(f"<factor><float value='{factor}'/></factor>" for factor in factors)
+    return (
+        f"<define-CCF-group name='{part}' model='{model}'><members>{members}</members>"
+        f"<distribution><float value='0.1'/></distribution><factors>{told}</factors></define-CCF-group>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "factors", "said"),
+    [
+        ("beta-factor", [0.2, 0.1], "of beta-factor has one factor, not 2"),
+        ("phi-factor", [0.2], "has the model 'phi-factor'; allowed are beta-factor, MGL, alpha-factor"),
+        ("alpha-factor", [0.2], "must be 3 alpha factors"),
+    ],
+)
+def test_groups_that_cannot_be_are_told(model, factors, said):
+    top = gate("top", "<and>" + "".join(f"<basic-event name='p{n}'/>" for n in (1, 2, 3)) + "</and>")
+
+    with pytest.raises(OtherFileError) as refused:
+        read_fault_tree(text(top + ccf("p", model, factors)), "t.xml")
+
+    assert said in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +134,10 @@ def test_a_group_of_common_causes_is_taken_into_the_tree():
         (
             text("<define-basic-event name='a'><exponential/></define-basic-event>"),
             "exponential: is not understood",
+        ),
+        (
+            text("<define-basic-event name='a'><float value='x'/></define-basic-event>"),
+            "must be a number from 0 to 1, not x",
         ),
         (text(gate("x", A) + "<define-CCF-group name='g' model='phi-factor'/>"), "needs one members, not 0"),
     ],

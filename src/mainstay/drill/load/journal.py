@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import ssl
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,12 +16,24 @@ from mainstay.system.drills import Journal
 
 LARGEST = 256 * 2**20
 """Bytes of a journal that are read at most: some millions of writes."""
+PATIENCE = 10.0
+"""Seconds for a request to be answered as it should: what serves the journal may be what was broken just now."""
+_AGAIN = 0.2
 _LIMIT = 10.0
 _OK = 200
+_THEIRS = 500
+
+
+class _NotYet(EnvironmentProblem):
+    """It could not be read, and may be a moment later."""
 
 
 async def compared(
-    journal: Journal, folder: Path, visits: Sequence[Visit], records: Iterable[Record]
+    journal: Journal,
+    folder: Path,
+    visits: Sequence[Visit],
+    records: Iterable[Record],
+    patience: float = PATIENCE,
 ) -> Orders:
     """Give what became of the writes among the records of a drill.
 
@@ -29,15 +42,26 @@ async def compared(
         folder: What a file of it is relative to.
         visits: Where users come in; a request goes where the first one with writes does.
         records: Of all users.
+        patience: Seconds in which a request that is not answered, or with 5xx, is sent again.
 
     Raises:
         EnvironmentProblem: the journal cannot be read.
     """
     told = list(records)
     mine = {record.id for record in told if record.writes}
-    lines = await asyncio.to_thread(_read, journal, folder, visits)
+    lines = await _in_time(journal, folder, visits, time.monotonic() + patience)
     # There may be others' in it, also of former drills.
     return orders(told, (line for line in lines if line.partition(" ")[0] in mine))
+
+
+async def _in_time(journal: Journal, folder: Path, visits: Sequence[Visit], until: float) -> list[str]:
+    while True:
+        try:
+            return await asyncio.to_thread(_read, journal, folder, visits)
+        except _NotYet:
+            if time.monotonic() >= until:
+                raise
+        await asyncio.sleep(_AGAIN)
 
 
 def _read(journal: Journal, folder: Path, visits: Sequence[Visit]) -> list[str]:
@@ -77,11 +101,12 @@ def _of_request(visit: Visit, path: str) -> list[str]:
         answer = made.getresponse()
         said = answer.read(LARGEST + 1)
     except (OSError, http.client.HTTPException) as problem:
-        raise EnvironmentProblem(f"drills.load.journal: GET {path}: {problem}") from problem
+        raise _NotYet(f"drills.load.journal: GET {path}: {problem}") from problem
     finally:
         made.close()
     if answer.status != _OK:
-        raise EnvironmentProblem(f"drills.load.journal: GET {path} was answered with {answer.status}")
+        kind = _NotYet if answer.status >= _THEIRS else EnvironmentProblem
+        raise kind(f"drills.load.journal: GET {path} was answered with {answer.status}")
     return _bounded(said.decode("utf-8", errors="replace"), f"GET {path}")
 
 

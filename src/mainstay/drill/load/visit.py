@@ -12,6 +12,8 @@ from mainstay.drill.stage.entry import Entry
 from mainstay.system.drills import DrillLoad
 from mainstay.system.request import Ask
 
+UNWANTED = "writes are sent to the running system only with --writes"
+"""Why a write is not sent."""
 _NOBODY = "is for no entry point of this system"
 
 
@@ -55,9 +57,18 @@ class Visit:
             *("--fresh", f"{load.fresh * 100:g}%", "--deadline", f"{load.deadline * 1000:g}ms"),
         ]
 
+    def writes(self) -> dict[str, float]:
+        """Give how many of each write come in a second: `{"POST /orders": 20.0}`."""
+        whole = sum(errand.weight for errand in self.mix)
+        found: dict[str, float] = {}
+        for errand in self.mix:
+            if errand.writes and errand.weight:
+                found[errand.route] = found.get(errand.route, 0.0) + self.rate * errand.weight / whole
+        return found
+
 
 def visits(
-    load: DrillLoad, entries: Sequence[Entry], rate: float, folder: Path
+    load: DrillLoad, entries: Sequence[Entry], rate: float, folder: Path, *, writes: bool = True
 ) -> tuple[list[Visit], list[Left]]:
     """Give the users of every entry point, at so many a second each, and which recorded requests are not sent.
 
@@ -66,16 +77,20 @@ def visits(
         entries: Where users come in.
         rate: How many come each second, to each.
         folder: The system file's.
+        writes: Whether what changes something is sent at all.
 
     Raises:
         SpecError: the file of recorded requests cannot be used, or nothing is left to be asked anywhere.
         EnvironmentProblem: it cannot be read.
     """
     made: list[list[Errand]] = [[] for _ in entries]
+    left: list[Left] = []
     for ask in load.requests:
+        if ask.writes and not writes:
+            left.append(Left(_errand(ask).route, UNWANTED, 1))
+            continue
         for place in _of_ask(ask, entries):
             made[place].append(_errand(ask))
-    left: list[Left] = []
     if load.recorded is not None:
         found = recording(folder / load.recorded)
         left += found.left
@@ -93,7 +108,8 @@ def visits(
         if made[number]
     ]
     if not visited and entries:
-        raise SpecError("drills.load: nothing is left to be asked at any entry point")
+        only = f": {UNWANTED}" if any(one.why == UNWANTED for one in left) else ""
+        raise SpecError(f"drills.load: nothing is left to be asked at any entry point{only}")
     return visited, left
 
 

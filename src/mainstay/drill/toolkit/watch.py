@@ -32,7 +32,9 @@ def variables(stage: Stage) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def watched(stage: Stage, rate: float, seed: int, folder: Path) -> AsyncIterator[dict[str, Any]]:
+async def watched(
+    stage: Stage, rate: float, seed: int, folder: Path, *, writes: bool = True
+) -> AsyncIterator[dict[str, Any]]:
     """Have users come; what is given has what they saw when this is over.
 
     Args:
@@ -40,6 +42,7 @@ async def watched(stage: Stage, rate: float, seed: int, folder: Path) -> AsyncIt
         rate: How many come each second, at each entry point.
         seed: Replays one schedule.
         folder: For records.
+        writes: Whether they send writes as well.
 
     Raises:
         MainstayError: nobody can come.
@@ -49,7 +52,7 @@ async def watched(stage: Stage, rate: float, seed: int, folder: Path) -> AsyncIt
         "seed": seed, "users": {},
     }  # fmt: skip
     began = time.monotonic() + LEAD
-    visited, _ = visits(stage.system.drills.load, stage.entries(), rate, stage.system.folder)
+    visited, _ = visits(stage.system.drills.load, stage.entries(), rate, stage.system.folder, writes=writes)
     async with contextlib.AsyncExitStack() as stack:
         users = []
         for visit in visited:
