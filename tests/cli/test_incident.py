@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mainstay.cli.app import main
-from mainstay.ledger.store import opened
+from mainstay.ledger.store import SERVICE, Row, Subject, opened
+from mainstay.reliability.account import Account
 from mainstay.reliability.incident import OVER, Incident
 
 
@@ -73,3 +74,50 @@ def test_what_cannot_be_is_told(
 ) -> None:
     assert ran(*words) == code
     assert said in capsys.readouterr().err
+
+
+def reported(folder: Path, *words: str) -> int:
+    (folder / "mainstay.yaml").write_text(
+        "services:\n  web:\n    command: 'true'\n    listen: http://127.0.0.1:18081\n    objective: { availability: 99% }\n"
+    )
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "--over", "1h", *words])
+    return int(ended.value.code or 0)
+
+
+def test_the_report_lists_incidents_and_tells_how_the_objectives_stand(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = time.time()
+    store, _ = opened(folder / ".mainstay" / "ledger.db", now)
+    web = Subject(SERVICE, "web", "web")
+    with store, store.writing():
+        at = int(now) - int(now) % 10 - 60
+        store.count(
+            [
+                Row(
+                    web,
+                    10,
+                    at,
+                    Account({"requests": 10_000, "failures": 20, "status_5xx": 20, "status_2xx": 9980}),
+                )
+            ]
+        )
+        store.watch(now)
+
+    assert reported(folder, "--incidents", "--json") == 0
+
+    told = json.loads(capsys.readouterr().out)
+    (service,) = told["services"]
+    (objective,) = service["objectives"]
+    assert (objective["objective"], objective["events"], objective["bad_events"]) == (
+        "availability",
+        10_000,
+        20,
+    )
+    assert objective["budget_left"] == pytest.approx(0.8)
+    assert [one["blame"] for one in told["incidents"]] == ["web-1"]
+    assert reported(folder, "--incidents") == 0
+    said = capsys.readouterr().out
+    assert "80% of the error budget is left; 20 of 10,000 were not good." in said
+    assert "50 of 200" in said

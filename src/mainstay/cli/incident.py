@@ -37,10 +37,7 @@ def list_(
     elif not found:
         show.news(f"no incident in the last {over}")
     else:
-        show.table(_COLUMNS, [record(one) for one in found])
-        for one in found:
-            for at, text in one.notes:
-                show.out.print(f"{one.number}: {_clock(at)} {text}", soft_wrap=True, markup=False)
+        listed([record(one) for one in found])
 
 
 @app.command()
@@ -67,6 +64,19 @@ def note(
     if not known:
         raise MainstayError(f"there is no incident {number}; `mainstay incident list` tells which there are")
     show.news(f"noted about incident {number}")
+
+
+def listed(rows: list[dict[str, Any]]) -> None:
+    """Print incidents, and what people noted about them."""
+    if not rows:
+        show.news("no incident in this time")
+        return
+    show.table(_COLUMNS, rows)
+    for row in rows:
+        for one in row["notes"]:
+            show.out.print(
+                f"{row['incident']}: {_clock(one['at'])} {one['text']}", soft_wrap=True, markup=False
+            )
 
 
 def record(one: Filed) -> dict[str, Any]:

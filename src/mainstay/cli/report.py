@@ -9,10 +9,12 @@ from rich.text import Text
 
 from mainstay.base.errors import MainstayError, NotRunning, SpecError
 from mainstay.cli import forms, option, show
+from mainstay.cli.incident import listed, record
 from mainstay.ledger.figure import between, latency, percent, span
 from mainstay.ledger.markdown import markdown as as_markdown
 from mainstay.ledger.moment import moment, stamp
 from mainstay.ledger.page import page
+from mainstay.ledger.promise import Past, standings
 from mainstay.ledger.report import report as summed_up
 from mainstay.ledger.store import SERVICE, Store, reading
 from mainstay.reliability.summary import REPAIR
@@ -55,6 +57,9 @@ def report(  # noqa: PLR0913, PLR0917 - its options; typer passes them by name
             show_default=False,
         ),
     ] = None,
+    incidents: Annotated[
+        bool, typer.Option("--incidents", help="List the times in which users had trouble as well.")
+    ] = False,
     json: option.Json = False,
     markdown: forms.Markdown = None,
     html: forms.Html = None,
@@ -73,11 +78,45 @@ def report(  # noqa: PLR0913, PLR0917 - its options; typer passes them by name
             "system": _name(file, run),
             **summed_up(store, *period, _known(store, service or []), assumed),
         }
+        _add_objectives(told, store, file, period.until)
+        filed = [
+            record(one) for one in store.incidents(*period) if not service or one.incident.service in service
+        ]
+        if incidents:
+            told["incidents"] = filed
     wanted.write(told, {"markdown": lambda: as_markdown(told), "html": lambda: page(told)})
     if json:
         show.data(told)
-    else:
-        _print(told)
+        return
+    _print(told)
+    if incidents:
+        show.out.print()
+        listed(filed)
+
+
+def _add_objectives(told: dict[str, Any], store: Store, file: Path | None, now: float) -> None:
+    """Add how the objectives of each service stand, where the system file can be read and promises something."""
+    try:
+        services = load(file).services
+    except MainstayError:
+        return
+    for row in told["services"]:
+        name = row["service"]
+        objective = services[name].objective if name in services else None
+        if objective is None:
+            continue
+        row["objectives"] = [one.record() for one in standings(Past(store, name), objective, now)]
+        row["told"] = [*row["told"], *map(_promised, row["objectives"])]
+
+
+def _promised(row: dict[str, Any]) -> str:
+    if not row["events"]:
+        return f"It promises {row['promise']}: nothing was counted for that."
+    left = "all" if not row["bad_events"] else f"{row['budget_left']:.0%}"
+    return (
+        f"It promises {row['promise']}: {left} of the error budget is left; {row['bad_events']:,.0f} of"
+        f" {row['events']:,.0f} were not good."
+    )
 
 
 def _name(file: Path | None, run: RunDir) -> str:
