@@ -118,3 +118,14 @@ def test_show_writes_the_other_forms(drill, shop, keep, tmp_path):
 
 def test_a_form_that_cannot_be_written_ends_with_2(drill, shop, tmp_path):
     assert drill("show", "--html", str(tmp_path / "none" / "a.html")).exit_code == 2
+
+
+def test_a_pair_is_shown_by_its_name_and_counted_as_one(drill, shop, keep, tmp_path):
+    keep(matrices.played(shop, "kill@web+kill@api"))
+
+    shown = drill("show", "--cell", "kill@api+kill@web", "--markdown", str(tmp_path / "a.md"))
+
+    assert (shown.exit_code, shown.stdout.splitlines()[1].split()[:2]) == (0, ["kill+kill", "web+api"])
+    text = (tmp_path / "a.md").read_text()
+    assert "1 pair of faults was drilled, and it came out as expected." in text
+    assert "Nothing is missing." in text

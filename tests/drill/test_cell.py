@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from mainstay.base.errors import SpecError
-from mainstay.drill.cell import cells, chosen, dependents, named, pairs, zone_of
+from mainstay.drill.cell import cells, chosen, dependents, named, only_one, pairs, zone_of
 from mainstay.system.load import load
 from mainstay.system.schema import System
 from pki import Authority
@@ -135,6 +135,13 @@ def test_cells_are_chosen_by_name_also_two_at_once_in_the_order_of_the_plan(shop
 def test_a_name_of_no_cell_is_told(shop: System, name: str, told: str) -> None:
     with pytest.raises(SpecError, match=told):
         named(cells(shop), [name])
+
+
+def test_a_service_with_one_instance_is_told(shop: System) -> None:
+    jobs, web, zone, both = named(cells(shop), ["kill@jobs", "kill@web", "zone-kill@a", "kill@web+kill@jobs"])
+
+    assert only_one(shop, jobs) == only_one(shop, both) == "there is only one instance of jobs"
+    assert only_one(shop, web) == only_one(shop, zone) == ""
 
 
 def test_a_name_that_is_not_known_hits_an_address_that_has_one(tmp_path: Path) -> None:

@@ -190,3 +190,31 @@ def test_of_which_the_journal_could_not_be_read_is_not_survived_and_what_users_s
     )
     assert judge(replace(failing, recovered=nan), STRICT).verdict == NOT_RECOVERED
     assert judge(replace(failing, aborted="called off"), STRICT).because.endswith(f"; called off; {why}")
+
+
+def test_a_share_that_may_fail_is_written_as_a_percentage() -> None:
+    assert Expectation(0.6, 3.0).words() == "failed <= 60%, gap <= 3 s"
+    assert Expectation().words() == "none failed"
+
+
+def test_what_explains_an_outage_is_told_and_of_what_was_survived_there_is_nothing_to_explain() -> None:
+    alone = replace(WELL, remark="there is only one instance of web")
+    failed = replace(alone, during=window(failed=2), failures={"reset": 2}, gap=Stretch(1.0, 1.01, 1, 1))
+
+    assert judge(failed, STRICT).because.endswith("; there is only one instance of web")
+    assert judge(replace(alone, during=window(p99=0.9)), STRICT).because.endswith("only one instance of web")
+    assert judge(alone, STRICT).because == "none of 200 failed"
+
+
+@pytest.mark.parametrize("late", [{"lag": 0.08}, {"unsent": 3}])
+def test_a_generator_that_was_late_tells_how_often_and_what_to_do(late: dict[str, float]) -> None:
+    once = judge(replace(WELL, **late), STRICT).because
+    thrice = judge(replace(WELL, plays=3, **late), STRICT).because
+
+    assert once.endswith(": ask for fewer requests a second (--rps), or drill on a machine that is less busy")
+    assert ", each of the 3 times that it was played: ask for fewer" in thrice
+    assert "times" not in once
+
+
+def test_one_request_that_failed_afterwards_is_no_plural() -> None:
+    assert judge(replace(WELL, failing_after=1), STRICT).because == "1 request failed after all was back"

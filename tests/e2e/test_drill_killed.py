@@ -351,6 +351,7 @@ def test_a_drill_that_is_told_to_end_again_and_again_mends_all_before_it_does(dr
 
     assert drill.end() == 2
     assert "it was halted; all that was broken is mended" in drill.said
+    assert "verdict" not in drill.said, "nothing was finished"
     assert drill.left() == []
     assert not drill.work.exists()
 

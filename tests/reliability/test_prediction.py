@@ -9,6 +9,7 @@ from mainstay.base.errors import SpecError
 from mainstay.reliability.interval import Interval
 from mainstay.reliability.model import parameter
 from mainstay.reliability.model.chain import Group, available
+from mainstay.reliability.model.downtime import YEAR
 from mainstay.reliability.model.parameter import ASSUMED, DECLARED, MEASURED, UNPROVED, assumed, declared
 from mainstay.reliability.model.prediction import Component, by_units, changes, matter, predict, worse_from
 
@@ -127,10 +128,15 @@ def test_the_gain_of_a_change_has_an_interval_that_compares_like_with_like() -> 
     assert 0 < low < found.gain < high
 
 
-def test_nothing_is_said_of_changes_that_rest_on_unproved_coverage() -> None:
-    found = changes([replace(WEB, coverage=parameter.unproved())], seed=1)
+def test_what_one_more_is_worth_is_not_known_while_coverage_is_unproved() -> None:
+    alone = replace(WEB, units=1, coverage=parameter.unproved())
 
-    assert [one.what for one in found] == ["repairs in half the time"]
+    found = {one.what: one for one in changes([alone], seed=1)}
+
+    # From 87.5854 minutes a year down to 14.6239 or 0.5157.
+    low, high = (60 * share for share in (87.5854 - 14.6239, 87.5854 - 0.5157))
+    assert [one * YEAR for one in found["one more"].interval] == pytest.approx([low, high], abs=0.01)
+    assert set(found) == {"one more", "repairs in half the time"}
 
 
 def test_the_curve_over_replicas_is_that_of_the_chain() -> None:

@@ -26,8 +26,11 @@ def test_a_death_is_survived(drill):
 async def _nothing(): pass
 
 def test_what_nobody_planned_is_told(drill):
-    with pytest.raises(Exception, match="no fault 'kil'.*did you mean 'kill'"):
+    with pytest.raises(pytest.fail.Exception, match="no fault 'kil'.*did you mean 'kill'"):
         drill("kil", "web")
+
+def test_what_nobody_planned_fails_in_a_line(drill):
+    drill("kil", "web")
 """
 SYSTEM = f"""\
 gateway: {{ workers: 1 }}
@@ -65,8 +68,11 @@ def test_a_project_drills_its_system_from_its_own_tests(tmp_path):
         tmp_path, "--mainstay-file", "system.yaml", "--mainstay-rps", "60", "--mainstay-seed", "7"
     )
 
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "2 passed" in ran.stdout
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "1 failed, 2 passed" in ran.stdout
+    assert "\ndrill('kil', 'web'): no fault 'kil'" in ran.stdout
+    assert "drill.py" not in ran.stdout
+    assert "another exception" not in ran.stdout
     (kept,) = (tmp_path / ".mainstay-system" / "drills" / "reports").iterdir()
     jsonschema.validate(json.loads(kept.read_text()), json.loads(PUBLISHED.read_text()))
     told = show(tmp_path)

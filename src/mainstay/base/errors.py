@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 EXIT_CODES: dict[int, str] = {
     0: "done",
-    1: "it ran, and the answer is no: an instance would not start, a demonstration came out differently",
-    2: "the command line was wrong",
+    1: "it ran, and the answer is no: an instance would not start, a demonstration or a drill came out differently",
+    2: "the command line was wrong; of `drill run`, `show` and `chaos`: the drills could not be run, or were halted",
     3: "the system file is wrong",
     4: "nothing is running for this system, or it does not answer",
     5: "this system is already running",

@@ -6,7 +6,7 @@ import os
 import select
 import signal
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from mainstay.drill.abort import read
 from mainstay.drill.campaign import LENGTHS, Campaign, Wish
 from mainstay.drill.cell import Cell
 from mainstay.drill.fault.intent import undo_left
+from mainstay.drill.form.figure import counted, played
 from mainstay.drill.history import History
 from mainstay.reliability.span import DRILL
 from mainstay.supervisor.rundir import RunDir
@@ -122,7 +123,8 @@ def run(  # noqa: PLR0913, PLR0917 - its options
 ) -> None:
     """Run drills, and print the survival matrix.
 
-    Ends with 0 if every cell is as expected, with 1 if one is not, and with 2 if they could not be run, or were halted.
+    Ends with 0 if every cell is as expected, with 1 if one is not, and with 2 if they could not be run, or were halted (by
+    Ctrl-C as well), after which the matrix of those that were finished is printed.
     """
     forms = Forms(junit, markdown, html)
     try:
@@ -145,17 +147,25 @@ def run(  # noqa: PLR0913, PLR0917 - its options
             _ask_first(system, wanted, wish)
         with Board(quiet=json) as board:
             campaign = Campaign(system, directory, wish, ask=ask, tell=board.tell)
-            report = asyncio.run(haltable(campaign.run(wanted)))
+            report, halted = _report(campaign, wanted)
     except typer.Abort:
         show.news("nothing was broken")
         raise typer.Exit(COULD_NOT) from None
-    except asyncio.CancelledError:
-        show.news("it was halted; all that was broken is mended")
-        raise typer.Exit(COULD_NOT) from None
     except MainstayError as problem:
         raise could_not(problem) from None
-    hand_out(report, forms, json=json)
-    raise typer.Exit(0 if report["met"] else 1)
+    if halted:
+        show.news("it was halted; all that was broken is mended")
+    if not halted or any(map(played, report["cells"])):
+        hand_out(report, forms, json=json)
+    raise typer.Exit(COULD_NOT if halted else 0 if report["met"] else 1)
+
+
+def _report(campaign: Campaign, wanted: Sequence[Cell]) -> tuple[dict[str, Any], bool]:
+    """Play them; gives the report, and whether it was halted, so that it is of what was finished until then."""
+    try:
+        return asyncio.run(haltable(campaign.run(wanted))), False
+    except asyncio.CancelledError:
+        return campaign.report(), True
 
 
 app.command("show")(drilled.known)
@@ -251,8 +261,8 @@ def _ask_first(system: System, wanted: Sequence[Cell], wish: Wish) -> None:
     broken = sorted({name for cell in wanted for name in cell.touches})
     sent = consent.load(system, wish.rate, writes=wish.writes)
     what = (
-        f"{len(wanted)} drill{'s' if len(wanted) != 1 else ''} of '{system.name}', which runs, will break"
-        f" {', '.join(broken) or 'Mainstay itself'}, one after another, while users are served; {sent}"
+        f"{counted(len(wanted), 'drill')} of '{system.name}', which runs, will break {', '.join(broken) or 'Mainstay itself'},"
+        f"{' one after another,' if len(wanted) > 1 else ''} while users are served; {sent}"
     )
     consent.ask(what, "--isolated")
 

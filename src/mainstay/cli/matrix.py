@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -24,6 +24,11 @@ _STYLES = {
 }
 
 
+MANY = 200
+"""Drills of a plan above which only the first are listed: that is about an hour of them, and nobody reads so many lines."""
+_FIRST = 20
+
+
 def planned(cell: Cell) -> dict[str, Any]:
     """Give a cell of the plan as plain values."""
     return {
@@ -41,9 +46,17 @@ def plan(cells: Sequence[Cell], seconds: float, relocated: Sequence[str] = ()) -
         seconds: How long that takes.
         relocated: The keys whose values lead to a private copy in place of the system.
     """
-    rows = [planned(cell) for cell in cells]
-    show.table(_PLAN, rows)
-    show.news(f"{len(cells)} drills, about {show.span(seconds)} in all")
+    many = len(cells) > MANY
+    rows = [planned(cell) for cell in (cells[:_FIRST] if many else cells)]
+    # How a fault is made is a sentence each: for a terminal that has room for it, and for --json.
+    show.table(_PLAN if show.out.is_terminal else [one for one in _PLAN if one[0] != "how"], rows)
+    if many:
+        show.out.print(f"... and {len(cells) - _FIRST:,} more; of each class of faults:")
+        for name, count in Counter(_classes(cell) for cell in cells).most_common():
+            show.out.print(f"{count:>7,}  {name}")
+    show.news(f"{counted(len(cells), 'drill')}, about {show.span(seconds)} in all")
+    if many:
+        show.news("choose some by --fault, --target, --quick or --cell; --json lists all of them")
     if relocated:
         show.news(escape(led_back(relocated)))
 
@@ -51,6 +64,10 @@ def plan(cells: Sequence[Cell], seconds: float, relocated: Sequence[str] = ()) -
 def led_back(keys: Sequence[str]) -> str:
     """Say which values are others in a private copy."""
     return f"in the private copy, these lead to the copy itself: {', '.join(keys)}"
+
+
+def _classes(cell: Cell) -> str:
+    return " and ".join(sorted(part.kind.family for part in cell.parts))
 
 
 def matrix(report: dict[str, Any]) -> None:
@@ -68,10 +85,19 @@ def matrix(report: dict[str, Any]) -> None:
             f"{counted(count, 'cell')}: [dim]{verdict.replace('_', ' ')}[/] {escape(because)}", soft_wrap=True
         )
     for one in report["coverage"]:
-        show.out.print(
-            f"{one['class']}: {one['survived']} of {one['trials']} survived; coverage at least"
-            f" {one['at_least']:.3f} with {one['confidence']:.0%} confidence"
-        )
+        show.out.print(f"{one['class']}: {one['survived']:,} of {one['trials']:,} survived{_wanting(one)}")
+
+
+def _wanting(one: Mapping[str, Any]) -> str:
+    """Say what is missing for a coverage of 95 %."""
+    if one["survived"] < one["trials"]:
+        return ""
+    more = one["clean_runs_for_95"] - one["trials"]
+    return (
+        f"; {counted(more, 'more clean run')} would show 95 %"
+        if more > 0
+        else f", at least {100 * one['at_least']:.1f} % of all"
+    )
 
 
 def _explain(row: dict[str, Any]) -> None:

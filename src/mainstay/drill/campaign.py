@@ -14,7 +14,7 @@ from typing import Any
 from mainstay.base.errors import EnvironmentProblem, MainstayError, SpecError
 from mainstay.drill.abort import Abort, Rule
 from mainstay.drill.allowance import allowance
-from mainstay.drill.cell import Cell, cells
+from mainstay.drill.cell import Cell, cells, only_one
 from mainstay.drill.conductor import FULL, QUICK, STANDARD, Conductor, Course, Times
 from mainstay.drill.fault.intent import undo_left
 from mainstay.drill.fault.plug import kinds
@@ -243,9 +243,10 @@ class Campaign:
     async def _play(self, conductor: Conductor, cell: Cell, its: Scope) -> dict[str, Any]:
         self._begun += 1
         self._tell({"event": "cell", "cell": cell.name, "number": self._begun, "of": self._of})
-        for _ in range(_TRIES):
+        remark = only_one(self._system, cell)
+        for plays in range(1, _TRIES + 1):
             course = await conductor.play(cell, its)
-            found = await self._seen(conductor, cell, course)
+            found = replace(await self._seen(conductor, cell, course), plays=plays, remark=remark)
             # A machine that was busy with something else says nothing of the system: once more, where nobody is hurt.
             if self._wish.live or not late(found):
                 break

@@ -153,6 +153,15 @@ def instances(system: System) -> dict[str, list[str]]:
     return {name: _names(name, service) for name, service in system.services.items()}
 
 
+def only_one(system: System, cell: Cell) -> str:
+    """Say of which services that a cell breaks there is a single instance; empty when of none."""
+    there = instances(system)
+    alone = dict.fromkeys(
+        part.target.service for part in cell.parts if len(there.get(part.target.service, ())) == 1
+    )
+    return f"there is only one instance of {' and of '.join(alone)}" if alone else ""
+
+
 def zone_of(system: System) -> dict[str, str]:
     """Give the zone of every instance that is in one."""
     found: dict[str, str] = {}

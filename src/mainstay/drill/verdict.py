@@ -63,7 +63,7 @@ class Expectation(NamedTuple):
 
     def words(self) -> str:
         """Write it for a table."""
-        parts = [f"{self.failed:.3g} failed" if self.failed else "none failed"]
+        parts = [f"failed <= {100 * self.failed:.3g}%" if self.failed else "none failed"]
         if self.gap is not None:
             parts.append(f"gap <= {self.gap:g} s")
         if self.latency is not None:
@@ -110,6 +110,10 @@ class Seen:
     hedges: int = 0
     human: bool = False
     """Whether somebody had to do something for it to come back."""
+    plays: int = 1
+    """How many times it was played: again when the generator was late."""
+    remark: str = ""
+    """What explains that users noticed; empty when nothing is known that does."""
 
     @property
     def failed(self) -> int:
@@ -140,6 +144,8 @@ def judge(seen: Seen, expected: Expectation) -> Judgement:
     of which nobody knows what became of the writes.
     """
     given = _judge(seen, expected)
+    if seen.remark and given.verdict in (DEGRADED, OUTAGE):
+        given = given._replace(because=f"{given.because}; {seen.remark}")
     untold = f"what became of the writes is not known: {seen.untold}" if seen.untold else ""
     for why in filter(None, (seen.aborted, untold)):
         if given.verdict in (SURVIVED, DEGRADED):
@@ -161,7 +167,10 @@ def _judge(seen: Seen, expected: Expectation) -> Judgement:
     if not isfinite(seen.recovered):
         return Judgement(NOT_RECOVERED, "what was lost did not come back", met=False)
     if seen.failing_after:
-        return Judgement(NOT_RECOVERED, f"{seen.failing_after} requests failed after all was back", met=False)
+        count = seen.failing_after
+        return Judgement(
+            NOT_RECOVERED, f"{count} request{'' if count == 1 else 's'} failed after all was back", met=False
+        )
     return _of_users(seen, expected)
 
 
@@ -201,18 +210,21 @@ def _in_time(seen: Seen, expected: Expectation) -> bool:
 def _invalid(seen: Seen) -> str:
     """Tell why it proves nothing; empty when it proves something."""
     before = seen.before
+    lag = f"{seen.lag * 1000:.0f} ms late for one request in 100, above {LAG * 1000:.0f} ms"
     reasons = (
         (seen.trouble, seen.trouble),
         (not seen.confirmed, "nothing shows that the fault acted"),
-        (seen.unsent, f"the generator could not send {seen.unsent} of its requests"),
-        (
-            seen.lag > LAG,
-            f"the generator was {seen.lag * 1000:.0f} ms late for one request in 100, above {LAG * 1000:.0f} ms",
-        ),
+        (seen.unsent, f"the generator could not send {seen.unsent} of its requests{_too_busy(seen)}"),
+        (seen.lag > LAG, f"the generator was {lag}{_too_busy(seen)}"),
         (before.failed, f"{before.failed} of {before.sent} requests failed before the fault"),
         (not before.sent or not seen.sent, "no request was made"),
     )
     return next((words for holds, words in reasons if holds), "")
+
+
+def _too_busy(seen: Seen) -> str:
+    again = f", each of the {seen.plays} times that it was played" if seen.plays > 1 else ""
+    return f"{again}: ask for fewer requests a second (--rps), or drill on a machine that is less busy"
 
 
 def _writes(count: int) -> str:

@@ -7,7 +7,9 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mainstay.base.errors import SpecError
+import pytest
+
+from mainstay.base.errors import MainstayError, SpecError
 from mainstay.cli import option
 from mainstay.cli.talk import ask
 from mainstay.drill.campaign import Campaign, Play, Wish
@@ -73,9 +75,16 @@ class Drill:
             target: A service, a zone or `gateway`; None if there is only one for this fault.
 
         Raises:
-            MainstayError: there is no such drill, or it could not be played.
+            Failed: there is no such drill, or it could not be played; pytest shows that in a line.
         """
-        cell = self._cell(fault, target)
+        try:
+            return self._result(self._cell(fault, target))
+        except MainstayError as problem:
+            asked = ", ".join(repr(word) for word in (fault, target) if word is not None)
+            # Where in Mainstay that was found out is of no use to who wrote the test.
+            raise pytest.fail.Exception(f"drill({asked}): {problem}", pytrace=False) from None
+
+    def _result(self, cell: Cell) -> Result:
         playing = self._ask(self._play(cell))
         try:
             return Result(playing.result())

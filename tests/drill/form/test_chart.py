@@ -126,3 +126,14 @@ def test_latency_is_drawn_between_whole_decades(latency, labels):
 
 def test_without_a_step_nothing_is_drawn():
     assert chart(row([]), "api", "c") == ""
+
+
+def test_all_entry_points_of_a_cell_are_drawn_on_the_same_scale():
+    both = row(steps(40)) | {"timeline": {"api": steps(40), "web": steps(90, begin=-3.0)}}
+
+    places = [
+        [mark.find("circle").get("cx") for mark in kind(ET.fromstring(chart(both, entry, "c")), "mark")]
+        for entry in both["timeline"]
+    ]
+
+    assert places[0] == places[1]

@@ -86,6 +86,19 @@ def test_each_cell_that_was_played_has_its_timeline_evidence_and_command(mixed):
     assert {"fault, 2.50 s", "detected after 0.04 s", "pid 4711 ended"} <= set(reader.text)
 
 
+def test_a_narrow_screen_has_the_name_of_the_target_in_each_square(mixed):
+    squares = [one["data-at"] for one in read(mixed).named("td") if "data-at" in one]
+
+    assert len(squares) == 9
+    assert set(squares) == {"web", "api", "a"}
+
+
+def test_times_from_the_beginning_and_from_the_end_of_the_fault_are_told_apart(mixed):
+    text = set(read(mixed).text)
+
+    assert {"all back after it ended", "all back 2.90 s after it began"} <= text
+
+
 def test_the_worst_cell_comes_first(mixed):
     order = re.findall(r"<h3>([\w-]+) <span>at</span> (\w+)</h3>", page(mixed))
 

@@ -30,7 +30,7 @@ _FLOOR = 0.0001
 _TICKS = (0.5, 1, 2, 5, 10, 20, 30, 60)
 _AT_MOST = 14
 """Ticks of the time axis."""
-_LABEL = 170
+_LABEL = 190
 """Room for a label, to the right of its mark."""
 
 
@@ -55,7 +55,7 @@ def marks(row: Mapping[str, Any]) -> list[Mark]:
         found.append(Mark(row["failover"], "failover", f"last failure after {seconds(row['failover'])}"))
     if row["recovered"] is not None:
         back = row["lasted"] + row["recovered"]
-        found.append(Mark(back, "recovered", f"all back after {seconds(back)}"))
+        found.append(Mark(back, "recovered", f"all back {seconds(back)} after it began"))
     return found
 
 
@@ -70,7 +70,9 @@ def chart(row: Mapping[str, Any], entry: str, name: str) -> str:
     steps = row["timeline"][entry]
     if not steps:
         return ""
-    begin, end = steps[0][0], steps[-1][0] + BIN
+    # The same scale for all entry points of a cell: what happened at the same time stands at the same place.
+    lines = [line for line in row["timeline"].values() if line]
+    begin, end = min(line[0][0] for line in lines), max(line[-1][0] for line in lines) + BIN
     shown = [mark for mark in marks(row) if mark.at <= end]
     across = _across(begin, end)
     top = 6 + _LANE * len(shown)

@@ -140,7 +140,7 @@ def _table(rows: Sequence[Mapping[str, Any]], ids: Mapping[str, str]) -> str:
     head = "".join(f'<th scope="col">{escape(target)}</th>' for target in targets)
     lines = []
     for fault, one in faults.items():
-        cells = "".join(_square(by.get((fault, target)), ids) for target in targets)
+        cells = "".join(_square(by.get((fault, target)), target, ids) for target in targets)
         lines.append(
             f'<tr><th scope="row">{escape(fault)}<small>{escape(one["class"])}</small></th>{cells}</tr>'
         )
@@ -150,7 +150,8 @@ def _table(rows: Sequence[Mapping[str, Any]], ids: Mapping[str, str]) -> str:
     )
 
 
-def _square(row: Mapping[str, Any] | None, ids: Mapping[str, str]) -> str:
+def _square(row: Mapping[str, Any] | None, target: str, ids: Mapping[str, str]) -> str:
+    at = f' data-at="{escape(target)}"'
     if row is None:
         return '<td class="empty"><span aria-label="makes no sense here"></span></td>'
     look, sign = _look(row)
@@ -159,8 +160,8 @@ def _square(row: Mapping[str, Any] | None, ids: Mapping[str, str]) -> str:
         f"<small>{escape(_short(row))}</small>"
     )
     if not played(row):
-        return f'<td><span class="cell {look}">{inner}</span></td>'
-    return f'<td><a class="cell {look}" href="#{ids[row["cell"]]}">{inner}</a></td>'
+        return f'<td{at}><span class="cell {look}">{inner}</span></td>'
+    return f'<td{at}><a class="cell {look}" href="#{ids[row["cell"]]}">{inner}</a></td>'
 
 
 def _short(row: Mapping[str, Any]) -> str:
@@ -234,7 +235,7 @@ def _numbers(row: Mapping[str, Any]) -> str:
         ("nobody served for", seconds(row["gap"]), bool(row["gap"])),
         ("detected after", seconds(row["detected"]), False),
         ("last failure after", seconds(row["failover"]) if row["failover"] else "none failed", False),
-        ("then all back in", seconds(row["recovered"]), row["recovered"] is None),
+        ("all back after it ended", seconds(row["recovered"]), row["recovered"] is None),
         ("p99 before / during / after", f"{percentiles(row)} ms", False),
         ("retries / hedges", f"{row['retries']:,} / {row['hedges']:,}", False),
         *_writes(row["writes"]),
@@ -287,7 +288,8 @@ def _meanings(rows: Iterable[Mapping[str, Any]]) -> str:
     return (
         f'<section><h2>What the words mean</h2><dl class="words">{inner}</dl>'
         '<p class="small">Users come at a fixed rate, whether or not the system answers, and their latency counts from the moment'
-        " at which they meant to come. A trial is one cell that was played; the lower bound of coverage is that of Clopper and"
+        " at which they meant to come. Times count from the beginning of the fault unless they say otherwise. A hedge is a second"
+        " attempt that the gateway makes beside one that is late; whichever answers first is taken. A trial is one cell that was played; the lower bound of coverage is that of Clopper and"
         " Pearson.</p></section>"
     )
 

@@ -76,7 +76,8 @@ class Change(NamedTuple):
     component: str
     what: str
     gain: float
-    """The share of time by which availability would be higher; below 0: lower. The median."""
+    """The share of time by which availability would be higher; below 0: lower. The median; while a coverage is unproved, the
+    middle of the interval."""
     interval: Interval
     """95 %. It compares like with like, draw by draw, so it is narrower than the difference of two predictions."""
 
@@ -107,14 +108,13 @@ def matter(components: Sequence[Component], seed: int, draws: int = DRAWS) -> li
 def changes(components: Sequence[Component], seed: int, draws: int = DRAWS) -> list[Change]:
     """Give what one more unit, a faster failover, faster repairs and full coverage would be worth: the best first.
 
-    Nothing is said of what rests on a coverage that is unproved.
+    Where coverage is unproved, the interval is from what it would be with none to what it would be with all of it.
     """
     found = []
     for component in components:
         for what, other in _variants(component):
             after = [other if one is component else one for one in components]
-            low, middle, high = _difference(components, after, seed, draws)
-            found.append(Change(component.name, what, middle, Interval(low, high)))
+            found.append(Change(component.name, what, *_gain(components, after, seed, draws)))
     return sorted(found, key=lambda one: -one.gain)
 
 
@@ -145,12 +145,22 @@ def by_units(
     ]
 
 
+def _gain(
+    before: Sequence[Component], after: Sequence[Component], seed: int, draws: int
+) -> tuple[float, Interval]:
+    if all(one.is_proved for one in (*before, *after)):
+        low, middle, high = _difference(before, after, seed, draws)
+        return middle, Interval(low, high)
+    ends = [_difference(before, after, seed, draws, unproved=share) for share in (0.0, 1.0)]
+    low, high = min(one[0] for one in ends), max(one[2] for one in ends)
+    return (low + high) / 2, Interval(low, high)
+
+
 def _variants(component: Component) -> list[tuple[str, Component]]:
-    found = []
-    more = replace(component, units=component.units + 1)
-    if more.is_proved:
-        found.append(("one more", more))
-    found.append(("repairs in half the time", replace(component, mttr=_half(component.mttr))))
+    found = [
+        ("one more", replace(component, units=component.units + 1)),
+        ("repairs in half the time", replace(component, mttr=_half(component.mttr))),
+    ]
     if component.covers and component.is_proved:
         found.append(("failover in half the time", replace(component, failover=_half(component.failover))))
         found.append(("every failure survived", replace(component, coverage=declared(1.0))))
@@ -162,16 +172,17 @@ def _half(parameter: Parameter) -> Parameter:
     return replace(parameter, law=lambda chance, count: law(chance, count) / 2)
 
 
-def _difference(
+def _difference(  # noqa: PLR0913, PLR0917 - two systems, and how they are compared
     before: Sequence[Component],
     after: Sequence[Component],
     seed: int,
     draws: int,
     shares: tuple[float, ...] = _TAILS,
+    unproved: float = 1.0,
 ) -> list[float]:
     import numpy as np  # noqa: PLC0415 - likewise
 
-    gained = _drawn(after, seed, draws) - _drawn(before, seed, draws)
+    gained = _drawn(after, seed, draws, unproved) - _drawn(before, seed, draws, unproved)
     return [float(one) for one in np.quantile(gained, shares)]
 
 
