@@ -91,7 +91,7 @@ figcaption{font-size:13px;color:var(--soft);margin-bottom:2px}
 .words dd{margin:0}
 footer{padding:30px 24px 50px;color:var(--soft);font-size:13px}
 @media (max-width:640px){h1{font-size:29px}main,.top>div,footer{padding-left:14px;padding-right:14px}article{padding:14px}
-.grid,.grid tbody,.grid tr,.grid td,.grid tbody th{display:block;width:auto}.grid thead,.grid .empty{display:none}
+.grid,.grid tbody,.grid tr,.grid td,.grid tbody th{display:block;width:auto}.grid thead,.grid .empty,.wide{display:none}
 .grid tr>:first-child,.grid td{min-width:0;max-width:none}.grid td{border-top:0}.grid td::before{content:attr(data-at);display:block;padding:0 3px 2px;font-size:12.5px;color:var(--soft)}
 .numbers dt,.numbers dd,.tag{white-space:normal}.three li{font-size:16px}.facts,.words{grid-template-columns:1fr}.facts dd{margin-bottom:6px}}
 @media print{:root{color-scheme:light}figure .chart{min-width:0}body{background:#fff;font-size:11pt}.top{padding-top:14px}article,.scroll,tr{break-inside:avoid}

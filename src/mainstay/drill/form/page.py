@@ -179,7 +179,7 @@ def _coverage(rows: Iterable[Mapping[str, Any]]) -> str:
     lines = [
         f'<tr><th scope="row">{escape(row["class"])}</th><td class="n">{row["survived"]:,} of {row["trials"]:,}</td>'
         f'<td class="n">{row["at_least"]:.3f}</td>'
-        f'<td><span class="bar" aria-hidden="true"><i style="width:{100 * row["at_least"]:.1f}%"></i></span></td>'
+        f'<td class="wide"><span class="bar" aria-hidden="true"><i style="width:{100 * row["at_least"]:.1f}%"></i></span></td>'
         f"<td>{_wanting(row)}</td></tr>"
         for row in rows
     ]
@@ -188,7 +188,7 @@ def _coverage(rows: Iterable[Mapping[str, Any]]) -> str:
     return (
         "<section><h2>Coverage <small>the share of failures that is survived, at least, with 95 % confidence</small></h2>"
         '<div class="scroll"><table><thead><tr><th scope="col">class of faults</th><th scope="col" class="n">survived</th>'
-        '<th scope="col" class="n">at least</th><th scope="col">of all</th><th scope="col">what is missing for 0.95</th>'
+        '<th scope="col" class="n">at least</th><th scope="col" class="wide">of all</th><th scope="col">what is missing for 0.95</th>'
         f"</tr></thead><tbody>{''.join(lines)}</tbody></table></div></section>"
     )
 
