@@ -64,6 +64,15 @@ def test_a_change_whose_sign_is_not_known_is_told_as_that(folder: Path) -> None:
     )
 
 
+def test_what_was_simulated_is_said_beside_what_is_expected(folder: Path) -> None:
+    found = predict(folder, *WEB, "--set", "web.coverage=95%", "--simulate", "--json")
+    (row,) = json.loads(found.output)["services"]
+
+    said = lines(row)
+
+    assert said[1].startswith("Simulated: 99.9")
+
+
 def test_it_can_be_printed(folder: Path) -> None:
     done = predict(folder)
 
@@ -131,6 +140,8 @@ def test_a_file_that_cannot_be_written_is_told(folder: Path) -> None:
     [
         (("--service", "wob"), "there is no 'wob'"),
         (("--over", "3"), "--over: '3' has no unit"),
+        (("--set", "web.shape=2"), "--set web.shape: no formula knows of that; add --simulate"),
+        (("--crew", "1"), "--crew: no formula knows of that"),
         (("--set", "web.needed=9"), "needed must be from 1 to the 3"),
     ],
 )

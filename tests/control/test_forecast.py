@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from mainstay.base.errors import SpecError
-from mainstay.control.forecast import Evidence, Settings, components, entries, settings
+from mainstay.control.forecast import Evidence, Settings, beyond, components, entries, settings
 from mainstay.control.foretold import foretold
 from mainstay.ledger.watched import Watched
 from mainstay.reliability.model.parameter import ASSUMED, DECLARED, MEASURED, UNPROVED
@@ -67,6 +67,16 @@ def test_zones_and_the_host_are_in_it_when_somebody_tells_how_often_they_fail(sy
     assert [(one.name, one.units) for one in found] == [("db", 1), ("zone", 2), ("host", 1)]
 
 
+def test_a_service_may_be_called_host(tmp_path: Path) -> None:
+    path = tmp_path / "mainstay.yaml"
+    path.write_text("services: { host: { command: web } }")
+    named = load(path)
+
+    found = components(named, "host", NOTHING, settings(["host.mttr=1h"], named))
+
+    assert [(one.name, one.mttr.value) for one in found] == [("host", 3600)]
+
+
 @pytest.mark.parametrize(
     ("written", "said"),
     [
@@ -77,6 +87,8 @@ def test_zones_and_the_host_are_in_it_when_somebody_tells_how_often_they_fail(sy
         ("web.mtbf=0", "must be above 0"),
         ("web.mtbf=3", "has no unit"),
         ("web.coverage=120%", "more than 100%"),
+        ("web.shape=0", "from 0.2 to 20"),
+        ("web.shape=1e1", "from 0.2 to 20"),
         ("web.instances=0", "from 1 to 100"),
         ("web.instances=²", "from 1 to 100"),
         ("host.mttr=1h", "host.mtbf is missing"),
@@ -125,3 +137,34 @@ def test_it_can_be_written_as_json_and_is_the_same_each_time(system: System) -> 
     assert found["left_out"] == ["zone", "host"]
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert foretold(system, SEEN, told, observed, seed=1) == found
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (["web.window=1h"], "belong together"),
+        (["web.window=2h", "web.every=1h"], "must be shorter than web.every"),
+    ],
+)
+def test_a_window_that_cannot_be_is_refused(system: System, written: list[str], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        beyond(system, NOTHING, settings(written, system), None)
+
+
+def test_the_simulator_plays_the_same_system(system: System) -> None:
+    written = ["web.coverage=99%", "cache.coverage=99%", "db.mttr=1h", "web.mtbf=10d", "web.window=1h"]
+    told = settings([*written, "web.every=7d", "web.shape=2", "zone.mtbf=300d", "zone.coverage=99%"], system)
+
+    found = foretold(system, NOTHING, told, {}, seed=1, simulated=beyond(system, NOTHING, told, 1))
+
+    (row,) = found["services"]
+    assert row["simulated"]["low"] < row["simulated"]["availability"] < row["simulated"]["high"]
+    assert row["simulated"]["availability"] == pytest.approx(row["availability"], abs=2e-4)
+
+
+def test_nothing_is_simulated_while_coverage_is_unproved(system: System) -> None:
+    found = foretold(
+        system, NOTHING, Settings(), {}, seed=1, simulated=beyond(system, NOTHING, Settings(), None)
+    )
+
+    assert found["services"][0]["simulated"] is None

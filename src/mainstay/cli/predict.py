@@ -13,7 +13,7 @@ from mainstay.base.errors import EnvironmentProblem, SpecError
 from mainstay.base.units import parse_duration
 from mainstay.cli import option, show
 from mainstay.cli.curve import drawing
-from mainstay.control.forecast import Evidence, Settings, settings
+from mainstay.control.forecast import SIMULATED, Evidence, Settings, beyond, settings
 from mainstay.control.foretold import foretold
 from mainstay.drill.history import History
 from mainstay.drill.report import fingerprint
@@ -43,13 +43,27 @@ def predict(  # noqa: PLR0913, PLR0917 - its options; typer passes them by name
             "--set",
             metavar="NAME.KEY=VALUE",
             help="What if: `instances`, `needed`, `mtbf`, `mttr`, `coverage`, `failover` or `recovery` of a service, of"
-            " `zone` or of `host`, as in web.instances=5; may be told several times.",
+            " `zone` or of `host`, as in web.instances=5; with --simulate also `shape` (above 1: ageing), and `window` and"
+            " `every` of maintenance. May be told several times.",
             show_default=False,
         ),
     ] = None,
     over: Annotated[
         str, typer.Option(metavar="DURATION", help="How far back the ledger is looked at.")
     ] = "90d",
+    simulate: Annotated[
+        bool,
+        typer.Option(
+            "--simulate",
+            help="Simulate it as well: with ageing, maintenance windows, and zones that take their instances with them.",
+        ),
+    ] = False,
+    crew: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many are repaired at once, in all; with --simulate.", show_default=False
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the draws that intervals are made from.")] = 1,
     json: option.Json = False,
     svg: Annotated[
@@ -68,7 +82,12 @@ def predict(  # noqa: PLR0913, PLR0917 - its options; typer passes them by name
     wanted = _known(system, service or [])
     evidence, observed = _evidence(system, option.run_dir(system.file, run_dir), _seconds(over))
     what_if: Settings = settings(told or [], system)
-    found = foretold(system, evidence, what_if, observed, seed, wanted)
+    played = beyond(system, evidence, what_if, crew)
+    if not simulate:
+        _refuse(what_if, crew)
+    found = foretold(
+        system, evidence, what_if, observed, seed, wanted, simulated=played if simulate else None
+    )
     if svg is not None:
         _write(svg, drawing(found))
     if json:
@@ -82,6 +101,15 @@ def _known(system: System, wanted: list[str]) -> list[str]:
         if name not in system.services:
             raise SpecError(f"--service: there is no '{name}'; there are: {', '.join(system.services)}")
     return list(dict.fromkeys(wanted))
+
+
+def _refuse(told: Settings, crew: int | None) -> None:
+    """Refuse what only the simulator would take note of."""
+    only = [f"--set {name}.{key}" for name, keys in told.told.items() for key in SIMULATED if key in keys]
+    if crew is not None:
+        only.append("--crew")
+    if only:
+        raise SpecError(f"{only[0]}: no formula knows of that; add --simulate")
 
 
 def _seconds(over: str) -> float:
@@ -129,7 +157,7 @@ def _print(found: dict[str, Any]) -> None:
 
 def lines(row: dict[str, Any]) -> list[str]:
     """Say what is to be expected of a service, in sentences."""
-    said = [_expected(row), _beside(row), _blame(row["costs"])]
+    said = [_expected(row), *_simulation(row["simulated"]), _beside(row), _blame(row["costs"])]
     said += [_worth(one) for one in row["changes"]]
     return [*said, *_best(row["replicas"])]
 
@@ -157,6 +185,16 @@ def _beside(row: dict[str, Any]) -> str:
     if observed["low"] > row["high"]:
         return f"{said} That is better than can be expected: what was assumed is too bad."
     return said
+
+
+def _simulation(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    sure = between(found["low"], found["high"])
+    said = (
+        f"Simulated: {percent(found['availability'])}, that is {span(found['downtime'])} of being down a year"
+    )
+    return [f"{said} ({sure} by the chance of {found['events']:,} failures and repairs alone)."]
 
 
 def _blame(costs: list[dict[str, Any]]) -> str:

@@ -11,6 +11,7 @@ What nothing tells is assumed, and told to be: but for coverage, which is unprov
 are left out unless somebody tells how often they fail.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from mainstay.drill.shown import Shown, of_instances, of_zones
 from mainstay.ledger.watched import Watched
 from mainstay.reliability.model import parameter
 from mainstay.reliability.model.parameter import Parameter, assumed, declared
+from mainstay.reliability.model.played import Beyond
 from mainstay.reliability.model.prediction import Component
 from mainstay.reliability.summary import REPAIR
 from mainstay.system.schema import System
@@ -31,6 +33,10 @@ ASSUMED = {"mtbf": 30 * 86400.0, "mttr": REPAIR, "failover": 1.0, "recovery": RE
 """Seconds that are taken where nothing is known: a failure a month, five minutes until somebody has looked."""
 _MOST = 100
 """Replicas that anybody is told about."""
+
+
+_SHAPE = re.compile(r"[0-9]{1,2}(\.[0-9]{1,6})?")
+_LEAST_SHAPE, _MOST_SHAPE = 0.2, 20
 
 
 class Evidence(NamedTuple):
@@ -55,6 +61,12 @@ def _time(written: str) -> float:
     return seconds
 
 
+def _shape(written: str) -> float:
+    if not _SHAPE.fullmatch(written) or not _LEAST_SHAPE <= float(written) <= _MOST_SHAPE:
+        raise SpecError(f"'{written}' is not a number from {_LEAST_SHAPE} to {_MOST_SHAPE}")
+    return float(written)
+
+
 _KEYS: Mapping[str, Callable[[str], float]] = {
     "instances": _count,
     "needed": _count,
@@ -63,7 +75,12 @@ _KEYS: Mapping[str, Callable[[str], float]] = {
     "coverage": parse_share,
     "failover": parse_duration,
     "recovery": parse_duration,
+    "shape": _shape,
+    "window": _time,
+    "every": _time,
 }
+SIMULATED = ("shape", "window", "every")
+"""Keys that only the simulator knows of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +116,37 @@ def settings(written: Iterable[str], system: System) -> Settings:
         except SpecError as problem:
             raise SpecError(f"--set {place}: {problem}") from None
     for name in (ZONE, HOST):
-        if name in told and "mtbf" not in told[name]:
+        if name in told and name not in system.services and "mtbf" not in told[name]:
             raise SpecError(
                 f"--set {name}.mtbf is missing: without it, {name}s are left out of the prediction"
             )
-    if ZONE in told and not system.zones:
+    if ZONE in told and ZONE not in system.services and not system.zones:
         raise SpecError("--set zone.mtbf: the system file has no zones")
     return Settings(told)
+
+
+def beyond(system: System, evidence: Evidence, told: Settings, crew: int | None) -> Beyond:
+    """Give what only the simulator knows of.
+
+    Raises:
+        SpecError: a window that cannot be.
+    """
+    windows = {}
+    for name, keys in told.told.items():
+        if ("window" in keys) != ("every" in keys):
+            raise SpecError(f"--set {name}.window and {name}.every belong together")
+        if "window" in keys:
+            if keys["window"] >= keys["every"]:
+                raise SpecError(f"--set {name}.window: it must be shorter than {name}.every")
+            windows[name] = (keys["window"], keys["every"])
+    shapes = {name: keys["shape"] for name, keys in told.told.items() if "shape" in keys}
+    zones = _zones(system, evidence, told.of(ZONE)) if tells(system, told, ZONE) else None
+    return Beyond(shapes=shapes, windows=windows, crew=crew, zones=zones)
+
+
+def tells(system: System, told: Settings, name: str) -> bool:
+    """Tell whether something was told of zones, or of the host; a service of that name is meant first."""
+    return name in told.told and name not in system.services
 
 
 def entries(system: System) -> list[str]:
@@ -117,9 +158,9 @@ def entries(system: System) -> list[str]:
 def components(system: System, entry: str, evidence: Evidence, told: Settings) -> list[Component]:
     """Give all that has to work for a service: itself, what it needs, directly or not, and what they stand on. Each counts once."""
     found = [_service(system, name, evidence, told.of(name)) for name in _needed(system, entry)]
-    if ZONE in told.told:
+    if tells(system, told, ZONE):
         found.append(_zones(system, evidence, told.of(ZONE)))
-    if HOST in told.told:
+    if tells(system, told, HOST):
         found.append(_component(HOST, 1, told.of(HOST), {}))
     return found
 

@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mainstay.control.forecast import HOST, ZONE, Evidence, Settings, components, entries
+from mainstay.control.forecast import HOST, ZONE, Evidence, Settings, components, entries, tells
 from mainstay.reliability.interval import CONFIDENCE
 from mainstay.reliability.model.downtime import YEAR, downtime
 from mainstay.reliability.model.parameter import Parameter
+from mainstay.reliability.model.played import Beyond, played
 from mainstay.reliability.model.prediction import (
     Change,
     Component,
@@ -34,6 +35,7 @@ def foretold(  # noqa: PLR0913, PLR0917 - what it is made from
     observed: Mapping[str, Mapping[str, Any]],
     seed: int,
     services: Sequence[str] = (),
+    simulated: Beyond | None = None,
 ) -> dict[str, Any]:
     """Give what is to be expected of each entry point of a system.
 
@@ -44,6 +46,7 @@ def foretold(  # noqa: PLR0913, PLR0917 - what it is made from
         observed: Of each service, the `time` of a report.
         seed: Of the draws.
         services: Their names; all that clients reach, when none are told.
+        simulated: What the simulator is to know beside all that; None: nothing is simulated.
     """
     return {
         "version": VERSION,
@@ -51,22 +54,27 @@ def foretold(  # noqa: PLR0913, PLR0917 - what it is made from
         "seed": seed,
         "confidence": CONFIDENCE,
         "left_out": [
-            name for name in (ZONE, HOST) if name not in told.told and (name == HOST or system.zones)
+            name for name in (ZONE, HOST) if not tells(system, told, name) and (name == HOST or system.zones)
         ],
         "services": [
-            _entry(name, components(system, name, evidence, told), observed.get(name), seed)
+            _entry(name, components(system, name, evidence, told), observed.get(name), seed, simulated)
             for name in services or entries(system)
         ],
     }
 
 
 def _entry(
-    name: str, parts: Sequence[Component], observed: Mapping[str, Any] | None, seed: int
+    name: str,
+    parts: Sequence[Component],
+    observed: Mapping[str, Any] | None,
+    seed: int,
+    simulated: Beyond | None,
 ) -> dict[str, Any]:
     return {
         "service": name,
         **_prediction(predict(parts, seed)),
         "observed": _observed(observed),
+        "simulated": None if simulated is None else _simulated(parts, simulated, seed),
         "components": [_component(one) for one in parts],
         "costs": [{"component": who, "downtime": _plain(share * YEAR)} for who, share in matter(parts, seed)],
         "changes": [_change(one) for one in changes(parts, seed)],
@@ -91,6 +99,20 @@ def _observed(time: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if time is None or time["availability"] is None:
         return None
     return {name: time[name] for name in ("availability", "low", "high", "outages", "served", "down")}
+
+
+def _simulated(parts: Sequence[Component], beyond: Beyond, seed: int) -> dict[str, Any] | None:
+    if not all(one.is_proved for one in parts):
+        return None
+    found = played([one for one in parts if beyond.zones is None or one.name != ZONE], beyond, seed)
+    low, high = found.interval
+    return {
+        "availability": found.available,
+        "low": low,
+        "high": high,
+        "downtime": _plain(downtime(found.available)),
+        "events": found.events,
+    }
 
 
 def _component(one: Component) -> dict[str, Any]:
