@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from mainstay.cli.app import command_line
 from mainstay.redundancy.audit.catalogue import RULES
+from mainstay.redundancy.structure.bounds import Bounds
 
 VOTING = """\
 name: voting
@@ -248,6 +249,31 @@ def test_a_structure_that_takes_too_long_is_given_up(audit, tmp_path):
     done = audit("--within", "1ms", file="wide.xml")
 
     assert "the structure takes too long" in str(done.exception)
+
+
+def test_of_a_tree_that_is_too_large_bounds_are_told(audit, tmp_path, monkeypatch):
+    monkeypatch.setattr("mainstay.cli.audit.Bounds", lambda may_go_on: Bounds(10_000, may_go_on))
+    # The worst order: the second half of each pair comes after all first halves.
+    pairs = "".join(f"<and><basic-event name='a{n}'/><basic-event name='b{n}'/></and>" for n in range(14))
+    firsts = "".join(f"<basic-event name='a{n}'/>" for n in range(14))
+    model = "".join(
+        f"<define-basic-event name='{letter}{n}'><float value='0.01'/></define-basic-event>"
+        for letter in "ab"
+        for n in range(14)
+    )
+    (tmp_path / "tree.xml").write_text(
+        f"<opsa-mef><define-gate name='top'><and><or>{firsts}</or><or>{pairs}</or></and></define-gate>"
+        f"<model-data>{model}</model-data></opsa-mef>"
+    )
+
+    shown = audit(file="tree.xml")
+    told = json.loads(audit("--json", file="tree.xml").stdout)
+
+    assert "more than 10,000 steps; so these are bounds, from all cut sets of up to 3 events" in shown.stderr
+    assert "probability of the top event from 0.0001 to" in shown.stdout
+    assert told["by_order"] == [0, 14]
+    low, high = told["between"]
+    assert low <= 1 - (1 - 0.0001) ** 14 <= high < 0.002
 
 
 def test_two_forms_in_one_file_are_refused(audit, tmp_path):

@@ -3,6 +3,7 @@
 import datetime as dt
 import json as text_of_json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -87,7 +88,7 @@ def audit(  # noqa: PLR0913, PLR0917 - its options
         return
     _check_outputs(sarif, markdown)
     accepted = read_baseline(baseline) if baseline is not None else Baseline()
-    told, findings = _audited(file, entry, order or 2, bounds, accepted)
+    told, findings = _audited(file, entry, order or 2, bounds(), accepted)
     if json:
         show.data(told)
     else:
@@ -120,16 +121,21 @@ def _entries(plan: Plan, told: list[str] | None) -> list[str]:
     return list(dict.fromkeys(told or plan.entries()))
 
 
-def _bounds(order: int | None, within: str, fail_on: str) -> Bounds:
+def _bounds(order: int | None, within: str, fail_on: str) -> Callable[[], Bounds]:
     if fail_on not in _LEVELS:
         raise SpecError(f"--fail-on: must be {', '.join(_LEVELS)}, not {fail_on}")
     if order is not None and not 1 <= order <= _MOST_ORDER:
         raise SpecError(f"--order: must be from 1 to {_MOST_ORDER}, not {order}")
     try:
-        end = time.monotonic() + parse_duration(within)
+        seconds = parse_duration(within)
     except SpecError as problem:
         raise SpecError(f"--within: {problem}") from None
-    return Bounds(may_go_on=lambda: time.monotonic() < end)
+
+    def bounds() -> Bounds:
+        end = time.monotonic() + seconds
+        return Bounds(may_go_on=lambda: time.monotonic() < end)
+
+    return bounds
 
 
 def _check_outputs(sarif: Path | None, markdown: Path | None) -> None:

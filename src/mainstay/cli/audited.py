@@ -1,13 +1,13 @@
 """What `mainstay audit` shows: of a system, and of a fault tree."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 
-from mainstay.base.errors import EnvironmentProblem, OtherFileError, Problem
+from mainstay.base.errors import EnvironmentProblem, OtherFileError, Problem, TooLarge
 from mainstay.cli import show
 from mainstay.redundancy.audit.loss import listed
 from mainstay.redundancy.audit.markdown import yes
@@ -16,6 +16,7 @@ from mainstay.redundancy.structure.cutset import CutSets
 from mainstay.redundancy.structure.diagram import Diagram
 from mainstay.redundancy.structure.importance import importance
 from mainstay.redundancy.structure.mef import FaultTree, read_fault_tree
+from mainstay.redundancy.structure.truncation import SmallSets
 
 LARGEST = 50 * 2**20
 """Bytes that a fault tree may have."""
@@ -23,6 +24,8 @@ LARGEST = 50 * 2**20
 _SHOWN = 10
 """Cut sets and events that people are shown; --json has more."""
 _LISTED = 1000
+_CUT = 3
+"""The most events of the cut sets of a tree that is too large to be known exactly."""
 _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
@@ -98,26 +101,40 @@ def _line(text: str, style: str = "") -> None:
     show.out.print(Text(text, style=style), soft_wrap=True)
 
 
-def fault_tree(file: Path, order: int | None, bounds: Bounds, *, json: bool) -> None:
+def fault_tree(file: Path, order: int | None, bounds: Callable[[], Bounds], *, json: bool) -> None:
     """Print what is to be known of a fault tree.
+
+    Args:
+        file: Where it is.
+        order: The most events of the cut sets; None: any number.
+        bounds: Gives those of each of two ways: the exact one, and if that is too long, the other.
+        json: Whether a program reads it.
 
     Raises:
         OtherFileError: it cannot be read.
-        TooLarge: it does not fit into the bounds.
+        TooLarge: neither way fits into the bounds.
     """
-    told = _of_tree(file, read_fault_tree(_content(file), str(file)), order, bounds)
+    told = known(file, read_fault_tree(_content(file), str(file)), order, bounds)
     if json:
         show.data(told)
-        return
-    _line(
-        f"{told['tree']}: {told['events']:,} events, {told['gates']:,} gates, {told['nodes']:,} nodes", "bold"
-    )
+    else:
+        _tree(told)
+
+
+def _tree(told: Mapping[str, Any]) -> None:
+    nodes = f", {told['nodes']:,} nodes" if told["nodes"] is not None else ""
+    _line(f"{told['tree']}: {told['events']:,} events, {told['gates']:,} gates{nodes}", "bold")
+    if told["remark"]:
+        show.warning(told["remark"])
     if told["probability"] is not None:
         _line(f"probability of the top event {told['probability']:.10g}")
+    elif told["between"]:
+        low, high = told["between"]
+        _line(f"probability of the top event from {low:.4g} to {high:.4g}")
     if told["by_order"] is None:
         _line("failures may mend what others broke (not, xor): it has no minimal cut sets")
         return
-    cut = f" of up to {order}" if order is not None else ""
+    cut = f" of up to {told['order']}" if told["order"] is not None else ""
     _line(f"minimal cut sets{cut}: {sum(told['by_order']):,}")
     for size, count in enumerate(told["by_order"], 1):
         if count:
@@ -143,23 +160,54 @@ def _times(value: float | None) -> str:
     return "infinite" if value is None else f"{value:.6g}"
 
 
-def _of_tree(file: Path, told: FaultTree, order: int | None, bounds: Bounds) -> dict[str, Any]:
+def known(file: Path, told: FaultTree, order: int | None, bounds: Callable[[], Bounds]) -> dict[str, Any]:
+    """Give what is to be known of a fault tree; see `fault_tree`."""
+    report: dict[str, Any] = {
+        "version": 1,
+        "tree": told.name,
+        "file": str(file),
+        "gates": len(told.tree.gates),
+        "order": order,
+        "between": None,
+        "remark": "",
+    }
+    try:
+        return report | _exactly(told, order, bounds())
+    except TooLarge as problem:
+        if not told.tree.is_coherent:
+            raise
+        cut = min(order or _CUT, _CUT)
+        remark = f"{problem}; so these are bounds, from all cut sets of up to {cut} events"
+        return report | _about(told, cut, bounds()) | {"order": cut, "remark": remark}
+
+
+def _exactly(told: FaultTree, order: int | None, bounds: Bounds) -> dict[str, Any]:
     diagram = Diagram(told.tree, bounds)
-    known = all(event in told.chances for event in diagram.events)
+    all_told = all(event in told.chances for event in diagram.events)
     sets = CutSets(diagram, order) if diagram.is_coherent else None
     # The smallest first, without listing all of what may be billions.
     small = CutSets(diagram, 2 if order is None else min(order, 2)) if sets is not None else None
     return {
-        "version": 1,
-        "tree": told.name,
-        "file": str(file),
         "events": len(diagram.events),
-        "gates": len(told.tree.gates),
         "nodes": len(diagram.nodes),
-        "probability": diagram.probability(told.chances) if known else None,
+        "probability": diagram.probability(told.chances) if all_told else None,
         "by_order": sets.by_order() if sets is not None else None,
         "cut_sets": sorted(map(list, islice(small, _LISTED)), key=len) if small is not None else [],
-        "importance": _importance(diagram, told.chances) if known else [],
+        "importance": _importance(diagram, told.chances) if all_told else [],
+    }
+
+
+def _about(told: FaultTree, order: int, bounds: Bounds) -> dict[str, Any]:
+    sets = SmallSets(told.tree, order, bounds)
+    all_told = all(event in told.chances for event in sets.events)
+    return {
+        "events": len(sets.events),
+        "nodes": None,
+        "probability": None,
+        "between": list(sets.probability(told.chances)) if all_told else None,
+        "by_order": sets.by_order(),
+        "cut_sets": sorted(map(list, islice(sets, _LISTED)), key=len),
+        "importance": [],
     }
 
 

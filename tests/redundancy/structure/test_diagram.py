@@ -9,6 +9,7 @@ from mainstay.redundancy.structure.bounds import Bounds
 from mainstay.redundancy.structure.cutset import CutSets
 from mainstay.redundancy.structure.diagram import Diagram
 from mainstay.redundancy.structure.formula import MOST, Gate, Tree
+from mainstay.redundancy.structure.truncation import SmallSets
 
 ABC = {"a": 0.1, "b": 0.2, "c": 0.3}
 """The probabilities of the worked numbers, which come from the tests of SCRAM."""
@@ -109,6 +110,23 @@ def test_cut_sets_are_the_smallest_sets_that_bring_it_down(told):
     assert sorted(map(sorted, every)) == sorted(map(sorted, smallest))
     assert sorted(map(sorted, pairs)) == sorted(sorted(each) for each in smallest if len(each) <= 2)
     assert len(every) == len(smallest)
+
+
+@given(trees(), st.integers(1, 3))
+def test_small_cut_sets_are_found_without_a_diagram_and_bound_the_probability(told, order):
+    diagram = Diagram(told)
+    chances = dict(zip(NAMES, (0.1, 0.2, 0.3, 0.4, 0.5), strict=True))
+
+    small = SmallSets(told, order, Bounds())
+
+    assert sorted(map(sorted, small)) == sorted(map(sorted, CutSets(diagram, order)))
+    low, high = small.probability(chances)
+    assert low - 1e-9 <= diagram.probability(chances) <= high + 1e-9
+
+
+def test_a_tree_in_which_failures_mend_has_no_small_sets():
+    with pytest.raises(SpecError, match="without not, xor"):
+        SmallSets(tree("not", "a"), 2, Bounds())
 
 
 def test_cut_sets_are_counted_by_order_without_a_list_of_them():
