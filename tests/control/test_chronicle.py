@@ -43,6 +43,14 @@ class Rig:
         self.chronicle.look(self.now)
 
     def count(self, pid: int, requests: int, failures: int = 0) -> None:
+        self.tell(pid, requests, failures)
+        self.note(pid)
+
+    def note(self, *pids: int) -> None:
+        workers = {f"{pid}/1": pid for pid in pids}
+        self.chronicle.count(self.now, counted(self.tally.snapshot(), ["web"], workers))
+
+    def tell(self, pid: int, requests: int, failures: int = 0) -> None:
         self.tally.take(
             pid,
             {
@@ -62,7 +70,6 @@ class Rig:
                 },
             },
         )
-        self.chronicle.count(self.now, counted(self.tally.snapshot(), ["web"], {f"{pid}/1": pid}))
 
     def read(self) -> Store:
         self.writer.close()
@@ -240,6 +247,33 @@ def test_counts_of_workers_that_a_new_ledger_knows_nothing_of_are_not_taken_for_
 
     with rig.read() as store:
         assert store.counted(WEB, NOW, NOW + 120).counts["requests"] == 10
+
+
+def test_workers_that_are_taken_over_and_heard_of_one_after_the_other_are_counted_once(rig: Rig) -> None:
+    for pid, requests in ((11, 100), (12, 50)):
+        rig.tell(pid, requests)
+    rig.note(11, 12)
+    rig.writer.close()
+    rig.tally = Tally()
+    rig.begin()
+    rig.chronicle.begin(["11/1", "12/1"])
+
+    rig.note(11, 12)
+    rig.tell(11, 110)
+    rig.note(11, 12)
+    rig.writer.close()
+    # Killed once more, before the other one was heard of.
+    rig.tally = Tally()
+    rig.begin()
+    rig.chronicle.begin(["11/1", "12/1"])
+    rig.tell(12, 55)
+    rig.note(11, 12)
+    rig.tell(11, 111)
+    rig.tally.lost(11)
+    rig.note(12)
+
+    with rig.read() as store:
+        assert store.counted(WEB, NOW, NOW + 60).counts["requests"] == 111 + 55
 
 
 def test_nobody_has_watched_before_the_end_of_what_was_interrupted_is_written_down(rig: Rig) -> None:

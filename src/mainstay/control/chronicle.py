@@ -57,7 +57,8 @@ class Chronicle:
         self._states: dict[Subject, str] = {}
         # What has served before this process began, and runs since then: that it is down now is an outage.
         self._served: set[Subject] = set()
-        self._blind = False
+        # What each worker that was taken over had counted, until it is heard of: before that, its counts are in no sum.
+        self._taken: dict[str, Mapping[Subject, Account] | None] = {}
         self._floor = 0.0
         writer.resume = self._resume
 
@@ -67,15 +68,12 @@ class Chronicle:
         Args:
             workers: Those that were taken over, as `baseline` names them: what they had counted is in the ledger already.
         """
-        left, workers = self._writer.left, list(workers)
+        left = self._writer.left
         for worker in workers:
-            for told in left.baselines.get(worker, {}).get("subjects", ()):
-                subject, account = _heard(told)
-                self._before[subject] = self._before.get(subject, Account()) + account
-        if workers:
             self._served.update(left.states)
-            # When what these have counted came, and whether it is in there, cannot be told.
-            self._blind = not left.known
+            told = left.baselines.get(worker, {}).get("subjects", ())
+            # Of a ledger that knows nothing it cannot be told when what they have counted came.
+            self._taken[worker] = dict(map(_heard, told)) if left.known else None
         for incident in left.incidents:
             self._watchman(incident.service).incident = incident
             self._told.add((incident.service, incident.began))
@@ -191,9 +189,7 @@ class Chronicle:
             counted: All that ever was.
         """
         at = int(now) - int(now) % _SLOT
-        if self._blind:
-            self._blind = False
-            self._before = dict(counted.accounts)
+        self._take_over(counted)
         rows = []
         for subject, account in counted.accounts.items():
             before = self._before.get(subject)
@@ -208,12 +204,23 @@ class Chronicle:
                 self._file(self._watchman(subject.service).count(now, requests, failed, drill=drill), now)
         if not rows:
             return
+        # Of who was not heard of yet, what is known is what the last one knew.
+        silent = {name: its for name, its in self._taken.items() if its is not None}
+        alone = {name: silent.get(name, its) for name, its in counted.workers.items()}
 
         def work(store: Store) -> None:
             store.count(rows)
-            store.remember({worker: _as_told(its) for worker, its in counted.workers.items()})
+            store.remember({worker: _as_told(its) for worker, its in alone.items()})
 
-        self._writer.write(work, len(rows) + sum(len(its) for its in counted.workers.values()))
+        self._writer.write(work, len(rows) + sum(map(len, alone.values())))
+
+    def _take_over(self, counted: "Counted") -> None:
+        """Take what workers had counted before as known, as soon as they are heard of."""
+        for name in list(self._taken):
+            if int(name.partition("/")[0]) in counted.heard:
+                its = self._taken.pop(name)
+                for subject, account in (counted.workers.get(name, {}) if its is None else its).items():
+                    self._before[subject] = self._before.get(subject, Account()) + account
 
     def end(self, now: float) -> None:
         """Write down that all of it ends on purpose: what follows is unknown, not down."""
@@ -229,6 +236,8 @@ class Counted(NamedTuple):
     """Of each service and instance, over all workers that there are or were."""
     workers: Mapping[str, Mapping[Subject, Account]]
     """Of each living worker alone, by what names that very process."""
+    heard: frozenset[int]
+    """The pids of all workers, living or not, of which the counts are in `accounts`."""
 
 
 def counted(tally: Tally, services: Iterable[str], workers: Mapping[str, int]) -> Counted:
@@ -252,7 +261,7 @@ def counted(tally: Tally, services: Iterable[str], workers: Mapping[str, int]) -
         }
         for name, pid in workers.items()
     }
-    return Counted(found, alone)
+    return Counted(found, alone, tally.heard)
 
 
 def accounts(service: str, totals: Totals) -> dict[Subject, Account]:

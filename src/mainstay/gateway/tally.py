@@ -86,6 +86,7 @@ class Tally:
         # What they tell of each life, made when it is first asked for: all of it is, each time that anybody looks.
         self._lives: dict[int, dict[str, dict[tuple[str, int], dict[str, Any]]]] = {}
         self._past: dict[str, Totals] = {}
+        self._gone: frozenset[int] = frozenset()
         self._past_workers: dict[int, Counter[str]] = {}
         self._past_listeners: dict[str, Counter[str]] = {}
         self._past_lives: dict[tuple[str, str, int], Counter[str]] = {}
@@ -97,6 +98,8 @@ class Tally:
 
     def lost(self, worker: int) -> None:
         """Keep the last counts of a worker that ended."""
+        if worker in self._latest:
+            self._gone |= {worker}
         counts = self._latest.pop(worker, {"services": {}})
         self._lives.pop(worker, None)
         if "sums" in counts:
@@ -117,7 +120,13 @@ class Tally:
         made = Tally()
         # What was told is never changed, only replaced; so are the sums of those who are gone.
         made._latest, made._past = dict(self._latest), dict(self._past)
+        made._gone = self._gone
         return made
+
+    @property
+    def heard(self) -> frozenset[int]:
+        """The numbers of all workers that ever told what they counted."""
+        return self._gone | self._latest.keys()
 
     def clients(self, worker: int) -> int:
         """Give the number of client connections that a worker has."""
