@@ -9,6 +9,7 @@ from mainstay.redundancy.structure.cutset import CutSets
 from mainstay.redundancy.structure.diagram import Diagram
 from mainstay.redundancy.structure.importance import importance
 from mainstay.redundancy.structure.mef import FaultTree, read_fault_tree
+from mainstay.redundancy.structure.truncation import SmallSets
 
 LARGEST = 2048
 _STEPS = 20_000
@@ -75,6 +76,10 @@ def _agrees(told: FaultTree) -> None:
     sets = CutSets(diagram)
     if len(sets) > _FEW:
         return
+    small = SmallSets(told.tree, 2, Bounds(_STEPS))
+    assert sorted(small) == sorted(CutSets(diagram, 2))
+    low, high = small.probability(chances)
+    assert low - _ROUNDING <= probability <= high + _ROUNDING
     assert sum(sets.by_order()) + (diagram.root == 1) == len(sets) == len(list(sets))
     assert sets.rare_event(chances) >= probability - _ROUNDING
     for names in sets:
