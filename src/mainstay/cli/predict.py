@@ -93,7 +93,7 @@ def predict(  # noqa: PLR0913, PLR0917 - its options; typer passes them by name
     if json:
         show.data(found)
     else:
-        _print(found)
+        _print(found, simulated=simulate)
 
 
 def _known(system: System, wanted: list[str]) -> list[str]:
@@ -139,7 +139,7 @@ def _write(path: Path, text: str) -> None:
         raise EnvironmentProblem(f"--svg: cannot write '{path}': {problem.strerror}") from problem
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(found: dict[str, Any], *, simulated: bool) -> None:
     for row in found["services"]:
         show.out.print(Text(row["service"], style="bold"))
         for line in lines(row):
@@ -147,6 +147,8 @@ def _print(found: dict[str, Any]) -> None:
         show.out.print()
         show.table(_NUMBERS, list(_numbers(row)))
         show.out.print()
+    if simulated and not all(row["proved"] for row in found["services"]):
+        show.news("what is unproved is not simulated; tell a coverage, as in `--set web.coverage=95%`")
     if found["left_out"]:
         what = " and ".join("a zone" if name == "zone" else "the host" for name in found["left_out"])
         show.news(
@@ -164,6 +166,8 @@ def lines(row: dict[str, Any]) -> list[str]:
 
 def _expected(row: dict[str, Any]) -> str:
     least, most = span(row["downtime_low"]), span(row["downtime_high"])
+    if row["proved"] and least == most:
+        return f"Expected: {percent(row['availability'])}, that is {least} of being down a year."
     if row["proved"]:
         return (
             f"Expected: {percent(row['availability'])} ({between(row['low'], row['high'])}), that is"

@@ -8,6 +8,7 @@ draws to each component by its name, so that two variants of a system differ by 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from mainstay.base.errors import SpecError
@@ -197,6 +198,7 @@ def _drawn(
     return shares
 
 
+@lru_cache(maxsize=512)  # of 32 KiB each: variants of a system differ in one component
 def _of_component(component: Component, seed: int, draws: int, unproved: float) -> "NDArray[np.float64]":
     import numpy as np  # noqa: PLC0415 - likewise
 
@@ -208,4 +210,6 @@ def _of_component(component: Component, seed: int, draws: int, unproved: float) 
     covered = drawn("coverage") if component.coverage.is_proved else np.full(draws, unproved)
     without = covered * drawn("failover") + (1 - covered) * drawn("recovery")
     shape = (component.units, component.needed, component.crew or component.units)
-    return balance(shape, drawn("mtbf"), drawn("mttr"), without)
+    shares = balance(shape, drawn("mtbf"), drawn("mttr"), without)
+    shares.flags.writeable = False  # it may be given again
+    return shares
