@@ -145,7 +145,7 @@ class Conductor:
             MainstayError: it is not; nothing has been done to it.
         """
         limit = self._times.recovery if patience is None else patience
-        if isfinite(await self._whole(frozenset(self.stage.system.services), limit)):
+        if isfinite(await self._whole(frozenset(self.stage.system.services), limit, visited=False)):
             return
         state = await self.stage.status()
         missing = [
@@ -339,7 +339,12 @@ class Conductor:
         return ""
 
     async def _whole(
-        self, services: frozenset[str], limit: float, leaving: frozenset[int] = frozenset()
+        self,
+        services: frozenset[str],
+        limit: float,
+        leaving: frozenset[int] = frozenset(),
+        *,
+        visited: bool = True,
     ) -> float:
         """Wait until every instance of these takes traffic and every worker is there; give when, or `nan` if never.
 
@@ -347,18 +352,25 @@ class Conductor:
             services: The services.
             limit: Seconds to wait.
             leaving: Processes that have to be replaced: what was told to end may take its time, and is no new life.
+            visited: Whether users come: without them no circuit breaker closes, and none has to.
         """
         end = time.monotonic() + limit
         while (now := time.monotonic()) < end:
             with contextlib.suppress(MainstayError):  # its supervisor may be what has to come back
-                if _is_whole(self.stage, await self.stage.status(), services, leaving):
+                state = await self.stage.status()
+                if _is_whole(self.stage, state, services, leaving, visited=visited):
                     return now
             await asyncio.sleep(_LOOK)
         return nan
 
 
 def _is_whole(
-    stage: Stage, state: dict[str, Any], services: frozenset[str], leaving: frozenset[int] = frozenset()
+    stage: Stage,
+    state: dict[str, Any],
+    services: frozenset[str],
+    leaving: frozenset[int],
+    *,
+    visited: bool,
 ) -> bool:
     workers = stage.system.gateway.worker_count() if stage.system.openings() else 0
     mine = [row for row in state["services"] if row["service"] in services]
@@ -369,7 +381,7 @@ def _is_whole(
         and not leaving.intersection(pids)
         and all(map(_alive, pids))
         and all(
-            row["state"] == "up" and not row.get("ejected") and not row.get("breakers_open")
+            row["state"] == "up" and not row.get("ejected") and not (visited and row.get("breakers_open"))
             for row in state["instances"]
             if row["service"] in services
         )

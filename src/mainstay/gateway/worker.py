@@ -186,12 +186,20 @@ class Worker:
         for task in ends:
             task.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
+        self._cut_unused()
         for keeper in self._keepers.values():
             await keeper.ended()
         self.wheel.close()
         await self.watches.close()
         await self.accepting.stopped()
         await asyncio.sleep(0)  # the turn in which servers close
+
+    def _cut_unused(self) -> None:
+        """Cut what was made a moment ago for a request that is over, or has the rest of an answer still to come."""
+        for route in self.routes.values():
+            for member in route.pool.members:
+                for connection in [one for one in member.connections if one.exchange is None]:
+                    connection.abandon()
 
     # --- the supervisor tells us ---
 
