@@ -63,8 +63,8 @@ mainstay schema > mainstay.schema.json
   told at once, with line, column, what was found and what is allowed.
 - `${{NAME}}` is replaced by an environment variable of the `mainstay` command, and `${{NAME:-default}}` has a default.
   A name that is not set and has no default is an error. `$$` stands for one `$`.
-- In `command` and `env`, four names are left for each instance to fill in: `${{PORT}}`, `${{MAINSTAY_INSTANCE}}`,
-  `${{MAINSTAY_ZONE}}` and `${{MAINSTAY_SERVICE}}`.
+- In `command` and `env`, some names are left for each instance to fill in: `${{PORT}}`, `${{MAINSTAY_INSTANCE}}`,
+  `${{MAINSTAY_ZONE}}`, `${{MAINSTAY_SERVICE}}`, and `${{MAINSTAY_URL_NAME}}` for each service `name` that it `needs`.
 - Anchors, aliases and merge keys (`<<`) work.
 - A mechanism whose type says "`off` or mapping" is switched off by the word `off`:
   see [turn a mechanism off](../how-to/turn-a-mechanism-off.md).

@@ -2,8 +2,9 @@ import pytest
 
 from mainstay.base.errors import EnvironmentProblem
 from mainstay.supervisor.environment import Identity, environment
+from mainstay.supervisor.launch import definition
 from mainstay.supervisor.rundir import RunDir
-from mainstay.system.schema import Service
+from mainstay.system.schema import Service, System
 
 WHO = Identity(service="web", instance="web-2", generation=7, zone="b", port=20123)
 OURS = {
@@ -74,3 +75,31 @@ def test_another_user_has_another_home(make):
 def test_a_user_that_does_not_exist_is_told(make):
     with pytest.raises(EnvironmentProblem, match="user 'nobody-of-that-name' does not exist"):
         make(user="nobody-of-that-name")
+
+
+def needing(port):
+    """Give a service that needs one at this port."""
+    services = {
+        "main-api": {"command": "true", "listen": f"http://0.0.0.0:{port}"},
+        "web": {
+            "command": "true",
+            "needs": ["main-api"],
+            "env": {"API": "${MAINSTAY_URL_MAIN_API}/v1", "PEER": "${MAINSTAY_URL_PEER}"},
+        },
+    }
+    return System.model_validate({"services": services}).services["web"]
+
+
+def test_an_instance_is_told_where_it_reaches_what_it_needs(tmp_path):
+    env = environment(needing(8081), needing(8081).env, WHO, RunDir(tmp_path), {})
+
+    assert env["MAINSTAY_URL_MAIN_API"] == "http://127.0.0.1:8081"
+    assert env["API"] == "http://127.0.0.1:8081/v1"
+    assert env["PEER"] == "${MAINSTAY_URL_PEER}"
+
+
+def test_who_reaches_what_it_needs_elsewhere_is_started_otherwise():
+    plain = Service.model_validate({"command": "true"})
+
+    assert definition(needing(8081)) == definition(needing(8081)) != definition(needing(8082))
+    assert definition(plain) == definition(plain.model_copy(update={"needs": ["x"]}))

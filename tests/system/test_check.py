@@ -58,6 +58,30 @@ def test_a_need_for_a_service_that_is_itself_wrong_is_no_problem(tmp_path):
     assert check(services, ["web", "db"], [], tmp_path) == []
 
 
+def test_the_address_of_who_is_not_needed_is_told(tmp_path):
+    services = {
+        "api": Service(command="run", listen="public"),
+        "web": Service(
+            command=["run", "${MAINSTAY_URL_API}", "${MAINSTAY_URL_APY}", "${MAINSTAY_URL_APY:-x}"],
+            needs=["api"],
+            env={"A": "${MAINSTAY_URL_PUBLIC}/v1"},
+        ),
+        "job": Service(command="run ${MAINSTAY_URL_API}", env={"A": "${MAINSTAY_URL_API}"}),
+    }
+    only = "which only who `needs` a service with a `listen` is told"
+
+    assert findings(tmp_path, services) == [
+        (
+            ("services", "web", "command"),
+            f"names MAINSTAY_URL_APY, {only}: MAINSTAY_URL_API, MAINSTAY_URL_PUBLIC",
+        ),
+        (("services", "job", "env", "A"), f"names MAINSTAY_URL_API, {only}: it needs none"),
+        (("services", "job", "command"), f"names MAINSTAY_URL_API, {only}: it needs none"),
+    ]
+    services["web"].needs.append("wrong")
+    assert {path[1] for path, _ in check(services, [*services, "wrong"], [], tmp_path)} == {"job"}
+
+
 def test_what_only_leads_into_a_circle_is_not_in_it(tmp_path):
     services = {
         "a": Service(command="run", needs=["b"]),

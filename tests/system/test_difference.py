@@ -148,6 +148,19 @@ def test_new_processes_are_only_for_what_they_are_started_by(before, after):
 # --- case by case ---
 
 
+def test_what_is_needed_elsewhere_takes_another_process():
+    def needing(port):
+        api = {"command": "true", "listen": f"http://127.0.0.1:{port}"}
+        return system({"api": api, "web": {"command": "true", "needs": ["api"]}, "job": {"command": "true"}})
+
+    found = difference(needing(8081), needing(8082))
+
+    assert [change.record() for change in found.changes] == [
+        {"what": "services.api", "how": ADJUSTED, "keys": ["listen"]},
+        {"what": "services.web", "how": REPLACED, "keys": []},
+    ]
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

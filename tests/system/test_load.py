@@ -231,6 +231,10 @@ ONE_PROBLEM = [
         ),
     ),
     (
+        service("env: {MAINSTAY_URL_API: x}"),
+        "4:11: services.web.env.MAINSTAY_URL_API: MAINSTAY_URL_API is set by Mainstay, for what the service needs",
+    ),
+    (
         service("env: {PORT: 80}"),
         "4:11: services.web.env.PORT: PORT is set by Mainstay, differently for each instance",
     ),

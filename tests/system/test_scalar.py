@@ -59,7 +59,7 @@ def test_names_are_replaced_by_their_values(text, result):
 
 
 def test_what_only_the_instance_knows_stays():
-    text = "${PORT} ${PORT:-1} ${MAINSTAY_INSTANCE} ${MAINSTAY_ZONE} ${MAINSTAY_SERVICE}"
+    text = "${PORT} ${PORT:-1} ${MAINSTAY_INSTANCE} ${MAINSTAY_ZONE} ${MAINSTAY_SERVICE} ${MAINSTAY_URL_A}"
 
     assert interpolate(text, {"PORT": "80"}, for_instance=True) == (text, [])
 

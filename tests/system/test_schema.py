@@ -257,3 +257,24 @@ def test_instances_may_be_told_by_the_proxy_protocol(written, version):
 def test_an_unknown_version_of_the_proxy_protocol_is_told():
     with pytest.raises(ValidationError, match="found 'v3', allowed: off, v1, v2"):
         Service(command="true", proxy_protocol="v3")
+
+
+def test_a_service_knows_where_it_reaches_what_it_needs():
+    listeners = {"public": {"at": "https://[::]:8443"}, "db": {"at": "http://10.0.0.7:80"}}
+    services = {
+        "web": {"command": "run", "listen": "public"},
+        "db": {"command": "run", "listen": "tcp://0.0.0.0:5432"},
+        "other": {"command": "run", "listen": "db"},
+        "job": {"command": "run"},
+        "cron": {"command": "run", "needs": ["web", "db", "other", "job", "gone"]},
+    }
+
+    system = System.model_validate({"listeners": listeners, "services": services})
+
+    assert system.services["web"].urls == {}
+    assert system.services["cron"].urls == {
+        "MAINSTAY_URL_WEB": "https://[::1]:8443",
+        "MAINSTAY_URL_PUBLIC": "https://[::1]:8443",
+        "MAINSTAY_URL_DB": "tcp://127.0.0.1:5432",
+        "MAINSTAY_URL_OTHER": "http://10.0.0.7:80",
+    }

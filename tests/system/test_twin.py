@@ -207,6 +207,19 @@ def test_who_calls_another_service_calls_that_of_the_copy(calls, tmp_path):
     )
 
 
+def test_who_needs_a_service_is_told_where_the_copys_is(tmp_path):
+    told = "services: { api: { command: sleep 5, listen: http://127.0.0.1:18480 },"
+    told += ' web: { command: sleep 5, needs: [api], env: { API: "${MAINSTAY_URL_API}/v1" } } }'
+    (tmp_path / "mainstay.yaml").write_text(told)
+    system = load(tmp_path / "mainstay.yaml", {})
+
+    twin = copied(system, tmp_path / "twin", environ={})
+
+    assert system.services["web"].urls == {"MAINSTAY_URL_API": "http://127.0.0.1:18480"}
+    assert twin.services["web"].urls == {"MAINSTAY_URL_API": "http://127.0.0.1:21000"}
+    assert twin.services["web"].env == {"API": "${MAINSTAY_URL_API}/v1"}
+
+
 def test_which_values_are_others_in_a_copy_is_told(calls, shop):
     assert relocated(calls) == [
         "services.api.env.PEER",

@@ -63,6 +63,7 @@ def environment(
         "MAINSTAY_SERVICE": who.service,
         GENERATION: str(who.generation),
         RUN_DIR: str(rundir.path),
+        **service.urls,
     }
     values |= {name: expanded(value, ours) for name, value in told.items()}
     return values | ours

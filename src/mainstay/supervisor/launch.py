@@ -31,16 +31,18 @@ class Post(NamedTuple):
 
 
 def definition(service: Service) -> str:
-    """Give a digest of what the system file says on how an instance is started: `difference.PROCESS_KEYS`."""
-    return _digest(
-        (
-            service.command,
-            str(service.cwd),
-            service.user,
-            sorted(service.env.items()),
-            list(map(str, service.env_file)),
-        )
+    """Give a digest of what the system file says on how an instance is started.
+
+    That is `difference.PROCESS_KEYS`, and where it reaches what it needs.
+    """
+    told: tuple[object, ...] = (
+        service.command,
+        str(service.cwd),
+        service.user,
+        sorted(service.env.items()),
+        list(map(str, service.env_file)),
     )
+    return _digest((*told, sorted(service.urls.items())) if service.urls else told)
 
 
 def environment_digest(service: Service, folder: Path) -> str:

@@ -1,6 +1,7 @@
 """What must hold between the keys of a system file, and between it and the machine."""
 
 import pwd
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,6 +10,8 @@ from mainstay.base.errors import SpecError
 from mainstay.base.units import format_duration
 from mainstay.system.envfile import read_env_file
 from mainstay.system.place import Finding
+from mainstay.system.place import Path as KeyPath
+from mainstay.system.scalar import URL, url_name
 from mainstay.system.schema import Service
 from mainstay.system.witness import AccessLog
 
@@ -41,6 +44,7 @@ def check(
     return [
         *findings,
         *_unknown_needs(services, known),
+        *_unknown_urls(services),
         *_circles(services),
         *_fallbacks(services, known),
     ]
@@ -70,6 +74,7 @@ def _no_zone(name: str, zones: list[str]) -> str:
     return f"there is no zone {name}; {allowed}"
 
 
+_URL = re.compile(rf"\$\{{({URL}\w*)\}}", re.ASCII)
 _OF_COMMANDS = (
     *("instances", "cwd", "env", "env_file", "user", "failover"),
     *("restart", "ready_within", "drain", "stop_timeout", "needs", "logs"),
@@ -173,6 +178,27 @@ def _is_user(name: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+def _unknown_urls(services: Mapping[str, Service]) -> Iterator[Finding]:
+    """Find names of what a service is told only of those that it needs: they would be left as they are."""
+    for name, service in services.items():
+        if any(need not in services for need in service.needs):
+            continue  # where that is reached is told when it can be read
+        known = [
+            url_name(told)
+            for need in service.needs
+            if (at := services[need].listen) is not None
+            for told in (need, *([at] if isinstance(at, str) else []))
+        ]
+        words = service.command if isinstance(service.command, list) else [service.command or ""]
+        texts: list[tuple[KeyPath, str]] = [(("env", key), value) for key, value in service.env.items()]
+        texts += [(("command",), word) for word in words]
+        for path, text in texts:
+            for asked in _URL.findall(text):
+                if asked not in known:
+                    only = f"which only who `needs` a service with a `listen` is told: {', '.join(known) or 'it needs none'}"
+                    yield ("services", name, *path), f"names {asked}, {only}"
 
 
 def _unknown_needs(services: Mapping[str, Service], names: set[str]) -> Iterator[Finding]:

@@ -139,7 +139,8 @@ def _how(before: System, after: System, stale: Collection[str]) -> How:
         if now.command is None:
             return ADJUSTED if keys else None
         started_otherwise = any(key.partition(".")[0] in PROCESS_KEYS for key in keys)
-        if started_otherwise or name in stale or _moves(before, after, now):
+        # Each instance is told where it reaches what it needs when it starts.
+        if started_otherwise or name in stale or _moves(before, after, now) or was.urls != now.urls:
             return REPLACED
         return ADJUSTED if keys else None
 

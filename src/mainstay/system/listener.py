@@ -18,6 +18,8 @@ _LISTEN = re.compile(rf"({'|'.join(SCHEMES)})://(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")  # RFC 1123 §2.1
 _LAST_PORT = 65535
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound
+"""Where somebody on this machine reaches who listens on all addresses."""
 
 
 class Listener(NamedTuple):
@@ -33,6 +35,11 @@ class Listener(NamedTuple):
     def address(self) -> tuple[str, int]:
         """Host and port."""
         return self.host, self.port
+
+    @property
+    def near(self) -> "Listener":
+        """Where it is reached from this machine."""
+        return self._replace(host=_ANY.get(self.host, self.host))
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 OF_THE_INSTANCE = frozenset({"PORT", "MAINSTAY_INSTANCE", "MAINSTAY_ZONE", "MAINSTAY_SERVICE"})
 """Names whose values only an instance has; in its command and environment they are left in place."""
+URL = "MAINSTAY_URL_"
+"""What the names begin with under which an instance is told where it reaches what its service needs."""
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\}|(\{[^}]*\}?))")
 
@@ -17,6 +19,16 @@ _OCTAL = re.compile(r"0o[0-7]{1,18}")
 _HEX = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,18}|[0-9]{1,18}(?:\.[0-9]{0,18})?)(?:[eE][-+]?[0-9]{1,3})?")
 _SPECIAL = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+
+
+def is_of_the_instance(name: str) -> bool:
+    """Tell whether the value of a variable is only an instance's."""
+    return name in OF_THE_INSTANCE or name.startswith(URL)
+
+
+def url_name(slug: str) -> str:
+    """Give the variable that tells where a service or listener is reached: `MAINSTAY_URL_MAIN_API` of `main-api`."""
+    return URL + slug.upper().replace("-", "_")
 
 
 def whole_characters(text: str) -> str | None:
@@ -46,7 +58,7 @@ def interpolate(text: str, environ: Mapping[str, str], *, for_instance: bool) ->
             return "$"
         if strange:
             problems.append(f"found '${strange}', allowed: ${{NAME}}, ${{NAME:-default}}, and $$ for a $")
-        elif for_instance and name in OF_THE_INSTANCE:
+        elif for_instance and is_of_the_instance(name):
             return match[0]
         elif default is not None:
             return environ.get(name) or default

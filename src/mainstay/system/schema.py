@@ -16,7 +16,7 @@ All of it is frozen. The published JSON Schema and the reference are generated f
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -50,6 +50,7 @@ from mainstay.system.mechanism import (
     Timeouts,
 )
 from mainstay.system.objective import Objective
+from mainstay.system.scalar import url_name
 from mainstay.system.sticky import Sticky, Users
 from mainstay.system.tls import Tls, UpstreamTls
 from mainstay.system.value import (
@@ -98,7 +99,8 @@ class Service(Section):
     command: Command = None
     """What to run, in the foreground. Text is run by `/bin/sh` when it has shell syntax (`&&`, `$NAME`, `>`)
     and directly otherwise; a list is always run directly. Each instance gets PORT, where it must listen on
-    127.0.0.1 or all addresses, and MAINSTAY_INSTANCE, MAINSTAY_ZONE and MAINSTAY_SERVICE. A `${NAME}` of
+    127.0.0.1 or all addresses, MAINSTAY_INSTANCE, MAINSTAY_ZONE and MAINSTAY_SERVICE, and for what it `needs`
+    MAINSTAY_URL_ and its name, where that is reached. A `${NAME}` of
     Mainstay's own environment becomes part of the text, which a shell then reads: pass a value that others
     control through `env`, and write `"$NAME"`."""
 
@@ -248,7 +250,8 @@ class Service(Section):
 
     needs: list[Slug] = Field(default_factory=list, max_length=1000)
     """Services that must be ready before this one starts; it is stopped before them. What is reached by
-    `addresses` is not waited for."""
+    `addresses` is not waited for. Instances are told where the gateway listens for each, and for the shared
+    listener that it is at: MAINSTAY_URL_MAIN_API is `http://127.0.0.1:8081` for `main-api`. A private copy tells its own."""
 
     objective: Annotated[Objective | None, OrOff("{ availability: 99.9% }")] = None
     """What its users are promised, and so how much may fail before somebody is told. `off` by default: a promise is for people to
@@ -264,6 +267,8 @@ class Service(Section):
 
     # Whether it speaks TCP, when only its shared listener tells.
     _shares_tcp: bool = PrivateAttr(default=False)
+    # Where it reaches what it needs, which only the whole system tells.
+    _urls: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -283,6 +288,11 @@ class Service(Section):
     def is_tcp(self) -> bool:
         """Whether it speaks whatever it likes over TCP, not HTTP."""
         return self.listen.scheme == TCP if isinstance(self.listen, Listener) else self._shares_tcp
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """Where its instances reach what it needs, by the variable that tells them."""
+        return self._urls
 
     @property
     def told_own_host(self) -> bool:
@@ -502,4 +512,17 @@ class System(Section):
         for service in self.services.values():
             shared = self.listeners.get(service.listen) if isinstance(service.listen, str) else None
             service._shares_tcp = shared is not None and shared.at.scheme == TCP  # noqa: SLF001 - it is ours
+            service._urls = self._reached(service.needs)  # noqa: SLF001 - likewise
         self._file = (context or {}).get("file", Path("mainstay.yaml")).resolve()
+
+    def _reached(self, needs: Sequence[str]) -> dict[str, str]:
+        """Give where the gateway listens for services, and for the listeners that they share."""
+        services = [(name, self.services[name].listen) for name in needs if name in self.services]
+        # Of a service and a listener with one name, the service is what is needed.
+        shared = {
+            name: self.listeners[name].at
+            for _, name in services
+            if isinstance(name, str) and name in self.listeners
+        }
+        own = {name: shared.get(at) if isinstance(at, str) else at for name, at in services}
+        return {url_name(name): str(at.near) for name, at in {**shared, **own}.items() if at is not None}

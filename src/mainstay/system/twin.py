@@ -32,7 +32,7 @@ from mainstay.system.load import load, text_of
 from mainstay.system.mechanism import Section
 from mainstay.system.place import Path as KeyPath
 from mainstay.system.relocation import Relocation
-from mainstay.system.scalar import OF_THE_INSTANCE
+from mainstay.system.scalar import is_of_the_instance
 from mainstay.system.schema import Service, System
 from mainstay.system.spelling import spelt
 
@@ -199,7 +199,7 @@ def _of_files(service: Service, folder: Path, places: Relocation, told: Mapping[
         name: new
         for name, value in values.items()
         # What only an instance knows wins over what a file says of it.
-        if name not in told and name not in OF_THE_INSTANCE and (new := places.of(value)) != value
+        if name not in told and not is_of_the_instance(name) and (new := places.of(value)) != value
     }
 
 

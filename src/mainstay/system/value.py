@@ -25,6 +25,7 @@ from mainstay.base.units import (
     parse_share,
     parse_size,
 )
+from mainstay.system.scalar import URL, is_of_the_instance
 
 SLUG = re.compile(r"[a-z][a-z0-9-]{0,62}")
 """Names of systems, services and zones: they become file names, headers and host names (RFC 1123 labels)."""
@@ -153,8 +154,6 @@ Files = Annotated[
 
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OURS = ("PORT", "MAINSTAY_INSTANCE", "MAINSTAY_ZONE", "MAINSTAY_SERVICE")
-"""What Mainstay itself tells each instance."""
 
 
 def _env_name(written: object) -> str:
@@ -164,7 +163,9 @@ def _env_name(written: object) -> str:
             f"{shown(name)} is not an environment variable: allowed are letters, digits and underscores, "
             "not beginning with a digit"
         )
-    if name in _OURS:
+    if name.startswith(URL):
+        raise wrong(f"{name} is set by Mainstay, for what the service needs")
+    if is_of_the_instance(name):
         raise wrong(f"{name} is set by Mainstay, differently for each instance")
     return name
 

@@ -3,11 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from mainstay.system.listener import TCP, Listener
+from mainstay.system.listener import TCP
 from mainstay.system.schema import System
-
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound
-"""Where somebody on this machine reaches who listens on all addresses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +48,8 @@ def entries(system: System) -> list[Entry]:
             ways=tuple(inner),
         )
         for (name, host), inner in ways.items()
-        if (near := _near(openings[name].listener)).scheme != TCP
+        if (near := openings[name].listener.near).scheme != TCP
     ]
-
-
-def _near(listener: Listener) -> Listener:
-    return listener._replace(host=_ANY.get(listener.host, listener.host))
 
 
 def _said(host: str) -> str:
