@@ -42,6 +42,13 @@ def test_a_drill_is_about_what_it_breaks_and_who_needs_that(shop: System) -> Non
     assert of(shop, "kill@web").services == {"web"}
 
 
+def test_of_the_loss_of_all_of_a_service_those_tell_who_need_it(shop: System) -> None:
+    its = of(shop, "dependency-down@api")
+
+    assert [entry.name for entry in its.entries] == ["web"]
+    assert its.services == {"api", "web"}
+
+
 def test_services_at_one_entry_point_share_its_users(shop: System) -> None:
     assert of(shop, "kill@wiki").services == {"wiki", "blog"}
 

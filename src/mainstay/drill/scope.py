@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mainstay.drill.cell import Cell, dependents
-from mainstay.drill.fault.kind import ACT, INSTANCE, SERVICE
+from mainstay.drill.fault.kind import ACT, INSTANCE, SERVICE, TRAFFIC
 from mainstay.drill.stage.entry import Entry
 from mainstay.system.schema import System
 
@@ -33,6 +33,11 @@ def scope(system: System, entries: Sequence[Entry], cell: Cell) -> Scope:
         return every
     services = {name for part in cell.parts for name in dependents(system, part.target.service)}
     reached = tuple(entry for entry in entries if services.intersection(entry.services))
+    # That a service which is gone does not answer is no news: it is about what is left to those who need it.
+    gone = {
+        part.target.service for part in cell.parts if part.kind.aim == SERVICE and part.kind.means == TRAFFIC
+    }
+    reached = tuple(entry for entry in reached if not gone.issuperset(entry.services)) or reached
     if not reached:
         # Nobody is seen to need it, so it is seen whether anybody does.
         return every

@@ -219,11 +219,11 @@ _ALL = (
     ),
     _traffic(
         "dependency-down", "all of it down", CRASH,
-        "As `refuse`, at every instance: what is left to those who need it.", acts_as="refuse", aim=SERVICE,
+        "As `refuse`, at every instance. Users come to those services that need it, not to itself.", acts_as="refuse", aim=SERVICE,
     ),
     _traffic(
         "dependency-slow", "all of it slow", TIMING,
-        "As `latency`, at every instance.", acts_as="latency", aim=SERVICE, parameters={"delay": 1.0},
+        "As `latency`, at every instance. Users come to those services that need it, not to itself.", acts_as="latency", aim=SERVICE, parameters={"delay": 1.0},
     ),
     _process(
         "zone-kill", "zone killed", CRASH,
