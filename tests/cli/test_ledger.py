@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,58 @@ def test_an_import_of_nonsense_or_beside_a_running_system_changes_nothing(
     assert (nonsense, missing, running) == (3, 6, 5)
     assert "line 2: it is no line of a ledger" in capsys.readouterr().err
     assert store.watched_until == NOW + 3600
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report",),
+        ("incident", "list"),
+        ("incident", "note", "1", "x"),
+        ("ledger", "verify"),
+        ("ledger", "backup", "copy.db"),
+        ("ledger", "export"),
+    ],
+)
+def test_where_nothing_has_run_every_command_says_the_same(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert ends(*words) == 4
+    assert "there is no ledger at" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "--incidents", *PERIOD),
+        ("incident", "list", "--over", "9999d"),
+        ("ledger", "export"),
+        ("predict",),
+    ],
+)
+def test_one_that_is_damaged_in_the_middle_is_told_and_is_no_bug_of_ours(
+    words: tuple[str, ...], store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mainstay.yaml").write_text("services: {web: {command: 'true'}}\n")
+    with store.writing():
+        store.connection.execute(
+            "INSERT INTO incidents (service, began, over, record) VALUES ('web', ?, 1, CAST(x'ff' AS TEXT))",
+            (NOW,),
+        )
+        store.connection.execute(
+            "INSERT INTO facts (at, fact, service, record) VALUES (?, 'InstanceStarted', 'web', CAST(x'ff' AS TEXT))",
+            (time.time() - 60,),
+        )
+        store.watch(time.time())
+    store.close()
+
+    assert ends(*words) == 6
+
+    said = capsys.readouterr().err
+    assert "cannot be read" in said
+    assert "Traceback" not in said

@@ -146,6 +146,25 @@ def test_how_often_it_fails_is_held_against_what_is_wanted(
     assert ("say what is wanted of web" in " ".join(found.next)) is (target is None)
 
 
+@pytest.mark.parametrize(("high", "answer"), [(0.95, NO), (0.9995, YES), (None, YES)])
+def test_a_promise_that_is_broken_is_a_no_though_nothing_was_down(high: float | None, answer: str) -> None:
+    promise = {
+        "service": "web",
+        "promise": "99.9% good",
+        "target": 0.999,
+        "high": high,
+        "events": 1000,
+        "bad_events": 80,
+    }
+
+    found = frequency(report(low=0.9995, high=1.0), {"web": 0.999}, promises=[promise])
+
+    assert found.answer == answer
+    told = "web promises 99.9% good, and 80 of 1,000 were not good"
+    assert (told in found.evidence) is (answer == NO)
+    assert ("mainstay incident list --service web" in found.next) is (answer == NO)
+
+
 def test_of_what_was_not_watched_nothing_is_known() -> None:
     assert frequency(None, {}).answer == UNPROVED
     assert frequency(None, {}, "it cannot be read").evidence == ["it cannot be read"]

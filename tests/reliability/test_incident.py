@@ -54,6 +54,32 @@ def test_an_incident_from_its_beginning_to_its_end() -> None:
     assert watchman.incident is None
 
 
+def test_it_was_recovered_when_all_was_back_and_not_when_that_was_known_to_last() -> None:
+    watchman = Watchman("web")
+    watchman.see(9.0, serves=True, whole=True)
+    watchman.see(10.0, serves=False, whole=False)
+    watchman.see(11.0, serves=True, whole=False)
+    watchman.see(12.5, serves=True, whole=True)
+
+    told = [watchman.see(13.0 + step, serves=True, whole=True) for step in range(40)]
+
+    (over,) = (one for one in told if one is not None and one.state is OVER)
+    assert (over.began, over.mitigated, over.recovered) == (10.0, 10.0, 12.5)
+
+
+@pytest.mark.parametrize(("until", "mitigated"), [(60.0, 60.0), (0.0, 50.0)])
+def test_one_that_went_on_when_its_watchman_was_lost_does_not_end_before_it_began(
+    until: float, mitigated: float
+) -> None:
+    watchman = Watchman("web")
+    watchman.resume(Incident(service="web", began=50.0), until)
+
+    told = [watchman.see(100.0 + step, serves=True, whole=True) for step in range(40)]
+
+    (over,) = (one for one in told if one is not None and one.state is OVER)
+    assert (over.mitigated, over.recovered) == (mitigated, 100.0)
+
+
 def test_nobody_serving_is_an_incident_without_a_request() -> None:
     watchman = Watchman("web")
 

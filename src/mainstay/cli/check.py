@@ -14,6 +14,7 @@ from mainstay.drill.cell import cells
 from mainstay.drill.fault.plug import kinds
 from mainstay.drill.history import History
 from mainstay.drill.standing import standing
+from mainstay.ledger.promise import Past, standings
 from mainstay.ledger.report import report as summed_up
 from mainstay.ledger.store import reading
 from mainstay.redundancy.audit.loss import losses
@@ -76,9 +77,15 @@ def _frequency(system: System, run: RunDir, now: float, over: float) -> Answer:
     try:
         with reading(run.ledger) as store:
             report = summed_up(store, now - over, now, list(system.services))
+            promises = [
+                one.record()
+                for name, service in system.services.items()
+                if service.objective is not None
+                for one in standings(Past(store, name), service.objective, now)
+            ]
     except EnvironmentProblem as problem:
         return frequency(None, targets, str(problem))
-    return frequency(report, targets)
+    return frequency(report, targets, promises=promises)
 
 
 def _print(name: str, found: list[Answer]) -> None:

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from mainstay.base.errors import MainstayError, SpecError
-from mainstay.base.units import parse_duration
+from mainstay.base.errors import MainstayError, NotRunning, SpecError
 from mainstay.cli import option, show
-from mainstay.ledger.store import Filed, opened, reading
+from mainstay.ledger.store import Filed, Store, opened, reading
+from mainstay.supervisor.rundir import RunDir
 
 app = typer.Typer(
     name="incident",
@@ -30,8 +30,8 @@ def list_(
 ) -> None:
     """List the incidents of late: when, for how long, who had trouble, and what broke first."""
     now = time.time()
-    with reading(option.run_dir(file, run_dir).ledger) as store:
-        found = store.incidents(now - parse_duration(over), now + 1, service)
+    with ledger(option.run_dir(file, run_dir)) as store:
+        found = store.incidents(now - option.duration("--over", over), now + 1, service)
     if json:
         show.data({"version": 1, "incidents": [record(one) for one in found]})
     elif not found:
@@ -52,10 +52,10 @@ def note(
     """Note something about an incident: the cause, a ticket, what was done."""
     if not text.strip():
         raise SpecError("a note must say something")
-    path, now = option.run_dir(file, run_dir).ledger, time.time()
-    with reading(path):
+    run, now = option.run_dir(file, run_dir), time.time()
+    with ledger(run):
         pass  # there is one, and it can be read: a note must not begin a ledger
-    store, trouble = opened(path, now)
+    store, trouble = opened(run.ledger, now)
     with store:
         if trouble is not None:
             raise MainstayError(trouble)
@@ -64,6 +64,18 @@ def note(
     if not known:
         raise MainstayError(f"there is no incident {number}; `mainstay incident list` tells which there are")
     show.news(f"noted about incident {number}")
+
+
+def ledger(run: RunDir) -> Store:
+    """Open the ledger of a system.
+
+    Raises:
+        NotRunning: it has never run, so there is none.
+        EnvironmentProblem: it cannot be read.
+    """
+    if not run.ledger.exists():
+        raise NotRunning(f"there is no ledger at '{run.ledger}': `mainstay up` begins one")
+    return reading(run.ledger)
 
 
 def listed(rows: list[dict[str, Any]]) -> None:
@@ -93,7 +105,7 @@ def record(one: Filed) -> dict[str, Any]:
 
 
 def _clock(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(at))
 
 
 def _span(name: str) -> show.Cell:
@@ -103,7 +115,7 @@ def _span(name: str) -> show.Cell:
 _COLUMNS: list[show.Figures] = [
     ("incident", True, 0, lambda row: str(row["incident"])),
     ("service", False, 0, lambda row: row["service"]),
-    ("began", False, 0, lambda row: _clock(row["began"])),
+    ("began (UTC)", False, 0, lambda row: _clock(row["began"])),
     ("state", False, 1, lambda row: row["state"]),
     ("lasted", True, 0, _span("seconds")),
     ("failed", True, 0, lambda row: f"{row['failed']:,} of {row['requests']:,}"),

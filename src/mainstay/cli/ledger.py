@@ -11,7 +11,7 @@ import typer
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError
 from mainstay.cli import option, show
-from mainstay.cli.report import ledger
+from mainstay.cli.incident import ledger
 from mainstay.ledger.audit import audit
 from mainstay.ledger.moment import stamp
 from mainstay.ledger.parcel import bring_in, lines

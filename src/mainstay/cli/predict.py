@@ -1,6 +1,5 @@
 """`mainstay predict`: what availability is to be expected, and what would change it."""
 
-import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,7 +124,7 @@ def _evidence(system: System, run: RunDir, over: float) -> tuple[Evidence, dict[
     if not run.ledger.exists():
         return Evidence({}, shown), {}
     since = until - over
-    with contextlib.closing(reading(run.ledger)) as store:
+    with reading(run.ledger) as store:
         named = [one.name for one in store.subjects(SERVICE) if one.name in system.services]
         seen = {name: watched(store, name, since, until) for name in named}
         rows = report(store, since, until, named)["services"] if named else []

@@ -7,16 +7,16 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from rich.text import Text
 
-from mainstay.base.errors import MainstayError, NotRunning, SpecError
+from mainstay.base.errors import MainstayError, SpecError
 from mainstay.cli import forms, option, show
-from mainstay.cli.incident import listed, record
+from mainstay.cli.incident import ledger, listed, record
 from mainstay.ledger.figure import between, latency, percent, span
 from mainstay.ledger.markdown import markdown as as_markdown
 from mainstay.ledger.moment import moment, stamp
 from mainstay.ledger.page import page
 from mainstay.ledger.promise import Past, standings
 from mainstay.ledger.report import report as summed_up
-from mainstay.ledger.store import SERVICE, Store, reading
+from mainstay.ledger.store import SERVICE, Store
 from mainstay.reliability.summary import REPAIR
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system.load import load
@@ -112,9 +112,13 @@ def _add_objectives(told: dict[str, Any], store: Store, file: Path | None, now: 
 def _promised(row: dict[str, Any]) -> str:
     if not row["events"]:
         return f"It promises {row['promise']}: nothing was counted for that."
-    left = "all" if not row["bad_events"] else f"{row['budget_left']:.0%}"
+    left = row["budget_left"]
+    if left < 0:
+        budget = f"the error budget is spent {1 - left:,.1f} times over"
+    else:
+        budget = f"{'all' if not row['bad_events'] else f'{left:.0%}'} of the error budget is left"
     return (
-        f"It promises {row['promise']}: {left} of the error budget is left; {row['bad_events']:,.0f} of"
+        f"It promises {row['promise']}: {budget}; {row['bad_events']:,.0f} of"
         f" {row['events']:,.0f} were not good."
     )
 
@@ -124,18 +128,6 @@ def _name(file: Path | None, run: RunDir) -> str:
         return load(file).name
     except MainstayError:  # what was seen of it is still worth to be told
         return run.path.absolute().parent.name
-
-
-def ledger(run: RunDir) -> Store:
-    """Open the ledger of a system.
-
-    Raises:
-        NotRunning: it has never run, so there is none.
-        EnvironmentProblem: it cannot be read.
-    """
-    if not run.ledger.exists():
-        raise NotRunning(f"there is no ledger at '{run.ledger}': `mainstay up` begins one")
-    return reading(run.ledger)
 
 
 def _known(store: Store, wanted: list[str]) -> list[str]:

@@ -75,7 +75,7 @@ class Chronicle:
             # Of a ledger that knows nothing it cannot be told when what they have counted came.
             self._taken[worker] = dict(map(_heard, told)) if left.known else None
         for incident in left.incidents:
-            self._watchman(incident.service).incident = incident
+            self._watchman(incident.service).resume(incident, left.until)
             self._told.add((incident.service, incident.began))
 
     def keep(self, fact: Mapping[str, Any]) -> None:

@@ -99,13 +99,21 @@ def survival(standing: Mapping[str, Any], now: float) -> Answer:
     )
 
 
-def frequency(report: Mapping[str, Any] | None, targets: Mapping[str, float], why: str = "") -> Answer:
+def frequency(
+    report: Mapping[str, Any] | None,
+    targets: Mapping[str, float],
+    why: str = "",
+    promises: Sequence[Mapping[str, Any]] = (),
+) -> Answer:
     """Answer how often it fails.
+
+    A service whose requests fail more often than was promised is not reliable, however well its instances looked.
 
     Args:
         report: What `ledger.report` gives; None where there is no ledger.
         targets: The availability that each service is to have; `TARGET` for those that are not in it.
         why: Why there is no report.
+        promises: How the objectives stand, as `ledger.promise` gives it; what was kept so far is no proof, and changes nothing.
     """
     question, idea = "How often does it fail?", "reliability"
     services = (
@@ -129,14 +137,22 @@ def frequency(report: Mapping[str, Any] | None, targets: Mapping[str, float], wh
         answer = YES if time["low"] >= target else NO if time["high"] < target else UNPROVED
         answers.append(answer)
         count = failures["count"]
-        times = "never" if not count else "once" if count == 1 else f"{count} times"
+        failed = "never failed" if not count else "failed once" if count == 1 else f"failed {count} times"
         evidence.append(
-            f"{one['service']} failed {times} in {_span(time['served'] + time['down'])}: available"
+            f"{one['service']} {failed} in {_span(time['served'] + time['down'])}: available"
             f" {time['availability']:.4%}, at least {time['low']:.4%} with 95 % confidence, and {target:.3%} is wanted"
         )
         if answer == UNPROVED:
             next_.append(f"watch {one['service']} for longer: `mainstay report` says for how long")
         elif answer == NO:
+            next_.append(f"mainstay incident list --service {one['service']}")
+    for one in promises:
+        if one["high"] is not None and one["high"] < one["target"]:
+            answers.append(NO)
+            evidence.append(
+                f"{one['service']} promises {one['promise']}, and {one['bad_events']:,.0f} of {one['events']:,.0f}"
+                " were not good"
+            )
             next_.append(f"mainstay incident list --service {one['service']}")
     if unset := [one["service"] for one in services if one["service"] not in targets]:
         next_.append(f"say what is wanted of {', '.join(unset)}: `objective: {{ availability: 99.9% }}`")

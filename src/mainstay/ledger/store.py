@@ -134,9 +134,10 @@ class Unreadable(EngineError):
 class Store:
     """The ledger's file, opened."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, *, reads: bool = False) -> None:
         """Use `opened` or `reading`."""
         self.path = path
+        self._reads = reads
         self._stamps = _stamps(path)
         self._db = connection
         self._subjects: dict[tuple[str, str, str], int] = {}
@@ -148,8 +149,16 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close it.
+
+        Raises:
+            EnvironmentProblem: it was opened to be read, and is damaged where it was read.
+        """
         self.close()
+        if self._reads and isinstance(problem, sqlite3.Error | json.JSONDecodeError):
+            raise EnvironmentProblem(
+                f"the ledger '{self.path}' cannot be read: {problem}; `mainstay ledger verify` says more"
+            ) from problem
 
     def close(self) -> None:
         """Close it; what was not committed is not there."""
@@ -635,7 +644,7 @@ def reading(path: Path) -> Store:
         _refuse_older(connection, path)
     except (sqlite3.Error, _Unfit) as problem:
         raise EnvironmentProblem(f"the ledger '{path}' cannot be read: {problem}") from problem
-    return Store(connection, path)
+    return Store(connection, path, reads=True)
 
 
 class _Unfit(Exception):

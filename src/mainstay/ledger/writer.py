@@ -30,6 +30,8 @@ class Left(NamedTuple):
 
     known: bool = False
     """Whether somebody had written to it before."""
+    until: float = 0.0
+    """Until when somebody watched, in seconds since 1970; 0 when nobody ever did."""
     baselines: Mapping[str, Mapping[str, Any]] = {}
     """What each gateway worker had counted."""
     incidents: Sequence[Incident] = ()
@@ -233,6 +235,7 @@ def _left(store: Store) -> Left:
     try:
         return Left(
             known=store.watched_until is not None,
+            until=store.watched_until or 0.0,
             baselines=store.baselines(),
             incidents=store.open_incidents(),
             states=store.states(),

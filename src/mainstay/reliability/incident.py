@@ -138,7 +138,20 @@ class Watchman:
     _clues: list[_Clue] = field(default_factory=list)
     _serves: bool = True
     _whole: bool = True
+    _whole_since: float = 0.0
     _last_bad: float = 0.0
+
+    def resume(self, incident: Incident, until: float) -> None:
+        """Go on with one that another watchman began.
+
+        Args:
+            incident: As it was left.
+            until: When somebody last watched, in seconds since 1970: until then it went on, unless it says otherwise.
+        """
+        self.incident = incident
+        self._last_bad = max(incident.began, until if incident.mitigated is None else incident.mitigated)
+        self._whole = incident.recovered is not None
+        self._whole_since = incident.recovered or 0.0
 
     def hear(self, fact: dict[str, Any]) -> None:
         """Take a fact that may say what broke."""
@@ -163,6 +176,8 @@ class Watchman:
             whole: Whether all do.
             drill: Whether a drill goes on.
         """
+        if whole and not self._whole:
+            self._whole_since = now
         self._serves, self._whole = serves, whole
         if not serves:
             return self._trouble(now, now, drill=drill)
@@ -214,7 +229,8 @@ class Watchman:
                 return None
             self.incident = replace(before, state=TRANSITIONS[OPEN, "calm"], mitigated=self._last_bad)
         elif self._whole and before.recovered is None:
-            self.incident = replace(before, recovered=max(now, self._last_bad))
+            # Not now: that it is over is known only after a quiet time, and nothing was missing meanwhile.
+            self.incident = replace(before, recovered=max(self._whole_since, self._last_bad))
         elif not self._whole and before.recovered is not None:
             self.incident = replace(before, recovered=None)
         if (
