@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstay.base.errors import SpecError
-from mainstay.reliability import growth, rate, trend, uptime
+from mainstay.reliability import growth, objective, rate, trend, uptime
 from mainstay.reliability.coverage import interval as coverage
 from mainstay.reliability.lifetime import survival, weibull
 from mainstay.reliability.recurrence import History, mean_cumulative
@@ -144,6 +144,18 @@ def test_the_power_laws_of_nist_mil_hdbk_189_and_others() -> None:
     assert (worse.beta, worse.scale) == pytest.approx((1.588053, 3.70273e-05), rel=1e-6)
 
 
+def test_the_mean_time_between_failures_at_the_end_of_a_growth_of_nist_8_4_5_2() -> None:
+    found = growth.fit(NIST, 1500)
+
+    assert found.mtbf_interval(0.8) == pytest.approx((157.7138, 548.5566), rel=1e-6)
+    assert 1500 / (10 * found.unbiased) == pytest.approx(310.234, rel=1e-6)
+    assert growth.fit([1.0, 2.0], 3.0).mtbf_interval(0.99).high == inf
+
+
+def test_how_badly_a_power_law_fits_as_mil_hdbk_189_has_it() -> None:
+    assert growth.misfit(TANK, 300) == pytest.approx(0.0910611224, rel=1e-9)
+
+
 def test_a_power_law_of_grouped_failures() -> None:
     beta, scale = growth.fit_grouped([20, 40, 60, 80, 100], [13, 16, 5, 8, 7])
 
@@ -189,6 +201,17 @@ def test_the_mean_cumulative_function_has_the_variance_of_nelson() -> None:
     assert [one.variance for one in points][:3] == pytest.approx([0.032, 0.048, 0.128])
     assert points[-1].variance == pytest.approx(0.145185, abs=1e-6)
     assert all(one.interval.low < one.mean < one.interval.high for one in points)
+
+
+@pytest.mark.parametrize(
+    ("good", "all_", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611), (1, 29, 0.0061, 0.1718),
+        (29, 30, 0.8333, 0.9941), (10, 10, 0.7225, 1), (59, 59, 0.9389, 1), (299, 299, 0.9873, 1),
+    ],
+)  # fmt: skip
+def test_the_score_intervals_of_newcombe_1998(good: int, all_: int, low: float, high: float) -> None:
+    assert objective.interval(good, all_) == pytest.approx((low, high), abs=6e-5)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,38 @@ class Growth(NamedTuple):
         """The mean time between failures as it is at the end."""
         return 1 / self.intensity(self.end)
 
+    def mtbf_interval(self, confidence: float = CONFIDENCE) -> Interval:
+        """Give the interval of the mean time between failures at the end, of a watching that ended at a time fixed before.
+
+        An approximation around the estimate by the unbiased shape (Crow; NIST/SEMATECH e-Handbook 8.4.5.2). Its upper end is
+        infinite for so few failures that nothing bounds it.
+        """
+        from scipy.special import ndtri  # noqa: PLC0415 - takes a while to load, and only reports need it
+
+        refuse_confidence(confidence)
+        count, z = self.failures, float(ndtri((1 + confidence) / 2))
+        now = self.end / (count * self.unbiased)
+        low = now * count * (count - 1) / (count + z**2 / 4 + math.sqrt(count * z**2 / 2 + z**4 / 16)) ** 2
+        below = count - z * math.sqrt(count / 2)
+        return Interval(low, now * count * (count - 1) / below**2 if below > 0 else math.inf)
+
+
+def misfit(times: Sequence[float], end: float) -> float:
+    """Give how badly a power law fits: the statistic of Cramér and von Mises as MIL-HDBK-189 has it, 0 for a perfect fit.
+
+    Args:
+        times: When each failure came, from the beginning, ascending.
+        end: When the watching ended.
+
+    Raises:
+        SpecError: as `fit`.
+    """
+    shape, count = fit(times, end).unbiased, len(times)
+    steps = (
+        ((at / end) ** shape - (2 * place - 1) / (2 * count)) ** 2 for place, at in enumerate(times, start=1)
+    )
+    return 1 / (12 * count) + math.fsum(steps)
+
 
 def fit(times: Sequence[float], end: float | None = None, confidence: float = CONFIDENCE) -> Growth:
     """Fit a power law to the times of failures.
