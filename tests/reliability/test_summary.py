@@ -223,3 +223,30 @@ def test_three_short_lives_in_a_row_are_a_crash_loop() -> None:
     events = sorted([*told("web-1", short), *told("web-2", mixed)], key=lambda event: event.at)
 
     assert loops(lives(events, 100)) == ["web-1"]
+
+
+def test_where_there_is_a_trend_the_law_tells_how_often_it_fails_by_now() -> None:
+    # Failures by a square of time: they come faster and faster.
+    at, spans = 0.0, []
+    for number in range(1, 31):
+        end = 100_000.0 * (number / 31) ** 0.5
+        spans += [Span(UP, at, end), Span(DOWN, end, end + 1.0)]
+        at = end + 1.0
+
+    found = summary(spans)
+
+    assert found.trend is not None
+    assert found.trend.direction == -1
+    assert found.growth is not None
+    assert found.growth.beta == pytest.approx(2.0, rel=0.15)
+    assert found.rate is not None
+    assert found.growth.mtbf < found.rate.mtbf
+
+
+def test_without_a_trend_there_is_no_law() -> None:
+    at, spans = 0.0, []
+    for _ in range(20):
+        spans += [Span(UP, at, at + 100.0), Span(DOWN, at + 100.0, at + 101.0)]
+        at += 101.0
+
+    assert summary(spans).growth is None

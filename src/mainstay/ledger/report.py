@@ -11,6 +11,7 @@ from mainstay.ledger.store import INSTANCE, SERVICE, Store, Subject
 from mainstay.ledger.told import told
 from mainstay.reliability.account import Account
 from mainstay.reliability.excess import excess
+from mainstay.reliability.growth import Growth
 from mainstay.reliability.interval import CONFIDENCE, Interval
 from mainstay.reliability.life import (
     ADOPTED,
@@ -118,7 +119,7 @@ def _service(look: _Look, name: str, events: Sequence[Event]) -> dict[str, Any]:
         "users": audience(look.store, subject, look.since, look.until, _level(look)),
         "failures": _failures(found),
         "repair": _repair(found),
-        "trend": _trend(found.trend),
+        "trend": _trend(found.trend, found.growth),
         **_instances(look, name, excuses, events),
     }
     return {**row, "timeline": [list(one) for one in spans], "told": told(row)}
@@ -196,8 +197,19 @@ def _repair(found: Summary) -> dict[str, Any]:
 _OF_REPAIR = ("mean", "median", "ninth", "low", "high", "visible")
 
 
-def _trend(found: Trend | None) -> dict[str, Any] | None:
-    return None if found is None else {"test": "laplace", **found._asdict()}
+def _trend(found: Trend | None, law: Growth | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    now = None
+    if law is not None:
+        now = {
+            "shape": law.beta,
+            "shape_low": law.interval.low,
+            "shape_high": law.interval.high,
+            "mtbf": law.end / (law.failures * law.unbiased),
+            **_between(law.mtbf_interval()),
+        }
+    return {"test": "laplace", **found._asdict(), "now": now}
 
 
 def _instances(look: _Look, service: str, excuses: Sequence[Span], events: Sequence[Event]) -> dict[str, Any]:

@@ -113,7 +113,12 @@ def _trend(trend: Mapping[str, Any] | None, count: int) -> list[str]:
     if trend["p"] >= _CERTAIN:
         return [f"No trend is seen in its failures (p = {chance(trend['p'])})."]
     way = "rarer" if trend["direction"] > 0 else "more frequent"
-    return [f"Failures become {way} (p = {chance(trend['p'])}): one mean time between them says little."]
+    said = f"Failures become {way} (p = {chance(trend['p'])}): one mean time between them says little"
+    now = trend["now"]
+    if now is None:
+        return [f"{said}."]
+    high = "any time" if now["high"] is None else span(now["high"])
+    return [f"{said}. By now there is one in {span(now['mtbf'])} ({span(now['low'])} to {high})."]
 
 
 def _unknown(time: Mapping[str, Any]) -> list[str]:

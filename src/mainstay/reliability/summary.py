@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mainstay.base.errors import SpecError
-from mainstay.reliability import trend, uptime
+from mainstay.reliability import growth, trend, uptime
+from mainstay.reliability.growth import Growth
 from mainstay.reliability.interval import CONFIDENCE, Interval
 from mainstay.reliability.rate import Rate, mtbf
 from mainstay.reliability.repair import Repair, repair
@@ -66,6 +67,8 @@ class Summary(NamedTuple):
     """See `Failures.unseen`."""
     trend: Trend | None
     """Whether failures come more or less often; None when there are fewer than `LEAST_FOR_TREND`."""
+    growth: Growth | None
+    """The power law that they follow, if there is a trend: how often it fails at the end. None without one."""
 
 
 def summary(spans: Sequence[Span], confidence: float = CONFIDENCE, assumed: float = REPAIR) -> Summary:
@@ -80,13 +83,15 @@ def summary(spans: Sequence[Span], confidence: float = CONFIDENCE, assumed: floa
         SpecError: a confidence or a repair time that cannot be.
     """
     used, found = spent(spans), failures(spans)
+    towards = _trend(found.times, used.served)
     return Summary(
         used,
         available(used, found, confidence, assumed),
         mtbf(used.served, len(found.times), confidence) if used.served else None,
         repair(found.repairs, confidence),
         found.unseen,
-        _trend(found.times, used.served),
+        towards,
+        _growth(found.times, used.served, confidence) if towards and towards.p < 1 - confidence else None,
     )
 
 
@@ -146,4 +151,11 @@ def _trend(times: Sequence[float], served: float) -> Trend | None:
         # Best for a rate that changes steadily; which failures there were is all that it takes.
         return trend.laplace(times, served)
     except SpecError:  # failures before any serving at all: the clock had not begun
+        return None
+
+
+def _growth(times: Sequence[float], served: float, confidence: float) -> Growth | None:
+    try:
+        return growth.fit(times, served, confidence)
+    except SpecError:  # likewise
         return None
