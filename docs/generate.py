@@ -20,7 +20,7 @@ from mainstay.drill.fault.kind import CLASSES, INSTANCE, KINDS, SERVICE, SYSTEM,
 from mainstay.drill.form import shape
 from mainstay.drill.verdict import VERDICTS
 from mainstay.gateway.http.page import REASONS
-from mainstay.redundancy.audit.catalogue import RULES
+from mainstay.redundancy.audit.catalogue import OF_COMPOSE, OF_SYSTEM, RULES
 from mainstay.redundancy.audit.rule import SEVERITIES
 from mainstay.system import publish
 
@@ -161,7 +161,7 @@ _VERDICTS = """\
 """
 
 _AUDIT_RULES = """\
-`mainstay audit` tells what stops users when it is lost, and what these rules find in the system file.
+`mainstay audit` tells what stops users when it is lost, and what these rules find in the system file or the Compose file.
 [Audit in CI](../how-to/audit-in-ci.md) shows how to use it; how a finding is accepted stands there too.
 
 A rule says only what can be known from the file. Whether a health check depends on a database, whether two services
@@ -268,8 +268,10 @@ def _parameters(kind: Kind) -> str:
 def audit_rules() -> str:
     """Write the reference of the rules of the audit."""
     levels = _table(("Severity", "Meaning"), [(f"`{name}`", text) for name, text in SEVERITIES.items()])
-    rows = [(f"[`{rule.id}`](#{rule.id})", rule.severity, rule.title) for rule in RULES.values()]
-    parts = [_AUDIT_RULES, levels, "\n", _table(("Rule", "Severity", "What is wrong"), rows)]
+    parts = [_AUDIT_RULES, levels]
+    for title, rules in (("system files", OF_SYSTEM), ("Compose files", OF_COMPOSE)):
+        rows = [(f"[`{rule.id}`](#{rule.id})", rule.severity, rule.title) for rule in rules.values()]
+        parts.append("\n" + _table((f"Rule about {title}", "Severity", "What is wrong"), rows))
     parts += [
         f"\n## {rule.id}\n\n{rule.severity.capitalize()}: {rule.title}. {rule.why}\n\nFound in:\n\n"
         f"```text\n{rule.example}\n```\n\nInstead: {rule.fix}.\n"

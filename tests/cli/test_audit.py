@@ -309,3 +309,62 @@ def test_a_zone_that_stops_users_is_named(audit, tmp_path):
 
 def test_a_fault_tree_that_is_not_there_is_told(audit):
     assert "is no file; allowed is a fault tree in XML" in str(audit(file="no.xml").exception)
+
+
+COMPOSE = """\
+services:
+  web: { image: 'shop:1.2', deploy: { replicas: 2 }, ports: ['80'], depends_on: [db], colour: red }
+  db: { image: postgres }
+  probe: { image: probe, profiles: [watch], ports: ['90'] }
+"""
+
+
+def test_a_compose_file_in_this_folder_is_taken_where_there_is_no_system_file(tmp_path, monkeypatch):
+    (tmp_path / "compose.yaml").write_text(COMPOSE)
+    monkeypatch.chdir(tmp_path)
+
+    done = CliRunner().invoke(command_line(["audit"]), ["audit"])
+
+    assert done.exit_code == 1
+    assert "losing db stops web" in done.stdout
+    assert "losing web-1 and web-2 stops web" in done.stdout
+    assert "losing this host stops web: Docker Compose runs all on one" in done.stdout
+    assert "compose.yaml:3:3: there is one replica of db" in done.stdout
+    assert "compose.yaml:2: services.web.colour is not known" in done.stderr
+    assert "Mainstay itself" not in done.stdout
+
+
+@pytest.mark.parametrize("variable", [True, False])
+def test_a_profile_is_switched_on_by_its_name(tmp_path, monkeypatch, variable):
+    file = tmp_path / "stack.yml"
+    file.write_text(COMPOSE)
+    monkeypatch.setenv("COMPOSE_PROFILES", "watch" if variable else "")
+    words = [] if variable else ["--profile", "watch"]
+
+    done = CliRunner().invoke(command_line(["audit"]), ["audit", str(file), "--json", *words])
+
+    assert [each["entry"] for each in json.loads(done.stdout)["entries"]] == ["web", "probe"]
+
+
+def test_a_compose_file_that_cannot_be_is_refused_with_its_line(tmp_path):
+    file = tmp_path / "compose.yaml"
+    file.write_text(COMPOSE.replace("[db]", "[dbs]"))
+
+    done = CliRunner().invoke(command_line(["audit"]), ["audit", str(file)])
+
+    said = "compose.yaml:2:81: services.web.depends_on: there is no service dbs"
+    assert said in str(done.exception)
+
+
+def test_a_system_file_has_no_profiles(audit):
+    assert "--profile: is for Compose files" in str(audit("--profile", "dev").exception)
+
+
+def test_a_compose_file_becomes_a_system_file(tmp_path):
+    (tmp_path / "compose.yaml").write_text(COMPOSE)
+
+    done = CliRunner().invoke(
+        command_line(["init"]), ["init", str(tmp_path), "--from", str(tmp_path / "compose.yaml"), "--json"]
+    )
+
+    assert json.loads(done.stdout)["services"] == ["web", "db"]

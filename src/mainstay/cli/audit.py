@@ -2,10 +2,11 @@
 
 import datetime as dt
 import json as text_of_json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -21,6 +22,11 @@ from mainstay.redundancy.audit.rule import ERROR, WARNING, Finding, fails
 from mainstay.redundancy.audit.sarif import sarif as in_sarif
 from mainstay.redundancy.structure.bounds import Bounds
 from mainstay.system.accepted import Baseline, read_baseline
+from mainstay.system.compose.plan import composed
+from mainstay.system.compose.project import read_project
+from mainstay.system.compose.text import NAMES as COMPOSE_NAMES
+from mainstay.system.compose.text import is_compose
+from mainstay.system.document import Document
 from mainstay.system.file import NAMES, find
 from mainstay.system.inspection import inspect
 from mainstay.system.load import load_with_places
@@ -34,7 +40,8 @@ def audit(  # noqa: PLR0913, PLR0917 - its options
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="A system file, by default mainstay.yaml in this folder; or a fault tree in the Open-PSA format (.xml).",
+            help="A system file, by default mainstay.yaml in this folder; a Compose file, by default where there is no mainstay.yaml; "
+            "or a fault tree in the Open-PSA format (.xml).",
             show_default=False,
         ),
     ] = None,
@@ -70,6 +77,14 @@ def audit(  # noqa: PLR0913, PLR0917 - its options
             "--fail-on", metavar="SEVERITY", help="End with 1 from this severity on: error, warning or never."
         ),
     ] = ERROR,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--profile",
+            help="Of a Compose file: also services of this profile; may be told several times, and * is all.",
+            show_default=False,
+        ),
+    ] = None,
     sarif: Annotated[
         Path | None,
         typer.Option("--sarif", help="Write the findings to this file as SARIF 2.1.0.", show_default=False),
@@ -83,12 +98,13 @@ def audit(  # noqa: PLR0913, PLR0917 - its options
     """
     bounds = _bounds(order, within, fail_on)
     if file is not None and file.suffix.lower() == ".xml":
-        _refuse(entry=entry, baseline=baseline, sarif=sarif, markdown=markdown)
+        _refuse(entry=entry, baseline=baseline, sarif=sarif, markdown=markdown, profile=profile)
         audited.fault_tree(file, order, bounds, json=json)
         return
     _check_outputs(sarif, markdown)
     accepted = read_baseline(baseline) if baseline is not None else Baseline()
-    told, findings = _audited(file, entry, order or 2, bounds(), accepted)
+    source = _source(file, profile)
+    told, findings = _audited(source, entry, order or 2, bounds(), accepted)
     if json:
         show.data(told)
     else:
@@ -103,15 +119,38 @@ def audit(  # noqa: PLR0913, PLR0917 - its options
         raise typer.Exit(1)
 
 
-def _audited(
-    file: Path | None, entry: list[str] | None, order: int, bounds: Bounds, baseline: Baseline
-) -> tuple[dict[str, Any], list[Finding]]:
+class _Source(NamedTuple):
+    """What is audited."""
+
+    name: str
+    plan: Plan
+    document: Document
+    remarks: list[str]
+
+
+def _source(file: Path | None, profiles: list[str] | None) -> _Source:
+    if file is None and find(Path()) is None:
+        file = next((Path(name) for name in COMPOSE_NAMES if Path(name).exists()), None)
+    if file is not None and is_compose(file):
+        told = os.environ.get("COMPOSE_PROFILES", "").split(",") if profiles is None else profiles
+        project = read_project(file)
+        plan, _, remarks = composed(project, [each for each in told if each])
+        return _Source(str(file), plan, project.document, remarks)
+    if profiles:
+        raise SpecError("--profile: is for Compose files")
     system, document = load_with_places(file)
-    plan = plan_of(system)
+    return _Source(str(file or find(Path()) or NAMES[0]), plan_of(system), document, [])
+
+
+def _audited(
+    source: _Source, entry: list[str] | None, order: int, bounds: Bounds, baseline: Baseline
+) -> tuple[dict[str, Any], list[Finding]]:
+    plan = source.plan
     entries = _entries(plan, entry)
-    findings, unused = baseline.settle(inspect(plan, document), dt.datetime.now(dt.UTC).date())
-    name = str(file or find(Path()) or NAMES[0])
-    return report(plan, name, losses(plan, entries, order, bounds), findings, unused), findings
+    found = inspect(plan, source.document)
+    findings, unused = baseline.settle(found, dt.datetime.now(dt.UTC).date())
+    lost = losses(plan, entries, order, bounds)
+    return report(plan, source.name, lost, findings, unused, source.remarks), findings
 
 
 def _entries(plan: Plan, told: list[str] | None) -> list[str]:

@@ -39,12 +39,15 @@ def system(report: Mapping[str, Any]) -> None:
     for each in report["single_points_of_failure"]:
         _line(f"  {each['sentence']}")
     _pairs(report)
-    show.out.print()
-    _line("Mainstay itself", "bold")
-    for each in report["mainstay"]:
-        if not each["stops"]:
-            _line(f"  {each['sentence']}")
+    own = [each for each in report["mainstay"] if not each["stops"]]
+    if own:
+        show.out.print()
+        _line("Mainstay itself", "bold")
+    for each in own:
+        _line(f"  {each['sentence']}")
     _findings(report)
+    for each in report["remarks"]:
+        show.warning(each)
 
 
 _ENTRIES: list[show.Figures] = [

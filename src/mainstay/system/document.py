@@ -41,16 +41,18 @@ class Document:
 def read_document(text: str, environ: Environment[str, str]) -> Document:
     """Read a YAML text; never raises, whatever the text: what is wrong is in the problems."""
     root, problems = compose(text)
-    reader = _Reader(environ, problems)
+    reader = Reader(environ, problems)
     if root is not None:
         reader.document.content = reader.value(root, ())
     return reader.document
 
 
-class _Reader:
+class Reader:
+    """Makes values of nodes; another format of YAML files may say otherwise what a scalar means."""
+
     def __init__(self, environ: Environment[str, str], problems: list[Problem]) -> None:
         self.document = Document(problems=problems)
-        self._environ = environ
+        self.environ = environ
         self._merged: dict[int, list[tuple[Scalar, Node]]] = {}
         self._left = MOST
 
@@ -60,7 +62,7 @@ class _Reader:
         if not self._may_go_on(node, path, 1):
             return None
         if isinstance(node, Scalar):
-            return self._scalar(node, path)
+            return self.scalar(node, path)
         if isinstance(node, Sequence):
             return [self.value(item, (*path, place)) for place, item in enumerate(node.items)]
         return self._mapping(node, path)
@@ -70,9 +72,9 @@ class _Reader:
         self._left -= cost
         # The whole document is broken then, which is told once.
         if self._left < 0 and () not in self.document.broken:
-            self._wrong(node.place, (), f"has more than {MOST} values with its aliases followed")
+            self.wrong(node.place, (), f"has more than {MOST} values with its aliases followed")
         if len(path) > DEEPEST:
-            self._wrong(node.place, path, f"is nested more than {DEEPEST} levels deep")
+            self.wrong(node.place, path, f"is nested more than {DEEPEST} levels deep")
         return self._left >= 0 and len(path) <= DEEPEST
 
     def _mapping(self, node: Mapping, path: Path) -> dict[str, object]:
@@ -96,7 +98,7 @@ class _Reader:
                 continue
             for source in value.items if isinstance(value, Sequence) else [value]:
                 if not isinstance(source, Mapping):
-                    self._wrong(
+                    self.wrong(
                         source.place, (*path, "<<"), "must be a mapping, or a list of mappings, to merge"
                     )
                 elif self._may_go_on(source, path, len(source.pairs)):
@@ -106,13 +108,14 @@ class _Reader:
         self._merged[id(node)] = resolved = list(pairs.values())
         return resolved
 
-    def _scalar(self, node: Scalar, path: Path) -> object:
-        text, problems = interpolate(node.text, self._environ, for_instance=_is_words(path))
+    def scalar(self, node: Scalar, path: Path) -> object:
+        """Give what a single value means."""
+        text, problems = interpolate(node.text, self.environ, for_instance=_is_words(path))
         for message in problems:
-            self._wrong(node.place, path, message)
+            self.wrong(node.place, path, message)
         whole = whole_characters(text)
         if whole is None:
-            self._wrong(node.place, path, "has half of a character in it, which is no text")
+            self.wrong(node.place, path, "has half of a character in it, which is no text")
             return None
         text = whole
         meaning = typed(text) if node.plain and (text or not node.text) else text
@@ -120,10 +123,11 @@ class _Reader:
             # Said here, because a schema could not tell it from a mechanism that is off. The parser puts what
             # is not there on the next line.
             place = node.place if node.text else self.document.keys.get(path, node.place)
-            self._wrong(place, path, "has no value: write '' if it is to be empty")
+            self.wrong(place, path, "has no value: write '' if it is to be empty")
         return text if meaning is not None and _is_text(path) else meaning
 
-    def _wrong(self, place: Place, path: Path, message: str) -> None:
+    def wrong(self, place: Place, path: Path, message: str) -> None:
+        """Note what is wrong with a value, which is left out then."""
         self.document.broken.add(path)
         self.document.problems.append(Problem(*place, written(path), message))
 

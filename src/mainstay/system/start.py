@@ -63,8 +63,12 @@ def first_file(folder: Path) -> str:
     return head + _WEB.format(name="web", command=quoted("python3 -m http.server --bind 127.0.0.1 $PORT"))
 
 
-def write_first_file(folder: Path) -> Path:
+def write_first_file(folder: Path, text: str | None = None) -> Path:
     """Write a first system file and give its path; one that is there is never touched.
+
+    Args:
+        folder: Where.
+        text: What to write; by default what `first_file` gives.
 
     Raises:
         MainstayError: there is one already.
@@ -74,7 +78,7 @@ def write_first_file(folder: Path) -> Path:
     if present is not None:
         raise MainstayError(f"{present} is there already; it was left as it is")
     file = folder / NAMES[0]
-    text = first_file(folder)
+    text = first_file(folder) if text is None else text
     try:
         # `x`: also one that appeared a moment ago, or a dangling link, is not overwritten.
         with file.open("x", encoding="utf-8") as stream:

@@ -3,7 +3,7 @@ import textwrap
 
 import pytest
 
-from mainstay.redundancy.audit.catalogue import RULES
+from mainstay.redundancy.audit.catalogue import OF_SYSTEM, RULES
 from mainstay.redundancy.audit.rule import ERROR, SEVERITIES, WARNING, fails
 from mainstay.system.inspection import inspect
 from mainstay.system.load import load_with_places
@@ -34,7 +34,7 @@ def whole(example):
     )
 
 
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("rule", OF_SYSTEM.values(), ids=OF_SYSTEM)
 def test_a_rule_finds_its_own_example_at_its_line(rule, tmp_path):
     text = whole(rule.example)
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from mainstay.redundancy.audit.container import Container
+
 Keys = tuple[str | int, ...]
 """Where something is said in the file: `("services", "web", "instances")`."""
 
@@ -66,6 +68,10 @@ class Plan:
     """Processes of the gateway; None: one for each processor of the machine."""
     drain: float = 0.0
     """Seconds that requests in progress have when the gateway stops."""
+    containers: Mapping[str, Container] = field(default_factory=dict)
+    """What a Compose file says of its services, by name; empty for other files."""
+    development: bool = False
+    """Whether the file is for a developer's machine, where nobody minds a failure."""
     accepted: tuple[str, ...] = ()
     """Outages that are accepted for ever, as in `kill at db`; empty text where one has a last day."""
 

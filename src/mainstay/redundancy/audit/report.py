@@ -10,8 +10,13 @@ from mainstay.redundancy.audit.rule import Finding
 HOST = "this host"
 
 
-def report(
-    plan: Plan, file: str, found: Collection[Loss], findings: Sequence[Finding], unused: Sequence[str]
+def report(  # noqa: PLR0913, PLR0917 - all that is told
+    plan: Plan,
+    file: str,
+    found: Collection[Loss],
+    findings: Sequence[Finding],
+    unused: Sequence[str],
+    remarks: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Give the report; `docs/reference/json.md` describes it.
 
@@ -21,6 +26,7 @@ def report(
         found: What stops each entry point.
         findings: What the rules say.
         unused: What the baseline accepts and no rule finds.
+        remarks: What was not understood of the file.
     """
     own = _own(plan, found)
     points = [
@@ -48,6 +54,7 @@ def report(
         "mainstay": own,
         "findings": [_finding(each, file) for each in findings],
         "unused": list(unused),
+        "remarks": list(remarks),
     }
 
 
@@ -83,6 +90,15 @@ def _finding(finding: Finding, file: str) -> dict[str, Any]:
 def _own(plan: Plan, found: Collection[Loss]) -> list[dict[str, Any]]:
     """Say what Mainstay itself may lose: it is a part of the system too."""
     entries = [loss.entry for loss in found]
+    if plan.containers:
+        return [
+            _part(
+                HOST,
+                "host",
+                entries,
+                f"losing this host stops {listed(entries)}: Docker Compose runs all on one",
+            )
+        ]
     workers = "one for each processor" if plan.workers is None else str(plan.workers)
     return [
         _part(
