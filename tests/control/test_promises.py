@@ -94,8 +94,8 @@ def test_an_outage_is_told_once_and_so_is_its_end(tmp_path: Path) -> None:
     assert world.told[-1]["lasted"] == 2130.0
     assert world.notices == [
         "shop: web availability is in danger (page): 99.9% good was promised, and 100 of 1100 were bad in 1h; the budget is spent",
-        "shop: web availability is in danger (ticket): 99.9% good was promised, and 100 of 1100 were bad in 72h; the budget is spent",
-        "shop: web availability is no longer in danger",
+        "shop: web availability is in danger (ticket): 99.9% good was promised, and 100 of 1100 were bad in 3d; the budget is spent",
+        "shop: web availability no longer spends its error budget too fast",
     ]
 
 

@@ -174,7 +174,7 @@ def _expected(row: dict[str, Any]) -> str:
         )
     return (
         f"Unproved: from {percent(row['low'])} to {percent(row['high'])}, that is {least} to {most} of being down a year."
-        " No drill of this system has shown whether the loss of a part is survived: `mainstay drill run` does."
+        " Drills have not shown of each of its parts that its loss is survived: `mainstay drill run` does."
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mainstay.base.facts import AlertFired
+from mainstay.base.units import format_duration
 
 FIRING, RESOLVED, TEST = "firing", "resolved", "test"
 VERSION = 1
@@ -78,14 +79,15 @@ def for_alertmanager(told: Notice, now: float) -> list[dict[str, Any]]:
 def _text(system: str, status: str, fired: Mapping[str, Any]) -> str:
     who = f"{system}: {fired['service']} {fired['objective']}"
     if status == RESOLVED:
-        return f"{who} is no longer in danger"
+        # Not that all is well: what was spent is spent.
+        return f"{who} no longer spends its error budget too fast"
     left = fired["budget_left"]
     budget = (
         "" if left is None else f"; {left:.0%} of the budget is left" if left > 0 else "; the budget is spent"
     )
     return (
         f"{who} is in danger ({fired['severity']}): {fired['promise']} was promised, and {fired['bad_events']} of"
-        f" {fired['events']} were bad in {fired['window'] / 3600:g}h{budget}"
+        f" {fired['events']} were bad in {format_duration(fired['window'])}{budget}"
     )
 
 
