@@ -8,6 +8,7 @@ from mainstay.ledger.moment import stamp
 from mainstay.ledger.page import page
 from mainstay.ledger.report import report
 from mainstay.ledger.store import INSTANCE, SERVICE, Row, Store, Subject, opened
+from mainstay.ledger.told import _availability as told_of_availability
 from mainstay.reliability.account import Account
 from mainstay.reliability.span import DEGRADED, DOWN, MAINTENANCE, UP
 
@@ -221,3 +222,13 @@ def test_figures_are_written_for_people() -> None:
     assert latency(0.0015) == "1.5 ms"
     assert latency(2.41) == "2.4 s"
     assert stamp("2027-01-15T08:00Z", "--since") == NOW
+
+
+def test_who_reads_no_further_knows_that_requests_failed_while_somebody_served() -> None:
+    time = {"availability": 1.0, "served": 600.0, "down": 0.0}
+    requests = {"valid": 812, "good": 513, "availability": 513 / 812}
+
+    said = told_of_availability(time, requests)
+
+    assert said.endswith("never down; and yet 299 requests of 812 failed.")
+    assert told_of_availability(time, {"valid": 0, "good": 0, "availability": None}).endswith("never down.")

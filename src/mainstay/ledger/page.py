@@ -60,6 +60,9 @@ def title(report: Mapping[str, Any]) -> str:
         return "Nothing is known of this period"
     worst = min(known, key=lambda row: row["time"]["availability"])
     served = f"{worst['service']} served {percent(worst['time']['availability'])} of the time"
+    good = worst["requests"]["availability"]
+    if good is not None and good < worst["time"]["availability"]:
+        served += f", and {percent(good)} of the requests well"
     return served if len(known) == 1 else f"The least available of {len(known)}: {served}"
 
 

@@ -15,12 +15,14 @@ from mainstay.reliability.summary import LEAST_FOR_TREND
 _WORTH = 0.01
 """A share of the period below which what is unknown or excused is not worth a sentence of its own."""
 _CERTAIN = 0.05
+_FEW = 5
+"""Repairs below which nothing is said of what change they would show: two that are alike by chance would seem to show all."""
 
 
 def told(row: Mapping[str, Any]) -> list[str]:
     """Give the sentences on a service."""
     return [
-        _availability(row["time"]),
+        _availability(row["time"], row["requests"]),
         evidence(row["time"]),
         _failures(row["failures"], row["repair"]),
         *_requests(row["requests"]),
@@ -31,12 +33,17 @@ def told(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _availability(time: Mapping[str, Any]) -> str:
+def _availability(time: Mapping[str, Any], requests: Mapping[str, Any]) -> str:
     if time["availability"] is None:
         return "Nobody watched in this period: nothing is known of it."
     watched = time["served"] + time["down"]
     down = f"down for {span(time['down'])}" if time["down"] else "never down"
-    return f"It served {percent(time['availability'])} of the {span(watched)} that were watched, {down}."
+    said = f"It served {percent(time['availability'])} of the {span(watched)} that were watched, {down}"
+    failed = requests["valid"] - requests["good"]
+    # Somebody served all the time, and not what was asked for: who reads no further has to know.
+    if failed > _WORTH * requests["valid"] and requests["availability"] < time["availability"]:
+        return f"{said}; and yet {counted(failed, 'request')} of {requests['valid']:,} failed."
+    return f"{said}."
 
 
 def evidence(time: Mapping[str, Any]) -> str:
@@ -73,6 +80,8 @@ def _failures(failures: Mapping[str, Any], repair: Mapping[str, Any]) -> str:
     said += f", and a mean time to repair of {span(repair['mean'])}"
     if repair["count"] == 1:
         return f"{said}, from a single repair: that says nothing of the next."
+    if repair["count"] < _FEW:
+        return f"{said} ({span(repair['low'])} to {span(repair['high'])}), from {repair['count']} repairs: too few to say more."
     return (
         f"{said} ({span(repair['low'])} to {span(repair['high'])}; half took up to {span(repair['median'])})."
         f" From {repair['count']} repairs, a change could be told from chance only beyond a factor of"
