@@ -60,6 +60,35 @@ def test_a_service_is_found_by_its_other_names(compose):
     assert needs(told, "web") == {"db", "cache"}
 
 
+def test_who_shares_the_network_or_the_volumes_of_another_needs_it(compose):
+    told = compose(
+        "services:\n"
+        "  web: { image: a, network_mode: 'service:vpn', volumes_from: ['files:ro', 'container:else'] }\n"
+        "  vpn: { image: a }\n  files: { image: a }\n"
+    )
+
+    assert needs(told, "web") == {"vpn", "files"}
+
+
+def test_services_whose_environments_name_one_another_are_lost_together(compose):
+    told = compose(
+        "services:\n"
+        "  a: { image: x, ports: ['80'], environment: { B_URL: 'http://b' } }\n"
+        "  b: { image: x, environment: { A_URL: 'http://a' } }\n"
+    )
+
+    assert losses(told.plan, ["a"], 2, Bounds())[0].cut_sets == [("a",), ("b",)]
+
+
+def test_a_name_that_is_too_long_and_links_in_a_circle_are_told(compose, tmp_path):
+    (tmp_path / "round.yaml").symlink_to("round.yaml")
+
+    with pytest.raises(OtherFileError, match="there is no file"):
+        compose(f"include: [{'a' * 5000}]\n")
+    with pytest.raises(OtherFileError, match="cannot be read"):
+        read_project(tmp_path / "round.yaml", {})
+
+
 def test_a_task_that_others_wait_for_is_not_needed_afterwards(compose):
     told = compose(
         "services:\n"

@@ -41,6 +41,28 @@ def test_a_file_for_development_is_not_scolded(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("build", "mount", "is_source"),
+    [
+        (".", ".", True),
+        (".", "./src", True),
+        ("./web", "./web", True),
+        ("{ context: web }", "./web/app", True),
+        (".", "./data", False),
+        ("./web", "./db/src", False),
+        ("./web", "/srv/app", False),
+        ("https://example.com/a.git", ".", False),
+    ],
+)
+def test_a_file_is_for_development_when_the_source_is_mounted_and_not_the_data(
+    tmp_path, build, mount, is_source
+):
+    file = tmp_path / "compose.yaml"
+    file.write_text(f"services:\n  web: {{ build: {build}, volumes: ['{mount}:/in'] }}\n")
+
+    assert composed(read_project(file, {})).plan.development is is_source
+
+
 def test_a_service_of_a_profile_for_developers_is_not_scolded(tmp_path):
     file = tmp_path / "compose.yaml"
     file.write_text(SOUND + "  adminer: { image: adminer, profiles: [dev], ports: ['8080:80'] }\n")

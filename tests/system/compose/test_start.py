@@ -55,6 +55,29 @@ def test_a_command_is_run_here_and_what_is_lost_is_told(tmp_path):
     assert "# JOBS_HOST names jobs" in written
 
 
+def test_a_task_is_left_out_and_what_has_no_counterpart_is_named(tmp_path):
+    written, system = made(
+        tmp_path,
+        "services:\n"
+        "  web:\n"
+        "    command: serve --port 80\n"
+        "    entrypoint: [/bin/run]\n"
+        "    restart: 'no'\n"
+        "    cap_add: [NET_ADMIN]\n"
+        "    depends_on: { migrate: { condition: service_completed_successfully } }\n"
+        "  migrate: { command: migrate }\n"
+        "  cache: { image: 'redis:7', command: [--appendonly, 'yes'], environment: { A: b } }\n",
+    )
+
+    assert list(system.services) == ["web", "cache"]
+    assert system.services["web"].command == ["/bin/run", "serve", "--port", "80"]
+    assert system.services["cache"].addresses
+    assert "# migrate is left out: it is to run once" in written
+    assert "# not carried over: cap_add\n" in written
+    assert "# not carried over: environment\n" in written
+    assert "# in the Compose file it is not started again" in written
+
+
 def test_values_of_the_environment_are_not_written_down(tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET", "of-mine")
     (tmp_path / ".env").write_text("OTHER=of-yours\n")

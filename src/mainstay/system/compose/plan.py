@@ -140,7 +140,7 @@ def _wrong(services: Mapping[str, Service]) -> Iterator[tuple[Keys, str]]:
     for name, each in services.items():
         for key, needs in (
             (("depends_on",), list(each.waits)),
-            (("links",), each.links),
+            ((), each.links),
             (("x-mainstay", "needs"), each.goals),
         ):
             for need in needs:

@@ -82,7 +82,7 @@ def read_project(file: Path, environ: Mapping[str, str] | None = None) -> Projec
     services = reader.services(file, ())
     top = document.content if isinstance(document.content, dict) else {}
     said = top.get("name")
-    name = said if isinstance(said, str) and said else folder_slug(file.resolve().parent)
+    name = said if isinstance(said, str) and said else folder_slug(_real(file).parent)
     remarks += [f"{each} has no value: taken to be empty" for each in sorted(reader.absent)]
     return Project(file, name, document, services, environ, remarks)
 
@@ -98,7 +98,7 @@ class _Files:
 
     def document(self, file: Path) -> Document:
         """Give one file's content, which is a mapping with a mapping of services, or without any."""
-        key = file.resolve()
+        key = _real(file)
         if key not in self._read:
             if len(self._read) == MOST_FILES:
                 raise OtherFileError(str(file), [Problem(0, 0, "", f"is one file more than {MOST_FILES}")])
@@ -112,9 +112,9 @@ class _Files:
         content = _mapping(document.content)
         found: dict[str, Written] = {}
         for keys, other in self._included(file, document, content.get("include")):
-            if other.resolve() in (*trail, file.resolve()):
+            if _real(other) in (*trail, _real(file)):
                 raise _wrong(file, document, keys, f"{other.name} includes itself")
-            for name, service in self.services(other, (*trail, file.resolve())).items():
+            for name, service in self.services(other, (*trail, _real(file))).items():
                 if name in found or name in _mapping(content.get("services")):
                     raise _wrong(file, document, keys, f"the service {name} is there already")
                 found[name] = service
@@ -159,7 +159,7 @@ class _Files:
             self._remarks.append(f"{file.name}:{line}: {path!r} is not on this machine, and left out")
             return None
         other = file.parent / path
-        if not other.exists():
+        if not os.path.exists(other):  # noqa: PTH110 - Path.exists raises for names that are too long
             raise _wrong(file, document, keys, f"there is no file '{path}'")
         return other
 
@@ -171,7 +171,7 @@ class _Files:
         if told is None:
             return keys
         place: Keys = ("services", name, "extends")
-        here = (file.resolve(), name)
+        here = (_real(file), name)
         if here in trail:
             raise _wrong(file, document, place, f"{name} extends itself")
         if len(trail) == _DEEPEST:
@@ -187,6 +187,11 @@ class _Files:
             raise _wrong(file, document, place, f"there is no service {base} in {other.name}")
         below = self._whole(other, base, (*trail, here))
         return merged(below, {key: value for key, value in keys.items() if key != "extends"})
+
+
+def _real(file: Path) -> Path:
+    # `Path.resolve` raises where links lead in a circle; reading the file tells that better.
+    return Path(os.path.realpath(file))
 
 
 def _mapping(value: object) -> dict[str, object]:

@@ -1,7 +1,9 @@
 """One service of a Compose file, with what matters for redundancy; the rest is known, and left alone."""
 
+import posixpath
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +16,10 @@ MOST_REPLICAS = 1000
 """Of one service."""
 NAME = re.compile(r"[a-zA-Z0-9._-]{1,100}")
 _RESTARTS = ("no", "always", "on-failure", "unless-stopped")
+_CODE = frozenset(
+    {"src", "app", "lib", "code", "server", "client", "frontend", "backend", "api", "web", "pkg", "cmd"}
+)
+"""What folders with source are called."""
 _CONDITIONS = ("service_started", "service_healthy", "service_completed_successfully")
 _PORT = re.compile(
     r"(?:(?:(?:\[[^\]]*\]|[0-9.]+):)?([0-9]{1,5}(?:-[0-9]{1,5})?)?:)?([0-9]{1,5}(?:-[0-9]{1,5})?)(?:/[a-z]+)?"
@@ -49,6 +55,7 @@ class Service:
     optional: set[str] = field(default_factory=set)
     """Those of them with `required: false`."""
     links: list[str] = field(default_factory=list)
+    """Those of `links`, and those whose network, processes or volumes it shares."""
     goals: list[str] = field(default_factory=list)
     """What `x-mainstay.needs` adds, because no key of Compose says it."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -63,7 +70,7 @@ class Service:
     written: list[str] = field(default_factory=list)
     """Named volumes that it may write to."""
     mounted: bool = False
-    """Whether a folder beside the file is mounted into it."""
+    """Whether the source that it is built from is mounted into it."""
     profiles: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     """Other names that it is reached by."""
@@ -86,11 +93,12 @@ class Reading:
             if key not in KNOWN and not key.startswith("x-"):
                 self.remarks.append(((*at, key), "is not known, and left out"))
         found = Service(name=name, image=self._text(keys, "image", at), build=keys.get("build") is not None)
-        found.command = self._words(keys.get("command"), (*at, "command"))
+        found.command = self._command(keys, at)
         deploy = self._mapping(keys.get("deploy"), (*at, "deploy"))
         found.replicas = self._replicas(keys, deploy, at)
         self._waits(found, keys.get("depends_on"), (*at, "depends_on"))
         found.links = [each.partition(":")[0] for each in self._texts(keys.get("links"), (*at, "links"))]
+        found.links += self._shared(keys, at)
         extra = self._mapping(keys.get("x-mainstay"), (*at, "x-mainstay"))
         found.goals = self._texts(extra.get("needs"), (*at, "x-mainstay", "needs"))
         self._env_files(found, keys, folder, at)
@@ -98,7 +106,7 @@ class Reading:
         found.ports = list(self._ports(keys.get("ports"), (*at, "ports")))
         self._health(found, keys.get("healthcheck"), (*at, "healthcheck"))
         found.restart = self._restart(keys, deploy, at)
-        self._volumes(found, keys.get("volumes"), (*at, "volumes"))
+        self._volumes(found, keys.get("volumes"), _context(keys.get("build")), (*at, "volumes"))
         found.profiles = self._texts(keys.get("profiles"), (*at, "profiles"))
         found.names = set(self._names(keys, at))
         return found
@@ -141,6 +149,17 @@ class Reading:
             return value or ""
         return [str(each) for each in self._list(value, at) if not isinstance(each, (dict, list))]
 
+    def _command(self, keys: Mapping[str, object], at: Keys) -> str | list[str]:
+        """Give entrypoint and command as one; nothing when there are only arguments for what the image runs."""
+        first = self._words(keys.get("entrypoint"), (*at, "entrypoint"))
+        then = self._words(keys.get("command"), (*at, "command"))
+        if not first:
+            begin = then if isinstance(then, str) else "".join(then[:1])
+            return "" if begin.startswith("-") else then
+        if isinstance(first, str) and isinstance(then, str):
+            return f"{first} {then}".rstrip()
+        return [*_split(first), *_split(then)]
+
     def _replicas(self, keys: Mapping[str, object], deploy: Mapping[str, object], at: Keys) -> int:
         path: Keys = (*at, "deploy", "replicas") if deploy.get("replicas") is not None else (*at, "scale")
         told = deploy.get("replicas", keys.get("scale"))
@@ -178,6 +197,15 @@ class Reading:
                 found.env_files.append(path)
             except SpecError as problem:
                 self.remarks.append(((*at, "env_file"), f"{problem}; taken without it"))
+
+    def _shared(self, keys: Mapping[str, object], at: Keys) -> Iterator[str]:
+        for key in ("network_mode", "ipc", "pid"):
+            how, sign, name = self._text(keys, key, at).partition(":")
+            if how == "service" and sign:
+                yield name
+        for each in self._texts(keys.get("volumes_from"), (*at, "volumes_from")):
+            if not each.startswith("container:"):
+                yield each.partition(":")[0]
 
     def _environment(self, keys: Mapping[str, object], at: Keys) -> dict[str, str]:
         values: dict[str, str] = {}
@@ -225,7 +253,7 @@ class Reading:
         condition = policy.get("condition", "any") if "restart_policy" in deploy else ""
         return restart if isinstance(restart, str) and restart else str(condition)
 
-    def _volumes(self, found: Service, value: object, at: Keys) -> None:
+    def _volumes(self, found: Service, value: object, context: str, at: Keys) -> None:
         for place, each in enumerate(self._list(value, at)):
             if isinstance(each, dict):
                 source, read_only = each.get("source"), each.get("read_only") is True
@@ -239,7 +267,7 @@ class Reading:
                 self._wrong((*at, place), "must be a text, as in data:/var/lib/data, or a mapping")
                 continue
             if bind:
-                found.mounted |= source.startswith(".") and not read_only
+                found.mounted |= bool(context) and not read_only and _is_source(source, context)
             elif source and not read_only:
                 found.written.append(source)
 
@@ -250,3 +278,31 @@ class Reading:
             aliases = self._mapping(said, (*at, "networks", name)).get("aliases")
             names += self._texts(aliases, (*at, "networks", name, "aliases"))
         return [name for name in names if name]
+
+
+def _split(words: str | list[str]) -> list[str]:
+    try:
+        return shlex.split(words) if isinstance(words, str) else words
+    except ValueError:  # a quote that has no end
+        return [str(words)]
+
+
+def _context(build: object) -> str:
+    """Give the folder that it is built from, relative to the file; empty: none on this machine."""
+    context = build.get("context", ".") if isinstance(build, dict) else build
+    return (
+        posixpath.normpath(context) if isinstance(context, str) and context and "://" not in context else ""
+    )
+
+
+def _is_source(mounted: str, context: str) -> bool:
+    """Tell whether a mounted folder is what is built: all of it, or a folder in it that is called like code.
+
+    Others in it, such as `./data`, may be where it keeps things.
+    """
+    folder = posixpath.normpath(mounted)
+    if folder == context:
+        return True
+    inside = folder if context == "." else folder.removeprefix(f"{context}/")
+    is_within = not folder.startswith(("..", "/", "~")) and (context == "." or inside != folder)
+    return is_within and inside.partition("/")[0] in _CODE

@@ -39,6 +39,12 @@ _USUAL = {
     "etcd": 2379,
     "cassandra": 9042,
 }
+_OF_COMMANDS = frozenset({"environment", "env_file", "scale", "deploy", "restart"})
+_CARRIED = _OF_COMMANDS | frozenset(
+    {"command", "entrypoint", "image", "build", "ports", "depends_on", "links", "profiles", "healthcheck"}
+    | {"volumes", "networks", "extends", "x-mainstay", "expose"}
+)
+"""Keys that are carried over, have a comment of their own, or need none."""
 _LAST = 65535
 _OWN = 20000
 """From here on listeners have their ports, where the file tells none: below those that systems give to clients."""
@@ -65,7 +71,11 @@ def from_compose(file: Path, folder: Path) -> str:
     head = _HEAD.format(file=_plain(file.name), name=_slug(project.name, "system"))
     here = project.file.parent.resolve() == folder.resolve()
     bodies = [
-        f"  {names[name]}:\n{_body(service, told, names, ports, here=here)}"
+        f"  # {_plain(name)} is left out: it is to run once, before others start.\n"
+        if told.plan.containers[name].once
+        else f"  {names[name]}:\n"
+        + "".join(f"    # {_plain(note)}\n" for note in _left(project.services[name].keys, service))
+        + _body(service, told, names, ports, here=here)
         for name, service in told.services.items()
     ]
     left = "".join(f"# {_plain(each)}\n" for each in told.remarks if "no rule looks" not in each)
@@ -125,6 +135,8 @@ def _notes(service: Service, told: Composed) -> Iterator[str]:
         yield f"{what}, whose command only the image knows: give it a command, or keep it running elsewhere"
         if told.plan.groups[service.name].needs:
             yield f"it needs {', '.join(told.plan.groups[service.name].needs)}"
+    if service.restart == "no" and service.command:
+        yield "in the Compose file it is not started again when it exits; here it is, unless `restart: off`"
     if service.checked:
         yield "its health check is a command in the container; here it is `health`, a request or a connection"
     if service.written:
@@ -133,9 +145,22 @@ def _notes(service: Service, told: Composed) -> Iterator[str]:
         yield f"further ports are not carried over: {', '.join(service.ports[1:])}"
     if service.env_files:
         yield f"its environment is in {', '.join(service.env_files)} as well"
+    yield from _hosts(service, told)
+
+
+def _hosts(service: Service, told: Composed) -> Iterator[str]:
+    """Name the variables that lead to other services: names of Compose's network mean nothing here."""
     for other, variable in named(service.environment, told.services).items():
         if other != service.name:
             yield f"{variable} names {other}: write the address at which Mainstay or somebody else serves it"
+
+
+def _left(keys: Mapping[str, object], service: Service) -> Iterator[str]:
+    """Name the keys that a system file has nothing for, or that mean nothing for an address."""
+    known = _CARRIED if service.command else _CARRIED - _OF_COMMANDS
+    left = [key for key, value in keys.items() if key not in known and value not in (None, [], {})]
+    if left:
+        yield f"not carried over: {', '.join(left)}"
 
 
 def _needs(name: str, told: Composed) -> Iterator[str]:
