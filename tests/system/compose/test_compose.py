@@ -202,6 +202,7 @@ def test_what_is_not_known_is_listed_and_not_fatal(compose):
         ("services:\n  web: { environment: { A: [1] } }", "services.web.environment.A: must be a text"),
         ("services:\n  web: { volumes: [3], healthcheck: { disable: 1 } }", "must be true or false"),
         ("services:\n  'a b': { image: a }", "is no name"),
+        ('services:\n  web: { command: ["a\\0"] }', "services.web.command: must not contain a null"),
         ("services: {}", "has no service to start"),
         ("services:\n  web: [", "is not YAML"),
     ],

@@ -7,9 +7,10 @@ from mainstay.redundancy.audit.rule import ERROR, NOTE, WARNING, Rule, Spot
 
 
 def _single_instance(plan: Plan) -> Iterator[Spot]:
+    all_users = plan.users()
     for group in plan.groups.values():
         if group.runs and len(group.parts) == 1:
-            users = [name for name in plan.groups if group.name in plan.below(name) and name != group.name]
+            users = all_users[group.name]
             also = (
                 f", which {len(users)} other service{'s' * (len(users) != 1)} cannot do without"
                 if users

@@ -15,8 +15,9 @@ def _kept(plan: Plan) -> Iterator[tuple[Group, Container]]:
 
 
 def _one_replica(plan: Plan) -> Iterator[Spot]:
+    all_users = plan.users()
     for group, container in _kept(plan):
-        users = [name for name in plan.groups if group.name in plan.below(name) and name != group.name]
+        users = all_users[group.name]
         if container.replicas == 1 and (users or group.listens):
             who = (
                 f"{len(users)} other service{'s' * (len(users) != 1)} cannot do without it"

@@ -96,6 +96,14 @@ class Plan:
                 left += reversed(self.groups[one].needs)
         return list(found)
 
+    def users(self) -> dict[str, list[str]]:
+        """Give for each service those that cannot do without it."""
+        found: dict[str, list[str]] = {name: [] for name in self.groups}
+        for name in self.groups:
+            for need in self.below(name)[1:]:
+                found[need].append(name)
+        return found
+
     def parts(self) -> Iterator[tuple[Group, Part]]:
         """Give every part of every service."""
         return ((group, part) for group in self.groups.values() for part in group.parts)

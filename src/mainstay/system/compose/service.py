@@ -146,8 +146,13 @@ class Reading:
 
     def _words(self, value: object, at: Keys) -> str | list[str]:
         if value is None or isinstance(value, str):
-            return value or ""
-        return [str(each) for each in self._list(value, at) if not isinstance(each, (dict, list))]
+            words: str | list[str] = value or ""
+        else:
+            words = [str(each) for each in self._list(value, at) if not isinstance(each, (dict, list))]
+        if any("\0" in each for each in words):
+            self._wrong(at, "must not contain a null character")
+            return ""
+        return words
 
     def _command(self, keys: Mapping[str, object], at: Keys) -> str | list[str]:
         """Give entrypoint and command as one; nothing when there are only arguments for what the image runs."""
