@@ -88,6 +88,19 @@ def test_a_rule_sees_what_is_written_otherwise(tmp_path, change, rule):
     assert [each.rule.id for each in found(tmp_path, SOUND.replace(*change))] == [rule]
 
 
+@pytest.mark.parametrize(
+    "link", ["depends_on: [other]", "x-mainstay: { needs: [other] }", "environment: { A: 'other:1' }"]
+)
+def test_what_is_named_by_another_is_connected(tmp_path, link):
+    other = "  other: { image: 'a:1', scale: 2, restart: always, healthcheck: { test: 'true' } }\n"
+    connected = SOUND.replace("ports:", f"{link}, ports:").replace(
+        "[other]", "{ other: { condition: service_healthy } }" if "depends" in link else "[other]"
+    )
+
+    assert [each.rule.id for each in found(tmp_path, SOUND + other)] == ["compose-unconnected"]
+    assert found(tmp_path, connected + other) == []
+
+
 def test_a_volume_that_is_read_only_is_nobodys(tmp_path):
     text = SOUND.replace("ports:", "volumes: ['data:/dataMODE'], ports:")
 

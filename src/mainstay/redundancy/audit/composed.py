@@ -78,6 +78,13 @@ def _one_port(plan: Plan) -> Iterator[Spot]:
             )
 
 
+def _unconnected(plan: Plan) -> Iterator[Spot]:
+    needed = {need for group in plan.groups.values() for need in group.needs}
+    for group, _ in _kept(plan):
+        if len(plan.groups) > 1 and not (group.listens or group.needs or group.name in needed):
+            yield Spot(group.at("depends_on"), f"nothing tells who needs {group.name}, or what it needs")
+
+
 RULES = (
     Rule(
         id="compose-one-replica",
@@ -144,5 +151,15 @@ RULES = (
         example="services:\n  web:\n    image: shop:1.2\n    deploy: { replicas: 2 }\n    ports: ['8080:80']",
         fix="a range of ports (`8080-8081:80`), or a proxy in front that has the port",
         find=_one_port,
+    ),
+    Rule(
+        id="compose-unconnected",
+        severity=NOTE,
+        title="nothing tells what a service is for",
+        why="Users do not come to it, no other service names it, and it names none. What its loss means is not known, and the audit takes it to stop "
+        "nobody.",
+        example="services:\n  web:\n    image: shop:1.2\n    ports: ['80']\n  db:\n    image: postgres:16",
+        fix="`depends_on` in who needs it, or `x-mainstay: { needs: [NAME] }`, which changes no start order",
+        find=_unconnected,
     ),
 )
