@@ -55,6 +55,18 @@ def test_a_command_is_run_here_and_what_is_lost_is_told(tmp_path):
     assert "# JOBS_HOST names jobs" in written
 
 
+def test_where_the_gateway_listens_for_what_a_variable_names_is_said(tmp_path):
+    written, system = made(
+        tmp_path,
+        "services:\n"
+        "  web: { command: a, environment: { API_URL: 'http://main_api:80/v1' } }\n"
+        "  main_api: { command: b, ports: ['8081:80'] }\n",
+    )
+
+    assert "# API_URL names main_api: the gateway listens for it at ${MAINSTAY_URL_MAIN_API}" in written
+    assert system.services["web"].urls == {"MAINSTAY_URL_MAIN_API": "http://127.0.0.1:8081"}
+
+
 def test_a_task_is_left_out_and_what_has_no_counterpart_is_named(tmp_path):
     written, system = made(
         tmp_path,

@@ -13,6 +13,7 @@ from mainstay.system.compose.dependency import named
 from mainstay.system.compose.plan import Composed, composed
 from mainstay.system.compose.project import read_project
 from mainstay.system.compose.service import Service
+from mainstay.system.scalar import url_name
 from mainstay.system.spelling import spelt
 from mainstay.system.value import SLUG
 
@@ -83,7 +84,7 @@ def from_compose(file: Path, folder: Path) -> str:
 
 
 def _body(service: Service, told: Composed, names: Mapping[str, str], ports: "_Ports", *, here: bool) -> str:
-    notes = list(_notes(service, told))
+    notes = list(_notes(service, told, names))
     if service.command:
         content = _run(service, told, names, ports, here=here)
     else:
@@ -124,7 +125,7 @@ def _reached(service: Service, ports: "_Ports") -> tuple[dict[str, object], list
     return content, notes
 
 
-def _notes(service: Service, told: Composed) -> Iterator[str]:
+def _notes(service: Service, told: Composed, names: Mapping[str, str]) -> Iterator[str]:
     """Say what is not carried over."""
     what = f"the image {service.image}" if service.image else "an image that is built"
     if service.command:
@@ -145,14 +146,18 @@ def _notes(service: Service, told: Composed) -> Iterator[str]:
         yield f"further ports are not carried over: {', '.join(service.ports[1:])}"
     if service.env_files:
         yield f"its environment is in {', '.join(service.env_files)} as well"
-    yield from _hosts(service, told)
+    yield from _hosts(service, told, names)
 
 
-def _hosts(service: Service, told: Composed) -> Iterator[str]:
+def _hosts(service: Service, told: Composed, names: Mapping[str, str]) -> Iterator[str]:
     """Name the variables that lead to other services: names of Compose's network mean nothing here."""
+    needs = set(_needs(service.name, told)) if service.command else set()
     for other, variable in named(service.environment, told.services).items():
-        if other != service.name:
-            yield f"{variable} names {other}: write the address at which Mainstay or somebody else serves it"
+        there = told.services[other]
+        if other in needs and (there.ports or not there.command):
+            yield f"{variable} names {other}: the gateway listens for it at ${{{url_name(names[other])}}}"
+        elif other != service.name:
+            yield f"{variable} names {other}: write the address at which it is reached"
 
 
 def _left(keys: Mapping[str, object], service: Service) -> Iterator[str]:
