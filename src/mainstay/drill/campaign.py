@@ -5,7 +5,7 @@ import datetime as dt
 import os
 import shlex
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -269,13 +269,35 @@ class Campaign:
         return seen(cell, course, became)
 
 
+def budget_spent(state: Mapping[str, Any]) -> str:
+    """Tell why a running system has no trouble to spare; empty when it has.
+
+    Args:
+        state: Its status; a supervisor of a former version tells of no objectives.
+    """
+    spent = [
+        f"{one['service']} ({one['promise']})"
+        for one in state.get("objectives", ())
+        if one["events"] and one["budget_left"] is not None and one["budget_left"] <= 0
+    ]
+    if not spent:
+        return ""
+    return (
+        f"the error budget of {', '.join(spent)} is spent: users have had their share of trouble;"
+        " a private copy (--isolated) harms nobody"
+    )
+
+
 async def _as_told(live: Stage) -> None:
     """See that what runs is what its file says, and that nobody else breaks it.
 
     Raises:
         MainstayError: it is not so.
     """
-    if acting := [one["fault"] for one in (await live.status())["faults"]]:
+    state = await live.status()
+    if why := budget_spent(state):
+        raise MainstayError(why)
+    if acting := [one["fault"] for one in state["faults"]]:
         raise MainstayError(
             f"faults act already: {', '.join(acting)}; `mainstay drill undo` ends them, and they end by themselves"
         )
