@@ -66,7 +66,8 @@ def test_incidents_are_listed_with_what_people_noted(
         (("note", "9", "x"), 1, "there is no incident 9"),
         (("note", "1", " "), 3, "a note must say something"),
         (("list", "--over", "soon"), 3, "not a duration"),
-        (("list", "--service", "api"), 0, "no incident in the last 30d"),
+        (("list", "--service", "api"), 3, "--service: the ledger has no 'api'"),
+        (("list", "--over", "1s"), 0, "no incident in the last 1s"),
     ],
 )
 def test_what_cannot_be_is_told(

@@ -62,6 +62,7 @@ def test_a_report_is_of_the_period_that_was_told(
         (("--over", "30"), 3, "--over: "),
         (("--since", "yesterday"), 3, "--since: 'yesterday' is no time"),
         (("--since", "2023-11-15", "--until", "2023-11-14"), 3, "the period must begin before it ends"),
+        (("--since", "2023-11-14", "--over", "7d"), 3, "--over and --since both say when the period begins"),
         (("--repair", "soon"), 3, "--repair: "),
         (("--html", "-"), 3, "'-' is no file"),
         (("--run-dir", "elsewhere"), 4, "elsewhere/ledger.db': `mainstay up` begins one"),

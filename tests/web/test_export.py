@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mainstay.cli.app import main
 from mainstay.cli.export import in_yaml
 from mainstay.system.schema import System
 from mainstay.web.export.dashboard import dashboard
@@ -132,3 +133,39 @@ def test_the_dashboard_shows_metrics_that_there_are_and_no_panel_covers_another(
         taken |= cells
     assert len({panel["id"] for panel in found["panels"]}) == len(found["panels"])
     assert [one["name"] for one in found["templating"]["list"]] == ["datasource", "service"]
+
+
+SYSTEM = """
+name: shop
+services:
+  web:
+    command: run
+    listen: http://127.0.0.1:8080
+    objective: { availability: 99.9% }
+"""
+
+
+@pytest.mark.parametrize(
+    ("match", "code"),
+    [
+        ('job="shop"', 0),
+        ('job="shop", env!~"test|\\"x\\""', 0),
+        ("job=shop", 3),
+        ('job="shop"}', 3),
+        ('job="shop",', 3),
+        ('1job="shop"', 3),
+        ('job="sh"op"', 3),
+    ],
+)
+def test_what_has_to_match_is_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], match: str, code: int
+) -> None:
+    file = tmp_path / "mainstay.yaml"
+    file.write_text(SYSTEM, encoding="utf-8")
+
+    with pytest.raises(SystemExit) as ended:
+        main(["export", "prometheus", "--file", str(file), "--match", match])
+
+    said = capsys.readouterr()
+    assert (ended.value.code or 0) == code
+    assert (match in said.out) if not code else ("is no list of label matchers" in said.err and not said.out)

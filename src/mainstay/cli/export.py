@@ -1,12 +1,13 @@
 """`mainstay export`: objectives and metrics for other people's tools."""
 
 import io
+import re
 from typing import Annotated
 
 import typer
 from ruamel.yaml import YAML
 
-from mainstay.base.errors import MainstayError
+from mainstay.base.errors import MainstayError, SpecError
 from mainstay.cli import option, show
 from mainstay.system.load import load
 from mainstay.system.schema import System
@@ -27,11 +28,18 @@ Match = Annotated[
         show_default=False,
     ),
 ]
+_MATCHER = r'\s*[a-zA-Z_][a-zA-Z0-9_]*\s*(?:=~|!~|!=|=)\s*"(?:[^"\\\n]|\\.)*"\s*'
+_MATCHERS = re.compile(rf"{_MATCHER}(?:,{_MATCHER})*")
 
 
 @app.command()
 def prometheus(file: option.File = None, match: Match = "", json: option.Json = False) -> None:
     """Write recording and alerting rules for the objectives of the system file: the same windows and rates as Mainstay's own alerts."""
+    if match and not _MATCHERS.fullmatch(match):
+        raise SpecError(
+            f"--match: '{match}' is no list of label matchers: each is a label, one of =, !=, =~ and !~,"
+            ' and a text in double quotes, with commas between them, as in job="shop",env!="test"'
+        )
     system = load(file)
     refuse_without_objectives(system)
     if json:

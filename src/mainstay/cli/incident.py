@@ -7,7 +7,7 @@ import typer
 
 from mainstay.base.errors import MainstayError, NotRunning, SpecError
 from mainstay.cli import option, show
-from mainstay.ledger.store import Filed, Store, opened, reading
+from mainstay.ledger.store import SERVICE, Filed, Store, opened, reading
 from mainstay.supervisor.rundir import RunDir
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ def list_(
     """List the incidents of late: when, for how long, who had trouble, and what broke first."""
     now = time.time()
     with ledger(option.run_dir(file, run_dir)) as store:
+        known(store, [service] if service is not None else [])
         found = store.incidents(now - option.duration("--over", over), now + 1, service)
     if json:
         show.data({"version": 1, "incidents": [record(one) for one in found]})
@@ -76,6 +77,19 @@ def ledger(run: RunDir) -> Store:
     if not run.ledger.exists():
         raise NotRunning(f"there is no ledger at '{run.ledger}': `mainstay up` begins one")
     return reading(run.ledger)
+
+
+def known(store: Store, wanted: list[str]) -> list[str]:
+    """Give the services that were asked for, each once.
+
+    Raises:
+        SpecError: the ledger has nothing of one of them.
+    """
+    there = [subject.name for subject in store.subjects(SERVICE)]
+    for name in wanted:
+        if name not in there:
+            raise SpecError(f"--service: the ledger has no '{name}'; it has: {', '.join(there) or 'none'}")
+    return list(dict.fromkeys(wanted))
 
 
 def listed(rows: list[dict[str, Any]]) -> None:

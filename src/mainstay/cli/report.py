@@ -9,17 +9,19 @@ from rich.text import Text
 
 from mainstay.base.errors import MainstayError, SpecError
 from mainstay.cli import forms, option, show
-from mainstay.cli.incident import ledger, listed, record
+from mainstay.cli.incident import known, ledger, listed, record
 from mainstay.ledger.figure import between, latency, percent, span
 from mainstay.ledger.markdown import markdown as as_markdown
 from mainstay.ledger.moment import moment, stamp
 from mainstay.ledger.page import page
 from mainstay.ledger.promise import Past, standings
 from mainstay.ledger.report import report as summed_up
-from mainstay.ledger.store import SERVICE, Store
+from mainstay.ledger.store import Store
 from mainstay.reliability.summary import REPAIR
 from mainstay.supervisor.rundir import RunDir
 from mainstay.system.load import load
+
+_OVER = "30d"
 
 
 class _Period(NamedTuple):
@@ -35,8 +37,13 @@ def report(  # noqa: PLR0913, PLR0917 - its options; typer passes them by name
         typer.Option("--service", help="Only this service; may be told several times.", show_default=False),
     ] = None,
     over: Annotated[
-        str, typer.Option(metavar="DURATION", help="The period's length, up to now or to --until.")
-    ] = "30d",
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="The period's length, up to now or to --until; 30d unless told.",
+            show_default=False,
+        ),
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option(
@@ -76,7 +83,7 @@ def report(  # noqa: PLR0913, PLR0917 - its options; typer passes them by name
     with ledger(run) as store:
         told = {
             "system": _name(file, run),
-            **summed_up(store, *period, _known(store, service or []), assumed),
+            **summed_up(store, *period, known(store, service or []), assumed),
         }
         _add_objectives(told, store, file, period.until)
         filed = [
@@ -130,17 +137,11 @@ def _name(file: Path | None, run: RunDir) -> str:
         return run.path.absolute().parent.name
 
 
-def _known(store: Store, wanted: list[str]) -> list[str]:
-    known = [subject.name for subject in store.subjects(SERVICE)]
-    for name in wanted:
-        if name not in known:
-            raise SpecError(f"--service: the ledger has no '{name}'; it has: {', '.join(known) or 'none'}")
-    return list(dict.fromkeys(wanted))
-
-
-def _period(over: str, since: str | None, until: str | None, now: float) -> _Period:
+def _period(over: str | None, since: str | None, until: str | None, now: float) -> _Period:
+    if over is not None and since is not None:
+        raise SpecError("--over and --since both say when the period begins: tell one of them")
     end = now if until is None else min(now, stamp(until, "--until"))
-    begin = stamp(since, "--since") if since is not None else end - option.duration("--over", over)
+    begin = stamp(since, "--since") if since is not None else end - option.duration("--over", over or _OVER)
     if begin >= end:
         raise SpecError("the period must begin before it ends, and before now")
     return _Period(begin, end)
