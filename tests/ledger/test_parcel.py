@@ -12,6 +12,7 @@ from mainstay.ledger.parcel import bring_in, lines
 from mainstay.ledger.report import report
 from mainstay.ledger.store import INSTANCE, SERVICE, Row, Store, Subject, opened
 from mainstay.reliability.account import Account
+from mainstay.reliability.incident import Incident
 from mainstay.reliability.span import DOWN, MAINTENANCE, UP
 
 NOW = 1_800_000_000
@@ -165,3 +166,32 @@ def test_an_audit_finds_sums_that_do_not_agree_and_states_at_the_same_time() -> 
     assert any("the latencies of 86400 s" in one for one in found)
     assert any("two states at the same time" in one for one in found)
     assert any("cannot be read" in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"mitigated": 5.0}, "incident 1 ends at 5.0, before it begins at 10.0"),
+        ({"mitigated": 12.0, "requests": 3, "failed": 4}, "incident 1 has 4 failed requests of 3"),
+        ({"service": "api"}, "incident 1 says api from 10.0, and is kept as web from 10.0"),
+        ({"state": "rumour"}, "incident 1 cannot be read"),
+        ({"mitigated": "soon"}, "incident 1 cannot be read"),
+        ({"colour": "red"}, "incident 1 cannot be read"),
+        ({"mitigated": 12.0, "requests": 4, "failed": 4}, None),
+    ],
+)
+def test_an_audit_finds_incidents_that_cannot_be(told: dict[str, object], said: str | None) -> None:
+    store = lived([])
+    record = {**Incident(service="web", began=10.0).record(), **told}
+    store.connection.execute(
+        "INSERT INTO incidents (service, began, over, record) VALUES ('web', 10, 0, ?)", (json.dumps(record),)
+    )
+
+    assert audit(store) == ([said] if said else [])
+
+
+def test_an_audit_finds_notes_about_nothing() -> None:
+    store = lived([])
+    store.connection.execute("INSERT INTO notes (incident, at, text) VALUES (7, 1, 'the disk was full')")
+
+    assert audit(store) == ["note 1 is about incident 7, which there is not"]

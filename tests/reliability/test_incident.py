@@ -80,6 +80,21 @@ def test_one_that_went_on_when_its_watchman_was_lost_does_not_end_before_it_bega
     assert (over.mitigated, over.recovered) == (mitigated, 100.0)
 
 
+def test_a_clock_that_is_set_back_lets_none_end_before_it_began() -> None:
+    watchman = Watchman("web")
+    watchman.see(100.0, serves=False, whole=False)
+    watchman.see(40.0, serves=False, whole=False)
+    watchman.see(41.0, serves=True, whole=True)
+
+    for now in range(42, 120):
+        over = watchman.see(float(now), serves=True, whole=True)
+        if over is not None and over.state is OVER:
+            break
+
+    assert over is not None
+    assert over.mitigated == over.began == 100.0
+
+
 def test_nobody_serving_is_an_incident_without_a_request() -> None:
     watchman = Watchman("web")
 

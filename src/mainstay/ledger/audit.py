@@ -6,13 +6,14 @@ Counts are written in spans of every length at once, so the sums of two lengths 
 import json
 import sqlite3
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from mainstay.base.errors import EngineError
 from mainstay.base.histogram import merged
 from mainstay.ledger.packing import unpacked
 from mainstay.ledger.store import KEPT, LEVELS, Store
 from mainstay.reliability.account import COUNTS
+from mainstay.reliability.incident import Incident
 from mainstay.reliability.span import STATES
 
 _MOST = 10
@@ -23,7 +24,7 @@ def audit(store: Store) -> list[str]:
     if trouble := store.check():
         return trouble
     try:
-        return [*_sums(store), *_latencies(store), *_spans(store), *_facts(store)]
+        return [*_sums(store), *_latencies(store), *_spans(store), *_facts(store), *_incidents(store)]
     except sqlite3.Error as problem:
         return [f"it cannot be read: {problem}"]
 
@@ -100,3 +101,27 @@ def _facts(store: Store) -> Iterator[str]:
     found = store.connection.execute(f"SELECT id FROM facts WHERE NOT json_valid(record) LIMIT {_MOST}")  # noqa: S608
     for (number,) in found:
         yield f"fact {number} cannot be read"
+
+
+def _incidents(store: Store) -> Iterator[str]:
+    found = store.connection.execute("SELECT id, service, began, record FROM incidents ORDER BY id")
+    wrong = (one for row in found for one in _untrue(*row))
+    yield from islice(wrong, _MOST)
+    lost = store.connection.execute(
+        "SELECT id, incident FROM notes WHERE incident NOT IN (SELECT id FROM incidents) LIMIT ?", (_MOST,)
+    )
+    for note, number in lost:
+        yield f"note {note} is about incident {number}, which there is not"
+
+
+def _untrue(number: int, service: str, began: float, record: str) -> Iterator[str]:
+    try:
+        incident = Incident.read(json.loads(record))
+        if (incident.service, incident.began) != (service, began):
+            yield f"incident {number} says {incident.service} from {incident.began}, and is kept as {service} from {began}"
+        if incident.mitigated is not None and incident.mitigated < incident.began:
+            yield f"incident {number} ends at {incident.mitigated}, before it begins at {incident.began}"
+        if not 0 <= incident.failed <= incident.requests:
+            yield f"incident {number} has {incident.failed} failed requests of {incident.requests}"
+    except (ValueError, TypeError, KeyError):
+        yield f"incident {number} cannot be read"

@@ -227,7 +227,9 @@ class Watchman:
             # Not at once: the next look may find more of it.
             if now - self._last_bad < min(self.spec.window, self.spec.quiet):
                 return None
-            self.incident = replace(before, state=TRANSITIONS[OPEN, "calm"], mitigated=self._last_bad)
+            # The clock may have been set back meanwhile.
+            ended = max(before.began, self._last_bad)
+            self.incident = replace(before, state=TRANSITIONS[OPEN, "calm"], mitigated=ended)
         elif self._whole and before.recovered is None:
             # Not now: that it is over is known only after a quiet time, and nothing was missing meanwhile.
             self.incident = replace(before, recovered=max(self._whole_since, self._last_bad))
