@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 import matrices
 from mainstay.base.errors import EnvironmentProblem, SpecError
 from mainstay.cli.app import command_line
+from mainstay.cli.drilled import write
 from mainstay.cli.forms import Forms
 
 
@@ -18,7 +19,7 @@ def test_each_form_is_written_to_its_file(report, tmp_path):
     forms = Forms(tmp_path / "a.xml", tmp_path / "a.md", tmp_path / "a.html")
 
     forms.check()
-    forms.write(report)
+    write(report, forms)
 
     begins = {file.suffix: file.read_text().splitlines()[0] for file in forms}
     assert begins[".xml"].startswith("<?xml")
@@ -63,8 +64,8 @@ def test_the_summary_of_a_github_step_is_added_to_and_any_other_file_replaced(re
     other.write_text("an old report")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
 
-    Forms(markdown=summary).write(report)
-    Forms(markdown=other).write(report)
+    write(report, Forms(markdown=summary))
+    write(report, Forms(markdown=other))
 
     assert summary.read_text().startswith("what another tool said\n\n## ")
     assert other.read_text().startswith("## ")

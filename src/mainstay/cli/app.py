@@ -74,7 +74,9 @@ def command_line(words: Sequence[str] = ()) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for name in set(_COMMANDS).intersection(words[:1]) or _COMMANDS:
+    # One that loads quickly: without any there would be no group of commands to ask.
+    alone = {"--version": ["status"]}.get(words[0]) if words else None
+    for name in alone or set(_COMMANDS).intersection(words[:1]) or _COMMANDS:
         module = import_module(f"mainstay.cli.{_COMMANDS[name]}")
         if hasattr(module, "app"):  # commands of its own
             app.add_typer(module.app)

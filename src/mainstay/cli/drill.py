@@ -13,7 +13,7 @@ import typer
 from mainstay.base.errors import MainstayError, NotRunning, SpecError
 from mainstay.cli import consent, drilled, matrix, option, show, toolkit, toxiproxy
 from mainstay.cli.board import Board
-from mainstay.cli.forms import COULD_NOT, Forms, Html, Junit, Markdown, could_not, hand_out
+from mainstay.cli.forms import COULD_NOT, Forms, Html, Junit, Markdown, could_not
 from mainstay.cli.haltable import haltable
 from mainstay.cli.talk import ask
 from mainstay.drill.abort import read
@@ -156,7 +156,7 @@ def run(  # noqa: PLR0913, PLR0917 - its options
     if halted:
         show.news("it was halted; all that was broken is mended")
     if not halted or any(map(played, report["cells"])):
-        hand_out(report, forms, json=json)
+        drilled.hand_out(report, forms, json=json)
     raise typer.Exit(COULD_NOT if halted else 0 if report["met"] else 1)
 
 

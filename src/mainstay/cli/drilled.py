@@ -1,4 +1,4 @@
-"""`mainstay drill show` and `mainstay drill history`: what drills have shown until now."""
+"""What drills have shown: handed out after a run, and by `mainstay drill show` and `mainstay drill history`."""
 
 import time
 from typing import Annotated, Any
@@ -11,10 +11,48 @@ from mainstay.cli import forms, matrix, option, show
 from mainstay.drill.cell import Cell, cells, chosen, named, pairs
 from mainstay.drill.fault.plug import kinds
 from mainstay.drill.form.figure import played
+from mainstay.drill.form.junit import junit as as_junit
+from mainstay.drill.form.markdown import LIMIT
+from mainstay.drill.form.markdown import markdown as as_markdown
+from mainstay.drill.form.page import page
 from mainstay.drill.history import History
 from mainstay.drill.standing import standing
 from mainstay.system.load import load
 from mainstay.system.schema import System
+
+
+def hand_out(report: dict[str, Any], to: forms.Forms, *, json: bool) -> None:
+    """Print a report, and write its other forms.
+
+    Raises:
+        Exit: one could not be written.
+    """
+    if json:
+        show.data(report)
+    else:
+        matrix.matrix(report)
+    try:
+        write(report, to)
+    except MainstayError as problem:
+        raise forms.could_not(problem) from None
+
+
+def write(report: dict[str, Any], to: forms.Forms) -> None:
+    """Write the forms of a report that are wanted.
+
+    Raises:
+        EnvironmentProblem: one cannot be written.
+    """
+    there = 0
+    if to.markdown is not None and forms.is_summary(to.markdown) and to.markdown.exists():
+        there = to.markdown.stat().st_size  # GitHub shows so much of all that is in it
+    to.write(
+        {
+            "junit": lambda: as_junit(report),
+            "markdown": lambda: as_markdown(report, max(0, LIMIT - there)),
+            "html": lambda: page(report),
+        }
+    )
 
 
 def known(  # noqa: PLR0913, PLR0917 - its options
@@ -54,7 +92,7 @@ def known(  # noqa: PLR0913, PLR0917 - its options
         show.news(
             "no drill of this system has been run; `mainstay drill run --quick` runs those that say most"
         )
-    forms.hand_out(report, to, json=json)
+    hand_out(report, to, json=json)
     raise typer.Exit(0 if report["met"] else 1)
 
 

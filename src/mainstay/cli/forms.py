@@ -3,15 +3,12 @@
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError, SpecError
-from mainstay.cli import matrix, show
-from mainstay.drill.form.junit import junit
-from mainstay.drill.form.markdown import LIMIT, markdown
-from mainstay.drill.form.page import page
+from mainstay.cli import show
 
 COULD_NOT = 2
 """The exit code of drills that could not be run, and of reports that could not be written."""
@@ -61,47 +58,18 @@ class Forms(NamedTuple):
                 raise SpecError(f"{option}: '{file}' is the file of {other} already")
             try_file(option, file)
 
-    def write(self, report: Mapping[str, Any], texts: Mapping[str, Callable[[], str]] | None = None) -> None:
+    def write(self, texts: Mapping[str, Callable[[], str]]) -> None:
         """Write all of them.
 
         Args:
-            report: Of drills.
-            texts: Of another kind of report: what writes each form, by its name.
+            texts: What gives each form's text, by its name here.
 
         Raises:
             EnvironmentProblem: one cannot be written.
         """
-        if texts is not None:
-            for name, text in texts.items():
-                if (file := getattr(self, name)) is not None:
-                    write_file(f"--{name}", file, text(), mode="a" if is_summary(file) else "w")
-            return
-        if self.junit is not None:
-            write_file("--junit", self.junit, junit(report))
-        if self.markdown is not None:
-            if is_summary(self.markdown):
-                there = self.markdown.stat().st_size if self.markdown.exists() else 0
-                write_file("--markdown", self.markdown, markdown(report, max(0, LIMIT - there)), mode="a")
-            else:
-                write_file("--markdown", self.markdown, markdown(report))
-        if self.html is not None:
-            write_file("--html", self.html, page(report))
-
-
-def hand_out(report: dict[str, Any], forms: Forms, *, json: bool) -> None:
-    """Print a report, and write its other forms.
-
-    Raises:
-        Exit: one could not be written.
-    """
-    if json:
-        show.data(report)
-    else:
-        matrix.matrix(report)
-    try:
-        forms.write(report)
-    except MainstayError as problem:
-        raise could_not(problem) from None
+        for name, file in self._asdict().items():
+            if file is not None:
+                write_file(f"--{name}", file, texts[name](), mode="a" if is_summary(file) else "w")
 
 
 def could_not(problem: MainstayError) -> typer.Exit:

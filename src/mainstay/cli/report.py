@@ -91,7 +91,7 @@ def report(  # noqa: PLR0913, PLR0917 - its options; typer passes them by name
         ]
         if incidents:
             told["incidents"] = filed
-    wanted.write(told, {"markdown": lambda: as_markdown(told), "html": lambda: page(told)})
+    wanted.write({"markdown": lambda: as_markdown(told), "html": lambda: page(told)})
     if json:
         show.data(told)
         return

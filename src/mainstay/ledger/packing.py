@@ -35,19 +35,22 @@ def unpacked(written: bytes | None) -> dict[int, int]:
         EngineError: it is not that.
     """
     found: dict[int, int] = {}
-    numbers, value, shift = [], 0, 0
+    bucket, value, shift, distance = 0, 0, 0, -1
     for byte in written or b"":
-        value |= (byte & _LOW) << shift
-        shift += _BITS
-        if not byte & _MORE:
-            numbers.append(value)
-            value = shift = 0
-    if shift or len(numbers) % 2:
+        if byte >= _MORE:
+            value |= (byte & _LOW) << shift
+            shift += _BITS
+            continue
+        value |= byte << shift
+        if distance < 0:
+            distance = value
+        else:
+            bucket += distance
+            found[bucket] = value
+            distance = -1
+        value = shift = 0
+    if shift or distance >= 0:
         raise EngineError("the ledger has a histogram that ends in the middle")
-    bucket = 0
-    for distance, count in zip(numbers[::2], numbers[1::2], strict=True):
-        bucket += distance
-        found[bucket] = count
     return found
 
 

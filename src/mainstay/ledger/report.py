@@ -214,7 +214,7 @@ def _trend(found: Trend | None, law: Growth | None) -> dict[str, Any] | None:
 
 def _instances(look: _Look, service: str, excuses: Sequence[Span], events: Sequence[Event]) -> dict[str, Any]:
     """Give what its instances did: each of them, their lives, and what stands out."""
-    subjects = [one for one in look.store.subjects(INSTANCE) if one.service == service]
+    subjects = look.store.subjects(INSTANCE, service)
     spans = {one.name: look.spans(one) for one in subjects}
     seen = look.store.watched_until
     every = lives(events, look.until if seen is None else min(look.until, seen))

@@ -397,11 +397,12 @@ class Store:
         """Give what each gateway worker had counted when it was last looked at."""
         return {worker: json.loads(told) for worker, told in self._db.execute("SELECT * FROM baseline")}
 
-    def subjects(self, kind: str | None = None) -> list[Subject]:
-        """Give all that was ever counted."""
+    def subjects(self, kind: str | None = None, service: str | None = None) -> list[Subject]:
+        """Give all that was ever counted, or those of a kind, of a service."""
         found = self._db.execute(
-            "SELECT kind, service, name, zone FROM subjects WHERE ? IS NULL OR kind = ? ORDER BY id",
-            (kind, kind),
+            "SELECT kind, service, name, zone FROM subjects WHERE (?1 IS NULL OR kind = ?1)"
+            " AND (?2 IS NULL OR service = ?2) ORDER BY id",
+            (kind, service),
         )
         return [Subject(*row) for row in found]
 
@@ -443,7 +444,7 @@ class Store:
             " ORDER BY at",
             (level, self._known(subject), int(since - since % level), until),
         )
-        return [(int(good), int(valid)) for good, valid in found]
+        return found.fetchall()
 
     def slices(self, subject: Subject, since: float, until: float, seconds: int) -> list[Row]:
         """Give what was counted in a period in each of the spans of one length; those in which nothing was are not there.
