@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mainstay.base.errors import AlreadyRunning, EnvironmentProblem
+from mainstay.base.lock import holder, sign, signed
 from mainstay.drill.cell import Cell
 from mainstay.drill.report import PLAYED, VERSION, unplayed
 from mainstay.drill.verdict import STALE
@@ -74,10 +75,9 @@ class History:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise AlreadyRunning(
-                    f"a drill of this system is running, pid {_pid_in(lock)}; `mainstay drill halt` ends it"
+                    f"a drill of this system is running, pid {signed(lock)}; `mainstay drill halt` ends it"
                 ) from None
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            sign(lock)
             # What one that was killed has left is of no use to anybody.
             shutil.rmtree(self._work, ignore_errors=True)
             self._work.mkdir(mode=0o700)
@@ -105,17 +105,7 @@ class History:
 
     def runner(self) -> int | None:
         """Give the pid of the drill that runs; None when none does."""
-        try:
-            lock = os.open(self.path / "running", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return _pid_in(lock) or None
-        finally:
-            os.close(lock)
-        return None
+        return holder(self.path / "running") or None
 
     def name(self, at: float) -> str:
         """Make up a name for a run that begins now."""
@@ -208,8 +198,3 @@ def _known(
     if aged["age"] > AGE:
         return {**aged, "verdict": STALE, "met": False, "because": f"too long ago: {row['because']}"}
     return aged
-
-
-def _pid_in(lock: int) -> int:
-    written = os.pread(lock, 32, 0).strip()
-    return int(written) if written.isdigit() else 0

@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mainstay.base.errors import AlreadyRunning, EnvironmentProblem, NotRunning
+from mainstay.base.lock import holder, sign, signed
 from mainstay.supervisor import procfs
 
 CONTROL = "control.sock"
@@ -120,18 +121,7 @@ class RunDir:
 
     def holder(self) -> int | None:
         """Give the pid of the supervisor that holds it, 0 if it has not written it yet, None if nobody does."""
-        try:
-            lock = os.open(self.path / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return _pid_in(lock)
-        else:
-            return None
-        finally:
-            os.close(lock)
+        return holder(self.path / _LOCK)
 
     def bind_unix(self, name: str) -> socket.socket:
         """Bind a Unix stream socket in here, mode 600, in place of one that is left over; not yet listening.
@@ -204,7 +194,7 @@ class RunDir:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if (pid := _pid_in(lock)) and procfs.stat(pid) is not None:
+                if (pid := signed(lock)) and procfs.stat(pid) is not None:
                     break
                 # Somebody is looking who holds it, or has just taken it and not written its pid yet.
                 time.sleep(_PAUSE)
@@ -213,10 +203,9 @@ class RunDir:
                     f"cannot lock '{self.path / _LOCK}': {problem.strerror}"
                 ) from problem
             else:
-                os.ftruncate(lock, 0)
-                os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+                sign(lock)
                 return
-        who = f", pid {pid}" if (pid := _pid_in(lock)) else ""
+        who = f", pid {pid}" if (pid := signed(lock)) else ""
         raise AlreadyRunning(f"'{self.path}' is held by another supervisor: already running{who}")
 
     def _sweep(self) -> None:
@@ -224,8 +213,3 @@ class RunDir:
             (self.path / name).unlink(missing_ok=True)
         for left in self.path.glob("*.tmp"):
             left.unlink(missing_ok=True)
-
-
-def _pid_in(lock: int) -> int:
-    written = os.pread(lock, 32, 0).strip()
-    return int(written) if written.isdigit() else 0
