@@ -119,13 +119,20 @@ class Diagram:
         return node
 
     def _and(self, one: int, other: int) -> int:
+        return self._joined(FALSE, self._both, one, other)
+
+    def _or(self, one: int, other: int) -> int:
+        return self._joined(TRUE, self._either, one, other)
+
+    def _joined(self, decides: int, joined: dict[tuple[int, int], int], one: int, other: int) -> int:
+        """Join two nodes by "and" or "or": one of the two terminals decides alone, and the other one changes nothing."""
         if one > other:
             one, other = other, one
         if one < 2:  # noqa: PLR2004 - false, or true
-            return other if one else FALSE
+            return one if one == decides else other
         if one == other:
             return one
-        known = self._both.get((one, other))
+        known = joined.get((one, other))
         if known is not None:
             return known
         first, second = self.level[one], self.level[other]
@@ -133,27 +140,12 @@ class Diagram:
         low, high = (self.low[one], self.high[one]) if first == level else (one, one)
         its_low, its_high = (self.low[other], self.high[other]) if second == level else (other, other)
         self.bounds.step()
-        result = self._node(level, self._and(low, its_low), self._and(high, its_high))
-        self._both[one, other] = result
-        return result
-
-    def _or(self, one: int, other: int) -> int:
-        if one > other:
-            one, other = other, one
-        if one < 2:  # noqa: PLR2004 - likewise
-            return TRUE if one else other
-        if one == other:
-            return one
-        known = self._either.get((one, other))
-        if known is not None:
-            return known
-        first, second = self.level[one], self.level[other]
-        level = min(first, second)
-        low, high = (self.low[one], self.high[one]) if first == level else (one, one)
-        its_low, its_high = (self.low[other], self.high[other]) if second == level else (other, other)
-        self.bounds.step()
-        result = self._node(level, self._or(low, its_low), self._or(high, its_high))
-        self._either[one, other] = result
+        result = self._node(
+            level,
+            self._joined(decides, joined, low, its_low),
+            self._joined(decides, joined, high, its_high),
+        )
+        joined[one, other] = result
         return result
 
     def _not(self, node: int) -> int:
