@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from mainstay.base.errors import SpecError
-from mainstay.reliability.interval import CONFIDENCE, Interval, refuse_confidence
+from mainstay.reliability.interval import CONFIDENCE, Interval, chi2, refuse_confidence
 
 _LEAST = 2
 _STEPS = 200
@@ -103,7 +103,7 @@ def fit(times: Sequence[float], end: float | None = None, confidence: float = CO
     freedom = 2 * (count - 1) if end is None else 2 * count
     alpha = 1 - confidence
     interval = Interval(
-        beta * _chi2(alpha / 2, freedom) / (2 * count), beta * _chi2(1 - alpha / 2, freedom) / (2 * count)
+        beta * chi2(alpha / 2, freedom) / (2 * count), beta * chi2(1 - alpha / 2, freedom) / (2 * count)
     )
     unbiased = beta * (count - 2 if end is None else count - 1) / count
     return Growth(beta, unbiased, count / over**beta, over, count, interval, confidence)
@@ -149,9 +149,3 @@ def fit_grouped(ends: Sequence[float], counts: Sequence[int]) -> tuple[float, fl
         low, high = (middle, high) if slope(middle) > 0 else (low, middle)
     beta = (low + high) / 2
     return beta, sum(counts) / over**beta
-
-
-def _chi2(share: float, freedom: int) -> float:
-    from scipy.special import gammaincinv  # noqa: PLC0415 - takes a while to load, and only reports need it
-
-    return 2 * float(gammaincinv(freedom / 2, share))

@@ -27,3 +27,10 @@ def refuse_confidence(confidence: float) -> None:
     """
     if not 0 < confidence < 1:
         raise SpecError(f"confidence must be above 0 and below 1, not {confidence}")
+
+
+def chi2(share: float, freedom: int) -> float:
+    """Give the value below which `share` (0 to 1) of a chi-square distribution with `freedom` degrees of freedom lies."""
+    from scipy.special import gammaincinv  # noqa: PLC0415 - takes a while to load, and only reports need it
+
+    return 2 * float(gammaincinv(freedom / 2, share))

@@ -10,7 +10,7 @@ import math
 from typing import NamedTuple
 
 from mainstay.base.errors import SpecError
-from mainstay.reliability.interval import CONFIDENCE, Interval, refuse_confidence
+from mainstay.reliability.interval import CONFIDENCE, Interval, chi2, refuse_confidence
 
 
 class Rate(NamedTuple):
@@ -45,8 +45,8 @@ def mtbf(
         return Rate(exposure, 0, math.inf, Interval(at_least(exposure, 0, confidence), math.inf), confidence)
     alpha = 1 - confidence
     freedom = 2 * failures if until_failure else 2 * failures + 2
-    low = 2 * exposure / _chi2(1 - alpha / 2, freedom)
-    high = 2 * exposure / _chi2(alpha / 2, 2 * failures)
+    low = 2 * exposure / chi2(1 - alpha / 2, freedom)
+    high = 2 * exposure / chi2(alpha / 2, 2 * failures)
     return Rate(exposure, failures, exposure / failures, Interval(low, high), confidence)
 
 
@@ -62,7 +62,7 @@ def at_least(
     if until_failure and not failures:
         raise SpecError("failures must be 1 or more when the watching ended with one")
     freedom = 2 * failures if until_failure else 2 * failures + 2
-    return 2 * exposure / _chi2(confidence, freedom)
+    return 2 * exposure / chi2(confidence, freedom)
 
 
 def _refuse(exposure: float, failures: int, confidence: float) -> None:
@@ -71,9 +71,3 @@ def _refuse(exposure: float, failures: int, confidence: float) -> None:
     if failures < 0:
         raise SpecError(f"failures must be 0 or more, not {failures}")
     refuse_confidence(confidence)
-
-
-def _chi2(share: float, freedom: int) -> float:
-    from scipy.special import gammaincinv  # noqa: PLC0415 - takes a while to load, and only reports need it
-
-    return 2 * float(gammaincinv(freedom / 2, share))
