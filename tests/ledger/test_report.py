@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from mainstay.base.moment import stamp
 from mainstay.ledger.figure import between, latency, percent, span
 from mainstay.ledger.markdown import markdown
-from mainstay.ledger.moment import stamp
 from mainstay.ledger.page import page
 from mainstay.ledger.report import report
 from mainstay.ledger.store import INSTANCE, SERVICE, Row, Store, Subject, opened

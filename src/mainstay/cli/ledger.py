@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from mainstay.base.errors import EnvironmentProblem, MainstayError
+from mainstay.base.moment import stamp
 from mainstay.cli import option, show
 from mainstay.cli.incident import ledger
 from mainstay.ledger.audit import audit
-from mainstay.ledger.moment import stamp
 from mainstay.ledger.parcel import bring_in, lines
 from mainstay.ledger.store import opened
 

@@ -8,9 +8,10 @@ from typing import Any
 from rich.markup import escape
 from rich.text import Text
 
+from mainstay.base.moment import moment
 from mainstay.cli import show
 from mainstay.drill.cell import Cell
-from mainstay.drill.form.figure import ago, counted, moment, played
+from mainstay.drill.form.figure import ago, counted, played
 from mainstay.drill.report import head
 from mainstay.drill.verdict import ACCEPTED, DEGRADED, INVALID, NOT_RUN, STALE, SURVIVED
 

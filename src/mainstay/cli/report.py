@@ -8,11 +8,11 @@ import typer
 from rich.text import Text
 
 from mainstay.base.errors import MainstayError, SpecError
+from mainstay.base.moment import moment, stamp
 from mainstay.cli import forms, option, show
 from mainstay.cli.incident import known, ledger, listed, record
 from mainstay.ledger.figure import between, latency, percent, span
 from mainstay.ledger.markdown import markdown as as_markdown
-from mainstay.ledger.moment import moment, stamp
 from mainstay.ledger.page import page
 from mainstay.ledger.promise import Past, standings
 from mainstay.ledger.report import report as summed_up

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mainstay.base.moment import moment
 from mainstay.ledger.figure import between, latency, percent, span
-from mainstay.ledger.moment import moment
 from mainstay.ledger.page import NOTE, title
 
 _HEAD = (

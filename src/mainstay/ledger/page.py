@@ -5,9 +5,9 @@ from html import escape
 from typing import Any
 
 from mainstay import __version__
+from mainstay.base.moment import moment
 from mainstay.base.style import CSS
 from mainstay.ledger.figure import between, latency, percent, span
-from mainstay.ledger.moment import moment
 from mainstay.reliability.span import STATES, UNKNOWN, Span, joined
 
 _STRIPES = 600

@@ -51,11 +51,6 @@ def counted(count: int, noun: str, several: str = "") -> str:
     return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
 
 
-def moment(at: float) -> str:
-    """Write a moment: `2026-11-25 13:29 UTC`."""
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))
-
-
 def stamp(at: float) -> str:
     """Write a moment as ISO 8601 has it, in UTC: `2026-11-25T13:29:50`."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))

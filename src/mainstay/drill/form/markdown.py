@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
+from mainstay.base.moment import moment
 from mainstay.drill.form.figure import (
     ago,
     counted,
     failed,
     kinds,
     millis,
-    moment,
     percentiles,
     played,
     seconds,

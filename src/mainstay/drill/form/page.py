@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from mainstay.base.moment import moment
 from mainstay.base.style import CSS
 from mainstay.drill.form.chart import chart
 from mainstay.drill.form.figure import (
@@ -13,7 +14,6 @@ from mainstay.drill.form.figure import (
     failed,
     kinds,
     millis,
-    moment,
     percentiles,
     played,
     seconds,
