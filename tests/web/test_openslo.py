@@ -130,7 +130,9 @@ def test_what_cannot_be_carried_over_is_said() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["[1", "a: b", "- 1", "apiVersion: openslo/v2", "a: " + "x" * 2**20])
+@pytest.mark.parametrize(
+    "text", ["[1", "a: b", "- 1", "apiVersion: openslo/v2", "a: " + "x" * 2**20, 'a: "\\UFFFFFFFF"']
+)
 def test_what_is_not_openslo_is_refused(text: str) -> None:
     with pytest.raises(SpecError):
         found(text)

@@ -27,6 +27,17 @@ from mainstay.system.scalar import whole_characters
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """Ends a line (YAML 1.1 §5.4; in 1.2 the last three no longer do, but the parser counts them)."""
+UNREADABLE = (
+    YAMLError,
+    ArithmeticError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+"""What the parser throws at text that is no YAML. It trips over an escape beyond Unicode, and perhaps over more: a text must never be
+a traceback. (What is nested too deep is a `RecursionError` besides, where nobody counts levels.)"""
 DEEPEST = 32
 """Levels that a file may nest; a system file needs five."""
 
@@ -85,16 +96,7 @@ def compose(text: str) -> tuple[Node | None, list[Problem]]:
             *composer.problems,
             Problem(*place, "", f"is not YAML: {said}{_hint(text, place, said)}"),
         ]
-    # The parser trips over an escape beyond Unicode, and perhaps over more: a text must never be a traceback.
-    except (
-        YAMLError,
-        ArithmeticError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        AssertionError,
-    ) as error:
+    except UNREADABLE as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         return None, [*composer.problems, Problem(*composer.place, "", f"is not YAML: {said}")]
 

@@ -213,6 +213,7 @@ def test_of_a_long_log_the_last_lines_count(read, monkeypatch):
         (b"{", "is not JSON"),
         (b"[" * 100_000, "is nested too deep"),
         (b"a: [", "is not YAML"),
+        (b'a: "\\UFFFFFFFF"', "is not YAML"),
         (b"- " * 100_000, "is not YAML"),
         (b"\xff\xfe", "is not UTF-8 text"),
     ],

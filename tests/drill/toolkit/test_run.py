@@ -363,3 +363,12 @@ async def test_a_tolerance_that_values_make_senseless_is_not_met(shop):
     made = await told.journal()
 
     assert (made["status"], made["steady_states"]["before"]["steady_state_met"]) == ("failed", False)
+
+
+@pytest.mark.parametrize("text", ["a: [", 'a: "\\UFFFFFFFF"', "- " * 100_000])
+def test_what_the_parser_trips_over_is_refused(tmp_path, text):
+    file = tmp_path / "experiment.yaml"
+    file.write_text(text)
+
+    with pytest.raises(SpecError, match=r"experiment\.yaml cannot be read: "):
+        read(file)

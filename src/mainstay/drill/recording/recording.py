@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from mainstay.base.errors import EnvironmentProblem, SpecError
 from mainstay.drill.recording.har import read_har
 from mainstay.drill.recording.openapi import read_openapi
 from mainstay.drill.recording.recorded import BAD, Collection, Recording
 from mainstay.gateway.log.line import LONGEST
+from mainstay.system.node import UNREADABLE
 
 LARGEST = 64 * 2**20
 """Bytes that are read of a file: HAR files have all answers in them. Of a longer access log, the last ones count."""
@@ -80,16 +80,7 @@ def _content(written: bytes) -> Any:  # noqa: ANN401 - any JSON
     try:
         # `safe`: no objects are ever made from tags.
         return YAML(typ="safe", pure=True).load(text)
-    # The parser trips over an escape beyond Unicode, and perhaps over more.
-    except (
-        YAMLError,
-        ArithmeticError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as problem:
+    except (*UNREADABLE, RecursionError) as problem:
         said = str(problem).splitlines()
         raise SpecError(f"is not YAML: {said[0] if said else type(problem).__name__}") from problem
 

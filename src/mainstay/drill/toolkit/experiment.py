@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from mainstay.base.errors import SpecError
 from mainstay.drill.toolkit import tolerance
+from mainstay.system.node import UNREADABLE
 
 LARGEST = 2**20
 """Bytes that an experiment may have."""
@@ -214,6 +214,6 @@ def _parsed(path: Path, written: bytes) -> Any:  # noqa: ANN401 - whatever JSON 
             return json.loads(written)
         # Safe: no objects are ever made from tags. JSON on the way: what a date of YAML becomes is text.
         return json.loads(json.dumps(YAML(typ="safe", pure=True).load(written), default=str))
-    except (YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as problem:
+    except (*UNREADABLE, RecursionError) as problem:
         said = str(problem).splitlines()
         raise SpecError(f"{path} cannot be read: {said[0] if said else type(problem).__name__}") from problem

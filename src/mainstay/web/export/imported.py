@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from mainstay.base.errors import SpecError
 from mainstay.base.units import format_duration, format_share, parse_duration
+from mainstay.system.node import UNREADABLE
 from mainstay.system.objective import AVAILABILITY, SLICES, Objective
 from mainstay.system.value import SLUG
 from mainstay.web.export.openslo import CALENDAR, LATENCY, METHODS, NAME, VERSION
@@ -69,8 +69,9 @@ def _documents(text: str) -> Iterator[Mapping[str, Any]]:
         raise SpecError(f"is larger than {LARGEST} characters")
     try:
         read = [one for one in YAML(typ="safe", pure=True).load_all(text) if one is not None]
-    except (YAMLError, ValueError, RecursionError) as problem:
-        raise SpecError(f"is not YAML: {str(problem).splitlines()[0]}") from problem
+    except (*UNREADABLE, RecursionError) as problem:
+        said = str(problem).splitlines()
+        raise SpecError(f"is not YAML: {said[0] if said else type(problem).__name__}") from problem
     for document in read:
         if not isinstance(document, dict) or document.get("apiVersion") != VERSION:
             raise SpecError(f"is not OpenSLO: each document has `apiVersion: {VERSION}`")
